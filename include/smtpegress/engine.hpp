@@ -1,0 +1,86 @@
+// The commands, as a library: each is a view of desired state, observed state and the plan between them.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smtpegress/kernel.hpp"
+#include "smtpegress/plan.hpp"
+#include "smtpegress/profile.hpp"
+#include "smtpegress/state.hpp"
+
+namespace smtpegress {
+
+class StateStore;
+
+enum class LegacyScripts : std::uint8_t {
+  kRefuse,    ///< where the shell scripts' objects stand, say so and change nothing
+  kTakeOver,  ///< replace them
+};
+
+/// What enable and disable did.
+struct ApplyReport {
+  Profile profile;
+  ResolvedHost host;
+  bool was_enabled = false;
+  std::vector<Change> changes;   ///< made, in this order
+  std::vector<Finding> waiting;  ///< objects that cannot be made yet: mail waits (enable)
+  std::vector<std::string> notes;
+  std::size_t flows_dropped = 0;
+};
+
+struct PlanReport {
+  Profile profile;
+  Plan plan;
+  std::vector<Object> legacy;  ///< the shell scripts' objects; enable refuses because of them unless told to take over
+};
+
+struct StatusReport {
+  Profile profile;
+  std::vector<Finding> findings;
+  std::vector<std::string> notes;
+  [[nodiscard]] bool as_it_should_be() const;
+};
+
+enum class Outcome : std::uint8_t { kPassed, kFailed, kSkipped };
+
+struct Check {
+  std::string id;     ///< stable, for scripts: "handshake", "allowed-ips"
+  std::string title;  ///< what was asked
+  Outcome outcome = Outcome::kPassed;
+  std::string detail;  ///< what was seen
+  std::string mend;    ///< of a failed one: what to do
+};
+
+struct VerifyReport {
+  Profile profile;
+  std::vector<Check> checks;
+  [[nodiscard]] bool passed() const;
+};
+
+class Engine {
+ public:
+  /// `now` gives seconds since the epoch, for the age of a handshake.
+  Engine(Kernel& kernel, StateStore& store, std::function<std::int64_t()> now)
+      : kernel_(kernel), store_(store), now_(std::move(now)) {}
+
+  /// The whole desired state, or the host as it was: after an error everything made has been taken back (kKernel names what
+  /// could not be). kUsage: nothing was touched. Objects whose tunnel is not there yet are in `waiting`.
+  Result<ApplyReport> enable(const Profile& profile, LegacyScripts legacy);
+  /// What `name`'s enable made goes; sysctls go back where they still hold our value. `fallback` is the profile to go by
+  /// where the state file is lost. On an instance that is not enabled: success, no changes.
+  Result<ApplyReport> disable(const std::string& name, const std::optional<Profile>& fallback);
+  Result<PlanReport> plan(const Profile& profile, LegacyScripts legacy);
+  /// kNotEnabled where neither the state nor the kernel knows the instance.
+  Result<StatusReport> status(const std::string& name, const std::optional<Profile>& fallback);
+  Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback);
+
+ private:
+  Kernel& kernel_;
+  StateStore& store_;
+  std::function<std::int64_t()> now_;
+};
+
+}  // namespace smtpegress

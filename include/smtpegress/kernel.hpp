@@ -1,0 +1,69 @@
+// What the program asks of a kernel, and nothing else. The real one is in src/kernel (make_linux_kernel); tests have a
+// fake one. Every call is synchronous: when it returns without error, the kernel has done it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "smtpegress/net_types.hpp"
+#include "smtpegress/nft.hpp"
+#include "smtpegress/route.hpp"
+
+namespace smtpegress {
+
+/// The host as one observation found it.
+struct ObservedState {
+  std::vector<Link> links;
+  std::vector<InterfaceAddress> addresses;
+  std::vector<PolicyRule> rules;  ///< IPv4, by priority
+  std::vector<Route> routes;      ///< IPv4, all tables but local
+  nft::Ruleset ruleset;
+
+  [[nodiscard]] const Link* link(const IfName& name) const;
+  [[nodiscard]] const Link* link(int index) const;
+};
+
+enum class Duplicates : std::uint8_t {
+  kRefuse,  ///< EEXIST where the same rule stands already
+  kAllow,   ///< a second rule of the same shape, as take-over needs for an instant
+};
+
+class Kernel {
+ public:
+  Kernel() = default;
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+  virtual ~Kernel() = default;
+
+  /// Links, addresses, rules, routes and the whole ruleset. A dump that the kernel marks as torn is repeated, a bounded
+  /// number of times, then an error: no partial dump is ever returned.
+  virtual Result<ObservedState> observe() = 0;
+
+  /// The value without its newline; an absent file (an interface that is gone) is errnum ENOENT.
+  /// `key` is the path below /proc/sys, such as "net/ipv4/conf/wg0/rp_filter".
+  virtual Result<std::string> read_sysctl(const std::string& key) = 0;
+  virtual Result<void> write_sysctl(const std::string& key, const std::string& value) = 0;
+
+  virtual Result<void> add_route(const Route& route) = 0;
+  virtual Result<void> delete_route(const Route& route) = 0;
+  virtual Result<void> add_rule(const PolicyRule& rule, Duplicates duplicates) = 0;
+  virtual Result<void> delete_rule(const PolicyRule& rule) = 0;
+
+  /// All steps or none. kStale where the ruleset is no longer of `generation`: nothing was changed, observe anew.
+  virtual Result<void> commit(const nft::Batch& batch, std::uint32_t generation) = 0;
+
+  /// Tracked tcp flows of IPv4. An absent conntrack is an empty list.
+  virtual Result<std::vector<Flow>> tcp_flows() = 0;
+  /// A flow that has ended meanwhile is no error.
+  virtual Result<void> delete_flow(const Flow& flow) = 0;
+
+  virtual Result<RouteAnswer> look_up_route(const RouteQuery& query) = 0;
+  /// From the kernel's WireGuard, else from the control socket of a userspace one. errnum ENODEV: not a WireGuard.
+  virtual Result<WireGuardDevice> wireguard(const IfName& name) = 0;
+};
+
+/// The running kernel, in the caller's network namespace. Sockets are opened at first use.
+[[nodiscard]] std::unique_ptr<Kernel> make_linux_kernel();
+
+}  // namespace smtpegress

@@ -1,0 +1,94 @@
+// The field's small types, so that no bare integer or string stands for two things.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "smtpegress/error.hpp"
+
+namespace smtpegress {
+
+enum class IpFamily : std::uint8_t { kV4, kV6 };
+
+/// An IPv4 or IPv6 address; bytes in network order, the unused tail zero.
+struct IpAddress {
+  IpFamily family = IpFamily::kV4;
+  std::array<std::uint8_t, 16> bytes{};
+
+  /// Accepts what inet_pton(3) accepts, and nothing looser.
+  static Result<IpAddress> parse(std::string_view text);
+  /// Length in bytes: 4 or 16.
+  [[nodiscard]] std::size_t size() const noexcept { return family == IpFamily::kV4 ? 4 : 16; }
+  [[nodiscard]] std::string to_string() const;
+  auto operator<=>(const IpAddress&) const = default;
+};
+
+/// A network: an address with all host bits zero, and a prefix length in bits.
+struct Prefix {
+  IpAddress address;
+  std::uint8_t length = 0;
+
+  /// "192.168.203.0/24"; a bare address is a host prefix. Set host bits are refused, the hint names the network meant.
+  static Result<Prefix> parse(std::string_view text);
+  [[nodiscard]] bool contains(const IpAddress& other) const noexcept;
+  [[nodiscard]] bool contains(const Prefix& other) const noexcept;
+  [[nodiscard]] bool overlaps(const Prefix& other) const noexcept;
+  [[nodiscard]] bool is_default() const noexcept { return length == 0; }
+  [[nodiscard]] std::string to_string() const;
+  auto operator<=>(const Prefix&) const = default;
+};
+
+/// A packet mark and the bits of it that count.
+struct Mark {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0xffffffff;
+
+  /// "0x19", "25", "0x19/0xff". Zero, and a value outside the mask, are refused: neither can be told from "no mark".
+  static Result<Mark> parse(std::string_view text);
+  [[nodiscard]] std::string to_string() const;  ///< "0x19" or "0x19/0xff"
+  auto operator<=>(const Mark&) const = default;
+};
+
+/// A routing table's number. 0 (unspec) and 253 to 255 (default, main, local) are the kernel's own.
+struct TableId {
+  std::uint32_t value = 0;
+  auto operator<=>(const TableId&) const = default;
+};
+inline constexpr TableId kMainTable{254};  // RT_TABLE_MAIN, linux/rtnetlink.h
+
+/// A policy rule's place: 0 (the local table) first, 32766 is main.
+struct RulePriority {
+  std::uint32_t value = 0;
+  auto operator<=>(const RulePriority&) const = default;
+};
+
+/// An interface's name: 1 to 15 bytes (IFNAMSIZ less its NUL), no '/', white space, ':' or control byte; not "." or "..".
+class IfName {
+ public:
+  IfName() = default;
+  static Result<IfName> parse(std::string_view text);
+  [[nodiscard]] const std::string& str() const noexcept { return name_; }
+  [[nodiscard]] bool empty() const noexcept { return name_.empty(); }
+  auto operator<=>(const IfName&) const = default;
+
+ private:
+  explicit IfName(std::string name) : name_(std::move(name)) {}
+  std::string name_;
+};
+
+/// Ports first to last, both included; 1 to 65535.
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+
+  static Result<PortRange> parse(std::string_view text);  ///< "25" or "25-26"
+  [[nodiscard]] bool contains(std::uint16_t port) const noexcept { return first <= port && port <= last; }
+  [[nodiscard]] bool overlaps(const PortRange& o) const noexcept { return first <= o.last && o.first <= last; }
+  [[nodiscard]] std::string to_string() const;
+  auto operator<=>(const PortRange&) const = default;
+};
+
+}  // namespace smtpegress

@@ -1,0 +1,226 @@
+// nf_tables as this project sees it: rules as matches and statements in the field's terms, not as register programs.
+// Desired and observed rules share these types. What a decoder does not know, it keeps as opaque bytes, so that a
+// rule of someone else's never compares equal to one of ours.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "smtpegress/net_types.hpp"
+
+namespace smtpegress::nft {
+
+/// Values are NFPROTO_*, linux/netfilter.h.
+enum class Family : std::uint8_t { kInet = 1, kIp = 2, kArp = 3, kNetdev = 5, kBridge = 7, kIp6 = 10 };
+/// Values are NF_INET_*, linux/netfilter.h; for families ip, ip6 and inet.
+enum class Hook : std::uint8_t { kPrerouting = 0, kInput = 1, kForward = 2, kOutput = 3, kPostrouting = 4, kIngress = 5 };
+enum class ChainType : std::uint8_t { kFilter, kNat, kRoute };
+enum class Policy : std::uint8_t { kDrop = 0, kAccept = 1 };  // NF_DROP, NF_ACCEPT
+
+struct TableKey {
+  Family family = Family::kInet;
+  std::string name;
+  auto operator<=>(const TableKey&) const = default;
+};
+
+struct ChainKey {
+  TableKey table;
+  std::string name;
+  auto operator<=>(const ChainKey&) const = default;
+};
+
+/// What makes a chain a base chain.
+struct BaseHook {
+  ChainType type = ChainType::kFilter;
+  Hook hook = Hook::kPrerouting;
+  std::int32_t priority = 0;
+  Policy policy = Policy::kAccept;
+  auto operator<=>(const BaseHook&) const = default;
+};
+
+enum class Side : std::uint8_t { kSource, kDestination };  ///< of an address or a port
+enum class Way : std::uint8_t { kIn, kOut };               ///< iifname, oifname
+enum class Sense : std::uint8_t { kIs, kIsNot };
+
+struct MatchInterface {
+  Way way = Way::kIn;
+  std::string name;
+  bool wildcard = false;  ///< name is only the beginning ("br-*")
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchInterface&) const = default;
+};
+struct MatchNfProto {
+  IpFamily family = IpFamily::kV4;
+  auto operator<=>(const MatchNfProto&) const = default;
+};
+struct MatchAddress {
+  Side side = Side::kSource;
+  Prefix prefix;
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchAddress&) const = default;
+};
+/// By `meta l4proto` or by the IPv4 header's protocol field: both decode to this.
+struct MatchL4Proto {
+  std::uint8_t protocol = 0;  ///< IPPROTO_*
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchL4Proto&) const = default;
+};
+struct MatchPort {
+  Side side = Side::kSource;
+  PortRange ports;
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchPort&) const = default;
+};
+struct MatchTcpFlags {
+  std::uint8_t mask = 0;
+  std::uint8_t value = 0;
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchTcpFlags&) const = default;
+};
+struct MatchMark {
+  Mark mark;
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchMark&) const = default;
+};
+/// True if the packet's state is one of the bits.
+struct MatchCtState {
+  std::uint32_t states = 0;  ///< kCtInvalid | kCtEstablished | ...
+  auto operator<=>(const MatchCtState&) const = default;
+};
+// NF_CT_STATE_BIT, linux/netfilter/nf_conntrack_common.h, as nft's `ct state` uses it.
+inline constexpr std::uint32_t kCtInvalid = 1;
+inline constexpr std::uint32_t kCtEstablished = 2;
+inline constexpr std::uint32_t kCtRelated = 4;
+inline constexpr std::uint32_t kCtNew = 8;
+inline constexpr std::uint32_t kCtUntracked = 64;
+
+enum class CtDirection : std::uint8_t { kOriginal = 0, kReply = 1 };  // IP_CT_DIR_*
+struct MatchCtDirection {
+  CtDirection direction = CtDirection::kOriginal;
+  auto operator<=>(const MatchCtDirection&) const = default;
+};
+/// A test the decoder does not understand: may hold or not. `what` says which, for messages ("xt addrtype", "lookup").
+struct MatchOpaque {
+  std::string what;
+  std::vector<std::uint8_t> bytes;
+  auto operator<=>(const MatchOpaque&) const = default;
+};
+
+using Match = std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags, MatchMark,
+                           MatchCtState, MatchCtDirection, MatchOpaque>;
+
+/// Counts; the values are not part of what a rule is, and live in ObservedRule.
+struct Counter {
+  auto operator<=>(const Counter&) const = default;
+};
+enum class VerdictCode : std::uint8_t { kAccept, kDrop, kReturn, kContinue, kJump, kGoto, kQueue };
+struct Verdict {
+  VerdictCode code = VerdictCode::kAccept;
+  std::string chain;  ///< of kJump and kGoto
+  auto operator<=>(const Verdict&) const = default;
+};
+/// Sets the bits of mark.mask to mark.value and leaves the others.
+struct SetMark {
+  Mark mark;
+  auto operator<=>(const SetMark&) const = default;
+};
+/// The SYN's maximum segment size is lowered to the route's MTU (`tcp option maxseg size set rt mtu`, xt TCPMSS).
+struct ClampMss {
+  auto operator<=>(const ClampMss&) const = default;
+};
+/// Source address becomes `to`, or stays what it is and is recorded as the mapping (FACTS 10) where `to` is empty.
+struct Snat {
+  std::optional<IpAddress> to;
+  auto operator<=>(const Snat&) const = default;
+};
+struct Masquerade {
+  auto operator<=>(const Masquerade&) const = default;
+};
+/// The packet is refused and its sender told so. In an inet table: ICMP admin-prohibited of the packet's family.
+struct Reject {
+  auto operator<=>(const Reject&) const = default;
+};
+struct StatementOpaque {
+  std::string what;
+  std::vector<std::uint8_t> bytes;
+  auto operator<=>(const StatementOpaque&) const = default;
+};
+
+using Statement = std::variant<Counter, Verdict, SetMark, ClampMss, Snat, Masquerade, Reject, StatementOpaque>;
+
+/// A rule: if all matches hold, the statements are executed in order.
+struct Rule {
+  std::vector<Match> matches;
+  std::vector<Statement> statements;
+  std::string comment;  ///< from the rule's userdata, or from an xt comment match (FACTS 29)
+  auto operator<=>(const Rule&) const = default;
+};
+
+/// Like ==, but the order of the matches does not count: iptables-restore writes the same rule in another order.
+[[nodiscard]] bool same_rule(const Rule& a, const Rule& b);
+
+/// In nft's own syntax, as far as it goes: `iifname "wg0" ip daddr 192.168.203.0/24 ... counter accept`.
+[[nodiscard]] std::string to_string(const Rule& rule);
+[[nodiscard]] std::string to_string(const TableKey& table);  ///< "inet smtp-egress"
+[[nodiscard]] std::string to_string(const ChainKey& chain);  ///< "ip filter DOCKER-USER"
+
+struct ObservedRule {
+  Rule rule;
+  std::uint64_t handle = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+struct ObservedChain {
+  ChainKey key;
+  std::uint64_t handle = 0;
+  std::optional<BaseHook> hook;
+  std::vector<ObservedRule> rules;
+};
+/// All tables of all families at one generation.
+struct Ruleset {
+  std::uint32_t generation = 0;
+  std::vector<TableKey> tables;
+  std::vector<ObservedChain> chains;
+
+  [[nodiscard]] const ObservedChain* find(const ChainKey& key) const;
+  [[nodiscard]] bool has(const TableKey& key) const;
+};
+
+// One step of a batch.
+struct AddTable {
+  TableKey table;
+};
+struct DeleteTable {
+  TableKey table;
+};
+struct AddChain {
+  ChainKey chain;
+  BaseHook hook;
+};
+struct FlushChain {
+  ChainKey chain;
+};
+struct DeleteChain {
+  ChainKey chain;
+};
+struct AppendRule {
+  ChainKey chain;
+  Rule rule;
+};
+struct InsertRule {  ///< at the head
+  ChainKey chain;
+  Rule rule;
+};
+struct DeleteRule {
+  ChainKey chain;
+  std::uint64_t handle = 0;
+};
+using BatchStep =
+    std::variant<AddTable, DeleteTable, AddChain, FlushChain, DeleteChain, AppendRule, InsertRule, DeleteRule>;
+/// Committed as one transaction, or not at all.
+using Batch = std::vector<BatchStep>;
+
+}  // namespace smtpegress::nft

@@ -1,0 +1,81 @@
+// What the kernel should hold for an instance, object by object.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "smtpegress/kernel.hpp"
+#include "smtpegress/nft.hpp"
+#include "smtpegress/profile.hpp"
+#include "smtpegress/route.hpp"
+
+namespace smtpegress {
+
+struct SysctlSpec {
+  std::string key;  ///< path below /proc/sys
+  std::string value;
+  auto operator<=>(const SysctlSpec&) const = default;
+};
+
+/// A chain of our own table.
+struct OwnChain {
+  nft::ChainKey key;
+  nft::BaseHook hook;
+  std::vector<nft::Rule> rules;
+  auto operator<=>(const OwnChain&) const = default;
+};
+
+/// Our own table itself, for the last step of an undo: with it go all its chains.
+struct OwnTable {
+  nft::TableKey key;
+  auto operator<=>(const OwnTable&) const = default;
+};
+
+/// A rule in a chain that is not ours; at its head.
+struct ForeignChainRule {
+  nft::ChainKey chain;
+  nft::Rule rule;
+  std::uint64_t handle = 0;  ///< of an observed one; 0 in a desired state
+  std::string preempted_by;  ///< a rule ahead of ours that drops the flow, found while lowering; empty: none
+  auto operator<=>(const ForeignChainRule&) const = default;
+};
+
+using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
+
+[[nodiscard]] std::string kind_of(const Object& object);      ///< "policy rule", "egress route", "sysctl" …
+[[nodiscard]] std::string describe(const Object& object);     ///< one line, in the words of ip, nft or sysctl
+
+struct DesiredState {
+  std::string instance;
+  std::optional<nft::TableKey> table;
+  std::vector<OwnChain> chains;
+  std::vector<ForeignChainRule> foreign_rules;
+  std::vector<Route> routes;
+  std::vector<SysctlSpec> sysctls;
+  std::vector<PolicyRule> rules;
+
+  auto operator<=>(const DesiredState&) const = default;
+};
+
+/// Values of the sysctls that matter, by key; no value where the file is absent (its interface is gone).
+using SysctlValues = std::map<std::string, std::optional<std::string>>;
+
+/// Facts about the host that a profile left open, found in the observation.
+struct ResolvedHost {
+  IfName wan;                           ///< VPS
+  std::optional<IpAddress> snat_to;     ///< VPS: an address of wan
+  std::optional<IpAddress> public_ip;   ///< VPS: what the world sees; absent where only a private address is known
+  std::vector<IfName> source_links;     ///< home: the interfaces (bridges) whose whole network is of the sources
+};
+
+/// Fills in what the profile leaves to the host. kUsage where the host has no answer, or where the profile cannot be
+/// applied to it (no default route, public address nowhere on the WAN, a local network that overlaps a source).
+Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& observed);
+
+/// The one place where a profile becomes kernel objects. Pure.
+[[nodiscard]] DesiredState lower(const Profile& profile, const ResolvedHost& host, const ObservedState& observed);
+
+}  // namespace smtpegress

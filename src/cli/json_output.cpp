@@ -1,0 +1,148 @@
+// The JSON documents, version 1. Members of each beside version, command, ok and exit:
+//   enable, disable  instance, side, changed, was_enabled, changes[], waiting[], flows_dropped, notes[]
+//   plan             instance, side, changes[] (with reason), waiting[], foreign[], legacy[]
+//   status           instance, side, objects[] {kind, object, state, detail, rules[] {role, rule, state, packets, bytes}}, notes[]
+//   verify           instance, side, checks[] {id, title, outcome, detail, mend}
+//   profiles         profiles[] {name, side, description, path, shipped, enabled, problem}
+//   any, failed      error {kind, message, operation, object, errno, kernel, hint}
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "cli/output.hpp"
+
+namespace smtpegress::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kJsonVersion = 1;
+
+std::string finished(const ordered_json& document) {
+  return document.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+ordered_json head(const Options& options, int exit_code) {
+  return {{"version", kJsonVersion}, {"command", options.command_name}, {"ok", exit_code == 0}, {"exit", exit_code}};
+}
+
+ordered_json head(const Options& options, int exit_code, const Profile& profile) {
+  auto document = head(options, exit_code);
+  document["instance"] = profile.name;
+  document["side"] = profile.side == Side::kHome ? "home" : "vps";
+  return document;
+}
+
+ordered_json json_of(const Change& change) {
+  return {{"verb", verb_text(change.verb)},
+          {"kind", kind_of(change.object)},
+          {"object", describe(change.object)},
+          {"reason", change.reason}};
+}
+
+ordered_json json_of(const RuleCounter& counter) {
+  return {{"role", counter.role},
+          {"rule", counter.text},
+          {"state", presence_text(counter.presence)},
+          {"packets", counter.packets},
+          {"bytes", counter.bytes}};
+}
+
+ordered_json json_of(const Finding& finding) {
+  ordered_json object{{"kind", kind_of(finding.object)},
+                      {"object", describe(finding.object)},
+                      {"state", presence_text(finding.presence)},
+                      {"detail", finding.detail}};
+  object["rules"] = ordered_json::array();
+  for (const auto& counter : finding.counters) {
+    object["rules"].push_back(json_of(counter));
+  }
+  return object;
+}
+
+template <class T>
+ordered_json list_of(const std::vector<T>& items) {
+  auto list = ordered_json::array();
+  for (const auto& item : items) {
+    list.push_back(json_of(item));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string apply_json(const Options& options, const ApplyReport& report, int exit_code) {
+  auto document = head(options, exit_code, report.profile);
+  document["changed"] = !report.changes.empty();
+  document["was_enabled"] = report.was_enabled;
+  document["changes"] = list_of(report.changes);
+  document["waiting"] = list_of(report.waiting);
+  document["flows_dropped"] = report.flows_dropped;
+  document["notes"] = report.notes;
+  return finished(document);
+}
+
+std::string plan_json(const Options& options, const PlanReport& report, int exit_code) {
+  auto document = head(options, exit_code, report.profile);
+  document["changes"] = list_of(report.plan.changes);
+  document["waiting"] = list_of(report.plan.waiting);
+  document["foreign"] = list_of(report.plan.foreign);
+  document["legacy"] = ordered_json::array();
+  for (const auto& object : report.legacy) {
+    document["legacy"].push_back(describe(object));
+  }
+  return finished(document);
+}
+
+std::string status_json(const Options& options, const StatusReport& report, int exit_code) {
+  auto document = head(options, exit_code, report.profile);
+  document["objects"] = list_of(report.findings);
+  document["notes"] = report.notes;
+  return finished(document);
+}
+
+std::string verify_json(const Options& options, const VerifyReport& report, int exit_code) {
+  constexpr std::array<std::string_view, 3> kOutcomes{"passed", "failed", "skipped"};
+  auto document = head(options, exit_code, report.profile);
+  document["checks"] = ordered_json::array();
+  for (const auto& check : report.checks) {
+    document["checks"].push_back({{"id", check.id},
+                                  {"title", check.title},
+                                  {"outcome", kOutcomes.at(static_cast<std::size_t>(check.outcome))},
+                                  {"detail", check.detail},
+                                  {"mend", check.mend}});
+  }
+  return finished(document);
+}
+
+std::string profiles_json(const Options& options, const std::vector<ProfileLine>& profiles) {
+  auto document = head(options, 0);
+  document["profiles"] = ordered_json::array();
+  for (const auto& line : profiles) {
+    document["profiles"].push_back({{"name", line.file.name},
+                                    {"side", line.profile.side == Side::kHome ? "home" : "vps"},
+                                    {"description", line.profile.description},
+                                    {"path", line.file.path},
+                                    {"shipped", line.file.shipped},
+                                    {"enabled", line.enabled},
+                                    {"problem", line.problem}});
+  }
+  return finished(document);
+}
+
+std::string error_json(const Options& options, const Error& error, int exit_code) {
+  constexpr std::array<std::string_view, 5> kKinds{"usage", "not-enabled", "permission", "kernel", "stale"};
+  auto document = head(options, exit_code);
+  if (!options.instance.empty()) {
+    document["instance"] = instance_name(options.instance);
+  }
+  document["error"] = {{"kind", kKinds.at(static_cast<std::size_t>(error.kind))},
+                       {"message", error.message()},
+                       {"operation", error.operation},
+                       {"object", error.object},
+                       {"errno", error.errnum},
+                       {"kernel", error.kernel_text},
+                       {"hint", error.hint}};
+  return finished(document);
+}
+
+}  // namespace smtpegress::cli

@@ -1,0 +1,235 @@
+// smtp-egress: parses the command line, runs one command of the engine, prints its report.
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <ranges>
+
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "cli/profile_files.hpp"
+#include "engine/state_store.hpp"
+
+namespace smtpegress::cli {
+namespace {
+
+constexpr int kNotAsItShouldBe = 1;  // exit code
+
+std::int64_t seconds_since_epoch() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+void print(const Options& options, const std::string& text) {
+  if (options.format == Format::kJson || options.verbosity != Verbosity::kQuiet) {
+    std::fputs(text.c_str(), stdout);
+  }
+}
+
+/// One run of the program.
+class Run {
+ public:
+  explicit Run(const Options& options)
+      : options_(options), kernel_(make_linux_kernel()), store_(options.state_dir), engine_(*kernel_, store_, seconds_since_epoch) {}
+
+  Result<int> command() {
+    switch (options_.command) {
+      case Command::kEnable:
+        return enable();
+      case Command::kPlan:
+        return plan();
+      case Command::kDisable:
+        return disable();
+      case Command::kStatus:
+        return status();
+      case Command::kVerify:
+        return verify();
+      case Command::kProfiles:
+        return profiles();
+    }
+    return 0;
+  }
+
+ private:
+  Result<int> enable() {
+    return with_profile([&](const Profile& profile) -> Result<int> {
+      const auto report = engine_.enable(profile, options_.legacy);
+      if (!report) {
+        return std::unexpected(report.error());
+      }
+      const int code = report->waiting.empty() ? 0 : kNotAsItShouldBe;
+      print(options_, options_.format == Format::kJson ? apply_json(options_, *report, code)
+                                                       : enable_text(*report, options_.verbosity));
+      return code;
+    });
+  }
+
+  Result<int> plan() {
+    return with_profile([&](const Profile& profile) -> Result<int> {
+      const auto report = engine_.plan(profile, options_.legacy);
+      if (!report) {
+        return std::unexpected(report.error());
+      }
+      print(options_, options_.format == Format::kJson ? plan_json(options_, *report, 0) : plan_text(*report));
+      return 0;
+    });
+  }
+
+  Result<int> disable() {
+    return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
+      const auto report = engine_.disable(name, fallback);
+      if (!report) {
+        return std::unexpected(report.error());
+      }
+      print(options_, options_.format == Format::kJson ? apply_json(options_, *report, 0)
+                                                       : disable_text(*report, options_.verbosity));
+      return 0;
+    });
+  }
+
+  Result<int> status() {
+    return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
+      const auto report = engine_.status(name, fallback);
+      if (!report) {
+        return std::unexpected(report.error());
+      }
+      const int code = report->as_it_should_be() ? 0 : kNotAsItShouldBe;
+      print(options_, options_.format == Format::kJson ? status_json(options_, *report, code) : status_text(*report));
+      return code;
+    });
+  }
+
+  Result<int> verify() {
+    return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
+      const auto report = engine_.verify(name, fallback);
+      if (!report) {
+        return std::unexpected(report.error());
+      }
+      const int code = report->passed() ? 0 : kNotAsItShouldBe;
+      print(options_, options_.format == Format::kJson ? verify_json(options_, *report, code) : verify_text(*report));
+      return code;
+    });
+  }
+
+  Result<int> profiles() {
+    const auto enabled = store_.list();
+    if (!enabled) {
+      return std::unexpected(enabled.error());
+    }
+    std::vector<ProfileLine> lines;
+    for (const auto& file : files_.list()) {
+      ProfileLine line{file, {}, {}, std::ranges::find(*enabled, file.name) != enabled->end()};
+      // A stand-in network shows the description and side of a generic profile, which names none.
+      const auto complete = files_.load(file.name, {});
+      const auto shown = complete ? complete : files_.load(file.name, {{{"sources", "192.0.2.0/24"}}});
+      if (shown) {
+        line.profile = *shown;
+      }
+      line.problem = complete ? "" : shown ? "needs --subnet CIDR" : complete.error().message();
+      lines.push_back(std::move(line));
+    }
+    print(options_, options_.format == Format::kJson ? profiles_json(options_, lines) : profiles_text(lines));
+    return 0;
+  }
+
+  template <class Use>
+  Result<int> with_profile(Use use) {
+    auto instance = options_.instance;
+    if (instance.empty()) {
+      const auto only = files_.only_configured();
+      if (!only) {
+        return usage_error(options_.command_name, {}, "name an INSTANCE; `smtp-egress profiles` lists those there are");
+      }
+      instance = *only;
+    }
+    const auto profile = files_.load(instance, options_.overrides);
+    if (!profile) {
+      return std::unexpected(profile.error());
+    }
+    return use(*profile);
+  }
+
+  /// The instance's name, and its profile file to fall back on where its state is lost.
+  template <class Use>
+  Result<int> with_enabled(Use use) {
+    auto instance = options_.instance;
+    if (instance.empty()) {
+      const auto enabled = store_.list();
+      if (!enabled) {
+        return std::unexpected(enabled.error());
+      }
+      const auto only = enabled->size() == 1 ? std::optional(enabled->front())
+                        : enabled->empty()   ? files_.only_configured()
+                                             : std::nullopt;
+      if (!only) {
+        return unnamed(*enabled);
+      }
+      instance = *only;
+    }
+    const auto name = check_instance_name(instance_name(instance));
+    if (!name) {
+      return std::unexpected(name.error());
+    }
+    const auto record = store_.load(*name);
+    std::optional<Profile> fallback;
+    if (!record || !*record) {
+      auto profile = files_.load(instance, {});
+      if (profile) {
+        fallback = *std::move(profile);
+      } else if (!files_.find(instance)) {
+        return std::unexpected(profile.error());
+      }
+    }
+    return use(*name, fallback);
+  }
+
+  Result<int> unnamed(const std::vector<std::string>& enabled) const {
+    if (enabled.empty()) {
+      return std::unexpected(Error{.kind = ErrorKind::kNotEnabled,
+                                   .operation = options_.command_name,
+                                   .object = "",
+                                   .errnum = 0,
+                                   .kernel_text = {},
+                                   .hint = "nothing is enabled on this host"});
+    }
+    std::string names;
+    for (const auto& name : enabled) {
+      names += (names.empty() ? "" : ", ") + name;
+    }
+    return usage_error(options_.command_name, {}, "several instances are enabled, name one: " + names);
+  }
+
+  const Options& options_;
+  std::unique_ptr<Kernel> kernel_;
+  StateStore store_;
+  Engine engine_;
+  ProfileFiles files_;
+};
+
+int run(const Options& options) {
+  const auto result = Run(options).command();
+  if (result) {
+    return *result;
+  }
+  const auto& error = result.error();
+  const int code = exit_code_of(error.kind);
+  std::fprintf(stderr, "smtp-egress: %s\n", error.message().c_str());
+  if (options.format == Format::kJson) {
+    std::fputs(error_json(options, error, code).c_str(), stdout);
+  }
+  return code;
+}
+
+}  // namespace
+}  // namespace smtpegress::cli
+
+int main(int argc, char** argv) {
+  try {
+    const auto options = smtpegress::cli::parse_options(argc, argv);
+    if (const auto* code = std::get_if<int>(&options)) {
+      return *code;
+    }
+    return smtpegress::cli::run(std::get<smtpegress::cli::Options>(options));
+  } catch (const std::exception& bug) {
+    std::fprintf(stderr, "smtp-egress: internal error: %s; please report it\n", bug.what());
+    return smtpegress::exit_code_of(smtpegress::ErrorKind::kKernel);
+  }
+}

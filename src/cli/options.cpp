@@ -1,0 +1,139 @@
+#include "cli/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+namespace smtpegress::cli {
+namespace {
+
+constexpr int kUsage = 2;  // exit code
+constexpr std::string_view kDefaultStateDir = "/run/smtp-egress";
+
+/// The options that change a profile, as given.
+struct ProfileFlags {
+  std::string tunnel;
+  std::vector<std::string> subnets;
+  std::string wan;
+  std::string public_ip;
+  std::vector<std::string> settings;
+};
+
+struct Row {
+  Command command;
+  const char* name;
+  const char* help;
+};
+constexpr std::array kCommands{
+    Row{Command::kEnable, "enable", "Send the mail stack's tcp/25 through the tunnel, and never another way"},
+    Row{Command::kDisable, "disable", "Take back exactly what enable made"},
+    Row{Command::kStatus, "status", "Show each object as the kernel holds it"},
+    Row{Command::kVerify, "verify", "Check the whole path on this host; name the cause and the mend of what fails"},
+    Row{Command::kPlan, "plan", "Show what enable would do and why; change nothing"},
+    Row{Command::kProfiles, "profiles", "List the profiles there are"},
+};
+
+void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) {
+  command.add_option("--tunnel", flags.tunnel, "The tunnel's interface")->type_name("IF");
+  command.add_option("--subnet", flags.subnets, "A network of the mail stack; may be given several times")->type_name("CIDR");
+  command.add_option("--wan", flags.wan, "VPS: the interface that leads to the internet")->type_name("IF");
+  command.add_option("--public-ip", flags.public_ip, "VPS: the address that the mail shall come from")->type_name("ADDR");
+  command.add_option("--set", flags.settings, "Any key of the profile; may be given several times")->type_name("KEY=VALUE");
+  command.add_flag("--take-over", take_over, "Replace the objects of the old shell scripts, without a gap");
+}
+
+/// Empty where a `--set` is not KEY=VALUE.
+std::optional<ProfileOverrides> overrides_of(const ProfileFlags& flags) {
+  ProfileOverrides overrides;
+  const auto add = [&](const char* key, const std::string& value) {
+    if (!value.empty()) {
+      overrides.settings.emplace_back(key, value);
+    }
+  };
+  add("tunnel", flags.tunnel);
+  if (!flags.subnets.empty()) {
+    overrides.settings.emplace_back(
+        "sources", nlohmann::json(flags.subnets).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  add("wan", flags.wan);
+  add("public_ip", flags.public_ip);
+  for (const auto& setting : flags.settings) {
+    const auto equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return std::nullopt;
+    }
+    overrides.settings.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+  }
+  return overrides;
+}
+
+std::string default_state_dir() {
+  const char* from_environment = std::getenv("SMTP_EGRESS_STATE_DIR");
+  return from_environment != nullptr && *from_environment != '\0' ? from_environment : std::string(kDefaultStateDir);
+}
+
+int usage(const std::string& message) {
+  std::fprintf(stderr, "smtp-egress: %s; `smtp-egress --help` shows the usage\n", message.c_str());
+  return kUsage;
+}
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, const char* const* argv) {
+  Options options;
+  options.state_dir = default_state_dir();
+  ProfileFlags flags;
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  bool take_over = false;
+
+  CLI::App app{"Sends a home mail stack's tcp/25 through a tunnel and out by a VPS's address, and by no other way."};
+  app.name("smtp-egress");
+  app.set_version_flag("--version", SMTP_EGRESS_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();  // global options may follow the command
+  app.add_flag("--json", json, "Print one JSON document on stdout; messages go to stderr");
+  auto* quiet_flag = app.add_flag("-q,--quiet", quiet, "Print errors only");
+  app.add_flag("-v,--verbose", verbose, "Print every change")->excludes(quiet_flag);
+  app.add_option("--state-dir", options.state_dir, "Where what was enabled is kept (also SMTP_EGRESS_STATE_DIR)")
+      ->type_name("DIR")
+      ->capture_default_str();
+  app.footer(
+      "INSTANCE is the name of /etc/smtp-egress/NAME.json, else of a shipped profile, or a path to a profile.\n"
+      "Exit codes: 0 done, or as it should be; 1 not as it should be; 2 usage or profile wrong, nothing touched;\n"
+      "3 not enabled (status, verify); 4 not permitted; 5 the kernel refused, everything rolled back.");
+  for (const auto& row : kCommands) {
+    auto* command = app.add_subcommand(row.name, row.help);
+    command->callback([&options, &row] {
+      options.command = row.command;
+      options.command_name = row.name;
+    });
+    if (row.command != Command::kProfiles) {
+      command->add_option("INSTANCE", options.instance, "One side of one mail stack; may be left out where there is only one");
+    }
+    if (row.command == Command::kEnable || row.command == Command::kPlan) {
+      add_profile_flags(*command, flags, take_over);
+    }
+  }
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {  // --help, --version
+    return app.exit(done);
+  } catch (const CLI::ParseError& error) {
+    return usage(error.what());
+  }
+  auto overrides = overrides_of(flags);
+  if (!overrides) {
+    return usage("--set takes KEY=VALUE, such as --set table=200");
+  }
+  options.overrides = *std::move(overrides);
+  options.legacy = take_over ? LegacyScripts::kTakeOver : LegacyScripts::kRefuse;
+  options.format = json ? Format::kJson : Format::kText;
+  options.verbosity = quiet ? Verbosity::kQuiet : verbose ? Verbosity::kVerbose : Verbosity::kNormal;
+  return options;
+}
+
+}  // namespace smtpegress::cli

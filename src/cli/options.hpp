@@ -1,0 +1,33 @@
+// The command line, parsed (CLI11). Nothing here touches the host.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "smtpegress/engine.hpp"
+#include "smtpegress/profile.hpp"
+
+namespace smtpegress::cli {
+
+enum class Command : std::uint8_t { kEnable, kDisable, kStatus, kVerify, kPlan, kProfiles };
+enum class Format : std::uint8_t { kText, kJson };
+enum class Verbosity : std::uint8_t { kQuiet, kNormal, kVerbose };
+
+struct Options {
+  Command command = Command::kStatus;
+  std::string command_name;
+  std::string instance;  ///< empty: not given
+  ProfileOverrides overrides;
+  LegacyScripts legacy = LegacyScripts::kRefuse;
+  Format format = Format::kText;
+  Verbosity verbosity = Verbosity::kNormal;
+  std::string state_dir;
+};
+
+/// The options, or the exit code where there is nothing to do: 0 after --help and --version, 2 on a usage error (told on
+/// stderr).
+[[nodiscard]] std::variant<Options, int> parse_options(int argc, const char* const* argv);
+
+}  // namespace smtpegress::cli

@@ -1,0 +1,125 @@
+#include "cli/profile_files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace smtpegress::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kMaxProfileSize = 1 << 20;  // bytes; a profile is some hundred
+
+std::string environment_or(const char* name, std::string fallback) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? std::string(value) : std::move(fallback);
+}
+
+std::string default_shipped_dir() {
+  std::error_code error;
+  const auto beside = fs::read_symlink("/proc/self/exe", error).parent_path() / "profiles";
+  return !error && fs::is_directory(beside, error) ? beside.string() : SMTP_EGRESS_SHIPPED_PROFILES;
+}
+
+std::vector<ProfileFile> files_in(const std::string& directory, bool shipped) {
+  std::vector<ProfileFile> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    if (entry.path().extension() == ".json" && check_instance_name(entry.path().stem().string())) {
+      files.push_back({entry.path().stem().string(), entry.path().string(), shipped});
+    }
+  }
+  std::ranges::sort(files, {}, &ProfileFile::name);
+  return files;
+}
+
+Result<std::string> read_profile_file(const std::string& path) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (error) {
+    return system_error("read profile", path, error.value());
+  }
+  if (size > kMaxProfileSize) {
+    return usage_error("read profile", path, "is far too long for a profile");
+  }
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) {
+    const int code = errno;
+    return system_error("read profile", path, code != 0 ? code : EIO);
+  }
+  return text.str();
+}
+
+}  // namespace
+
+std::string instance_name(const std::string& instance) {
+  return instance.find('/') == std::string::npos ? instance : fs::path(instance).stem().string();
+}
+
+ProfileFiles::ProfileFiles()
+    : config_dir_(environment_or("SMTP_EGRESS_CONFIG_DIR", "/etc/smtp-egress")),
+      shipped_dir_(environment_or("SMTP_EGRESS_PROFILE_DIR", default_shipped_dir())) {}
+
+std::vector<ProfileFile> ProfileFiles::list() const {
+  auto files = files_in(config_dir_, false);
+  for (auto& shipped : files_in(shipped_dir_, true)) {
+    if (std::ranges::find(files, shipped.name, &ProfileFile::name) == files.end()) {
+      files.push_back(std::move(shipped));
+    }
+  }
+  std::ranges::sort(files, {}, &ProfileFile::name);
+  return files;
+}
+
+std::optional<ProfileFile> ProfileFiles::find(const std::string& instance) const {
+  std::error_code error;
+  if (instance.find('/') != std::string::npos) {
+    return fs::exists(instance, error) ? std::optional(ProfileFile{instance_name(instance), instance, false}) : std::nullopt;
+  }
+  for (const bool shipped : {false, true}) {
+    const auto path = fs::path(shipped ? shipped_dir_ : config_dir_) / (instance + ".json");
+    if (fs::exists(path, error)) {
+      return ProfileFile{instance, path.string(), shipped};
+    }
+  }
+  return std::nullopt;
+}
+
+Result<Profile> ProfileFiles::load(const std::string& instance, const ProfileOverrides& overrides) const {
+  auto name = check_instance_name(instance_name(instance));
+  if (!name) {
+    return std::unexpected(name.error());
+  }
+  const auto file = find(instance);
+  if (!file) {
+    std::string known;
+    for (const auto& candidate : list()) {
+      known += (known.empty() ? "" : ", ") + candidate.name;
+    }
+    return usage_error("read profile", fmt::format("'{}'", instance),
+                       instance.find('/') != std::string::npos
+                           ? std::string("there is no such file")
+                           : fmt::format("there is no {}/{}.json, and no shipped profile of that name; there are: {}",
+                                         config_dir_, *name, known.empty() ? "none" : known));
+  }
+  const auto text = read_profile_file(file->path);
+  if (!text) {
+    return std::unexpected(text.error());
+  }
+  return parse_profile(*std::move(name), file->path, *text, overrides);
+}
+
+std::optional<std::string> ProfileFiles::only_configured() const {
+  const auto files = files_in(config_dir_, false);
+  return files.size() == 1 ? std::optional(files.front().name) : std::nullopt;
+}
+
+}  // namespace smtpegress::cli

@@ -1,0 +1,197 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "cli/output.hpp"
+
+namespace smtpegress::cli {
+namespace {
+
+std::string sources_of(const Profile& profile) {
+  std::string text;
+  for (const auto& source : profile.sources) {
+    text += (text.empty() ? "" : ", ") + source.to_string();
+  }
+  return text;
+}
+
+std::string ports_of(const Profile& profile) {
+  std::string text;
+  for (const auto& port : profile.ports) {
+    text += (text.empty() ? "tcp/" : ", tcp/") + port.to_string();
+  }
+  return text;
+}
+
+std::string mail_of(const Profile& profile) { return fmt::format("{} from {}", ports_of(profile), sources_of(profile)); }
+
+std::string notes_text(const std::vector<std::string>& notes) {
+  std::string text;
+  for (const auto& note : notes) {
+    text += fmt::format("  note: {}\n", note);
+  }
+  return text;
+}
+
+std::string change_line(const Change& change) {
+  return fmt::format("  {:<8} {:<14} {}\n", verb_text(change.verb), kind_of(change.object), describe(change.object));
+}
+
+std::string changes_text(const ApplyReport& report, Verbosity verbosity) {
+  std::string text;
+  if (verbosity == Verbosity::kVerbose) {
+    for (const auto& change : report.changes) {
+      text += change_line(change);
+    }
+  }
+  if (report.flows_dropped != 0) {
+    text += fmt::format("  {} open mail connection{} of the former path dropped from connection tracking\n",
+                        report.flows_dropped, report.flows_dropped == 1 ? "" : "s");
+  }
+  return text + notes_text(report.notes);
+}
+
+std::string path_of(const ApplyReport& report) {
+  const auto& profile = report.profile;
+  if (profile.side == Side::kHome) {
+    return fmt::format("{} leaves by {}, and by no other way", mail_of(profile), profile.tunnel.str());
+  }
+  const auto snat = report.host.snat_to ? report.host.snat_to->to_string() : std::string("its own address");
+  const auto mapped = report.host.public_ip && report.host.public_ip != report.host.snat_to
+                          ? fmt::format(" (which the provider maps to {})", report.host.public_ip->to_string())
+                          : std::string();
+  return fmt::format("{} out of {} leaves by {} as {}{}", mail_of(profile), profile.tunnel.str(), report.host.wan.str(), snat,
+                     mapped);
+}
+
+std::string counters_text(const RuleCounter& counter) {
+  return fmt::format("             {:<18} {:>8} packets {:>10} bytes   {}\n", counter.role, counter.packets, counter.bytes,
+                     counter.text);
+}
+
+}  // namespace
+
+std::string_view presence_text(Presence presence) {
+  constexpr std::array<std::string_view, 5> kNames{"present", "missing", "changed", "foreign", "waiting"};
+  return kNames.at(static_cast<std::size_t>(presence));
+}
+
+std::string_view verb_text(Verb verb) {
+  constexpr std::array<std::string_view, 3> kNames{"create", "replace", "remove"};
+  return kNames.at(static_cast<std::size_t>(verb));
+}
+
+std::string enable_text(const ApplyReport& report, Verbosity verbosity) {
+  const auto& name = report.profile.name;
+  std::string text;
+  if (!report.waiting.empty()) {
+    text = fmt::format("{}: closed. {} is refused until the tunnel is there; nothing can leave another way.\n", name,
+                       mail_of(report.profile));
+    for (const auto& finding : report.waiting) {
+      text += fmt::format("  waiting  {:<14} {}: {}\n", kind_of(finding.object), describe(finding.object), finding.detail);
+    }
+    text += fmt::format("  When {} is up: `smtp-egress enable {}` (wg-quick's PostUp does it).\n",
+                        report.profile.tunnel.str(), name);
+  } else if (report.changes.empty()) {
+    text = fmt::format("{} is enabled already, and as it should be: nothing changed.\n", name);
+  } else if (report.was_enabled) {
+    text = fmt::format("{} mended ({} change{}): {}.\n", name, report.changes.size(), report.changes.size() == 1 ? "" : "s",
+                       path_of(report));
+  } else {
+    text = fmt::format("{} enabled: {}.\n", name, path_of(report));
+  }
+  return text + changes_text(report, verbosity);
+}
+
+std::string disable_text(const ApplyReport& report, Verbosity verbosity) {
+  const auto& name = report.profile.name;
+  const auto text = report.was_enabled ? fmt::format("{} disabled: {} takes the host's ordinary way again.\n", name,
+                                                     mail_of(report.profile))
+                                       : fmt::format("{} is not enabled: nothing to take back.\n", name);
+  return text + changes_text(report, verbosity);
+}
+
+std::string plan_text(const PlanReport& report) {
+  const auto& name = report.profile.name;
+  std::string text;
+  for (const auto& finding : report.plan.foreign) {
+    text += fmt::format("  in the way {} {}: {}\n", kind_of(finding.object),
+                        describe(finding.current.value_or(finding.object)), finding.detail);
+  }
+  if (!report.plan.foreign.empty()) {
+    return fmt::format("{}: enable would refuse, and change nothing:\n{}", name, text);
+  }
+  if (!report.legacy.empty()) {
+    text += fmt::format("The old shell script's set-up is active here; this is what `enable {} --take-over` would do,\n"
+                        "and without --take-over enable refuses.\n", name);
+  }
+  if (report.plan.empty() && report.plan.waiting.empty()) {
+    return text + fmt::format("{}: nothing to do, everything is as it should be.\n", name);
+  }
+  text += fmt::format("{}: {} change{} to make, in this order:\n", name, report.plan.changes.size(),
+                      report.plan.changes.size() == 1 ? "" : "s");
+  for (const auto& change : report.plan.changes) {
+    text += change_line(change);
+    if (const auto* chain = std::get_if<OwnChain>(&change.object); chain != nullptr && change.verb != Verb::kRemove) {
+      for (const auto& rule : chain->rules) {
+        text += fmt::format("{:>28}{}\n", "", nft::to_string(rule));
+      }
+    }
+    text += fmt::format("{:>26}why: {}\n", "", change.reason);
+  }
+  for (const auto& finding : report.plan.waiting) {
+    text += fmt::format("  later    {:<14} {}\n{:>26}why: {}\n", kind_of(finding.object), describe(finding.object), "",
+                        finding.detail);
+  }
+  return text;
+}
+
+std::string status_text(const StatusReport& report) {
+  const auto& profile = report.profile;
+  auto text = fmt::format("{} ({}): {}\n", profile.name, profile.side == Side::kHome ? "home" : "VPS",
+                          report.as_it_should_be() ? "as it should be" : "NOT as it should be");
+  for (const auto& finding : report.findings) {
+    text += fmt::format("  {:<8} {:<14} {}", presence_text(finding.presence), kind_of(finding.object),
+                        describe(finding.object));
+    text += finding.detail.empty() ? "\n" : fmt::format(" — {}\n", finding.detail);
+    for (const auto& counter : finding.counters) {
+      text += counters_text(counter);
+    }
+  }
+  if (!report.as_it_should_be()) {
+    text += fmt::format("  `smtp-egress enable {0}` mends what is missing or changed; `smtp-egress verify {0}` checks the path.\n",
+                        profile.name);
+  }
+  return text + notes_text(report.notes);
+}
+
+std::string verify_text(const VerifyReport& report) {
+  const auto failed = std::ranges::count(report.checks, Outcome::kFailed, &Check::outcome);
+  std::string text;
+  for (const auto& check : report.checks) {
+    constexpr std::array<std::string_view, 3> kWords{"ok", "FAILED", "skipped"};
+    text += fmt::format("  {:<8} {}", kWords.at(static_cast<std::size_t>(check.outcome)), check.title);
+    text += check.detail.empty() ? "\n" : fmt::format(": {}\n", check.detail);
+    if (!check.mend.empty()) {
+      text += fmt::format("           mend: {}\n", check.mend);
+    }
+  }
+  const auto verdict = failed == 0 ? std::string("mail can take its way through this host")
+                                   : fmt::format("{} check{} failed", failed, failed == 1 ? "" : "s");
+  return fmt::format("{} ({}): {}\n{}", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS", verdict, text);
+}
+
+std::string profiles_text(const std::vector<ProfileLine>& profiles) {
+  std::string text;
+  for (const auto& line : profiles) {
+    text += fmt::format("{:<16} {:<8} {}\n", line.file.name, line.enabled ? "enabled" : "", line.profile.description);
+    text += fmt::format("{:<25} {}\n", "", line.file.path);
+    if (!line.problem.empty()) {
+      text += fmt::format("{:<25} {}\n", "", line.problem);
+    }
+  }
+  return text.empty() ? "There are no profiles.\n" : text;
+}
+
+}  // namespace smtpegress::cli

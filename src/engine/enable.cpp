@@ -1,0 +1,231 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/flows.hpp"
+#include "engine/survey.hpp"
+#include "engine/sysctl_record.hpp"
+#include "engine/transaction.hpp"
+#include "model/legacy_scripts.hpp"
+
+namespace smtpegress {
+namespace {
+
+// Rounds of observing and changing: one is the rule; more only while others change the firewall at the same time.
+constexpr int kMaxRounds = 20;
+
+Error in_the_way(const Finding& finding) {
+  const bool is_rule = std::holds_alternative<PolicyRule>(finding.object);
+  return Error{.kind = ErrorKind::kUsage,
+               .operation = "enable: in the way is",
+               .object = fmt::format("{} {}", is_rule ? "policy rule" : "route",
+                                     describe(finding.current.value_or(finding.object))),
+               .errnum = 0,
+               .kernel_text = {},
+               .hint = fmt::format("{}; remove it, or choose another with --set {}. Nothing was changed", finding.detail,
+                                   is_rule ? "priority=…, --set table=… or --set mark=…" : "table=…")};
+}
+
+Error scripts_in_the_way(const std::vector<Object>& legacy) {
+  return Error{.kind = ErrorKind::kUsage,
+               .operation = "enable:",
+               .object = "the shell scripts' set-up is active on this host",
+               .errnum = 0,
+               .kernel_text = {},
+               .hint = fmt::format("{} objects, such as {}; `smtp-egress enable … --take-over` replaces them without a gap, "
+                                   "`smtp-egress plan … --take-over` shows how. Nothing was changed",
+                                   legacy.size(), describe(legacy.front()))};
+}
+
+/// Takes back what was made, and says in the error how that went.
+Error rolled_back(Transaction& transaction, Error error) {
+  const bool touched = !transaction.done().empty();
+  if (auto back = transaction.rollback(); !back) {
+    error.kind = ErrorKind::kKernel;
+    error.hint += fmt::format("{}not everything could be rolled back: {}", error.hint.empty() ? "" : "; ",
+                              back.error().message());
+  } else if (touched) {
+    error.hint += fmt::format("{}everything was rolled back", error.hint.empty() ? "" : "; ");
+  }
+  return error;
+}
+
+/// One enable, from the first look to the last.
+class Enabling {
+ public:
+  Enabling(Kernel& kernel, StateStore& store, const Profile& profile, LegacyScripts legacy)
+      : kernel_(kernel), store_(store), profile_(profile), legacy_(legacy), transaction_(kernel) {}
+
+  Result<ApplyReport> run() {
+    if (auto loaded = load(); !loaded) {
+      return std::unexpected(loaded.error());
+    }
+    for (int round = 0; round < kMaxRounds; ++round) {
+      const auto more = once();
+      if (!more) {
+        return fail(more.error());
+      }
+      if (!*more) {
+        return finish();
+      }
+    }
+    return fail(Error{.kind = ErrorKind::kKernel,
+                      .operation = "enable",
+                      .object = profile_.name,
+                      .errnum = 0,
+                      .kernel_text = {},
+                      .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
+  }
+
+ private:
+  Result<void> load() {
+    auto before = store_.load(profile_.name);
+    if (!before) {
+      return std::unexpected(before.error());
+    }
+    before_ = *std::move(before);
+    auto others = other_records(store_, profile_.name);
+    if (!others) {
+      return std::unexpected(others.error());
+    }
+    others_ = *std::move(others);
+    record_ = InstanceRecord{profile_, Phase::kEnabling, before_ ? before_->sysctls : std::vector<SavedSysctl>{}};
+    owned_ = before_ ? owned_by(before_->profile) : DesiredState{};
+    report_.profile = profile_;
+    report_.was_enabled = before_.has_value();
+    return {};
+  }
+
+  /// True: changes were made or refused as stale, so look again. False: the host is as it should be.
+  Result<bool> once() {
+    auto seen = survey(kernel_, profile_, record_.sysctls);
+    if (!seen) {
+      return std::unexpected(seen.error());
+    }
+    const auto legacy = find_legacy_objects(profile_, seen->host, seen->observed);
+    if (!legacy.empty() && legacy_ == LegacyScripts::kRefuse) {
+      return std::unexpected(scripts_in_the_way(legacy));
+    }
+    add_unwanted_sysctls(*seen);
+    const auto plan = make_plan(seen->desired, owned_, seen->observed, seen->sysctls, legacy);
+    if (!plan.foreign.empty()) {
+      return std::unexpected(in_the_way(plan.foreign.front()));
+    }
+    report_.host = seen->host;
+    report_.waiting = plan.waiting;
+    const auto saved = record_.sysctls;
+    record_.sysctls = merge_saved(record_.sysctls, seen->desired.sysctls, seen->sysctls, others_);
+    if (plan.empty()) {
+      return false;
+    }
+    if (auto written = write_ahead(*seen, saved); !written) {
+      return std::unexpected(written.error());
+    }
+    auto made = transaction_.run(plan, seen->observed.ruleset);
+    if (!made && made.error().kind != ErrorKind::kStale) {
+      return std::unexpected(made.error());
+    }
+    return true;
+  }
+
+  /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value.
+  void add_unwanted_sysctls(Survey& seen) {
+    auto unwanted = record_.sysctls;
+    std::erase_if(unwanted, [&](const SavedSysctl& saved) {
+      return saved.previous == saved.ours ||  // a side effect of ip_forward, which stays
+             std::ranges::find(seen.desired.sysctls, saved.key, &SysctlSpec::key) != seen.desired.sysctls.end();
+    });
+    for (const auto& target : restoration(unwanted, seen.sysctls, others_, seen.observed.ruleset).targets) {
+      seen.desired.sysctls.push_back(target);
+    }
+  }
+
+  Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
+    const auto is_forward = [](const SavedSysctl& s) { return s.key == kIpForward; };
+    if (std::ranges::any_of(record_.sysctls, is_forward) && std::ranges::none_of(saved_before, is_forward)) {
+      auto side_effects = forwarding_side_effects(kernel_, seen.observed.links);
+      if (!side_effects) {
+        return std::unexpected(side_effects.error());
+      }
+      record_.sysctls.insert(record_.sysctls.end(), side_effects->begin(), side_effects->end());
+    }
+    if (written_ == record_) {
+      return {};
+    }
+    written_ = record_;
+    return store_.save(record_);
+  }
+
+  Result<ApplyReport> fail(const Error& error) {
+    auto told = rolled_back(transaction_, error);
+    if (written_) {
+      if (auto put_back = before_ ? store_.save(*before_) : store_.remove(profile_.name); !put_back) {
+        told.hint += "; " + put_back.error().message();
+      }
+    }
+    return std::unexpected(std::move(told));
+  }
+
+  Result<ApplyReport> finish() {
+    report_.changes = transaction_.done();
+    // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
+    if (!report_.changes.empty()) {
+      auto dropped = drop_stale_flows(kernel_, profile_, report_.host, PathChange::kOntoTunnel);
+      if (dropped) {
+        report_.flows_dropped = *dropped;
+      } else {
+        report_.notes.push_back("open flows of the old path could not be dropped, and may hang until they time out: " +
+                                dropped.error().message());
+      }
+    }
+    record_.phase = Phase::kEnabled;
+    if (!before_ || *before_ != record_) {
+      if (auto saved = store_.save(record_); !saved) {
+        return fail(saved.error());
+      }
+    }
+    return std::move(report_);
+  }
+
+  Kernel& kernel_;
+  StateStore& store_;
+  const Profile& profile_;
+  LegacyScripts legacy_;
+  Transaction transaction_;
+  std::optional<InstanceRecord> before_;
+  std::vector<InstanceRecord> others_;
+  InstanceRecord record_;
+  std::optional<InstanceRecord> written_;  ///< as it was last written ahead
+  DesiredState owned_;
+  ApplyReport report_;
+};
+
+}  // namespace
+
+Result<ApplyReport> Engine::enable(const Profile& profile, LegacyScripts legacy) {
+  const auto lock = store_.lock();
+  if (!lock) {
+    return std::unexpected(lock.error());
+  }
+  return Enabling(kernel_, store_, profile, legacy).run();
+}
+
+Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
+  auto before = store_.load(profile.name);
+  if (!before) {
+    return std::unexpected(before.error());
+  }
+  auto seen = survey(kernel_, profile);
+  if (!seen) {
+    return std::unexpected(seen.error());
+  }
+  PlanReport report{profile, {}, find_legacy_objects(profile, seen->host, seen->observed)};
+  const auto owned = *before ? owned_by((*before)->profile) : DesiredState{};
+  report.plan = make_plan(seen->desired, owned, seen->observed, seen->sysctls, report.legacy);
+  if (legacy == LegacyScripts::kTakeOver) {
+    report.legacy.clear();
+  }
+  return report;
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,39 @@
+#include "engine/flows.hpp"
+
+#include <algorithm>
+
+namespace smtpegress {
+
+bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host, PathChange change) {
+  const auto of_sources = [&](const IpAddress& address) {
+    return std::ranges::any_of(profile.sources, [&](const Prefix& source) { return source.contains(address); });
+  };
+  const bool mail = of_sources(flow.source) && !of_sources(flow.destination) &&
+                    std::ranges::any_of(profile.ports, [&](const PortRange& p) { return p.contains(flow.destination_port); });
+  if (!mail) {
+    return false;
+  }
+  // By the tunnel a flow keeps its address at home, and has the SNAT address on the VPS.
+  const bool by_tunnel = profile.side == Side::kHome ? flow.reply_destination == flow.source
+                                                     : flow.reply_destination == host.snat_to;
+  return by_tunnel == (change == PathChange::kOffTunnel);
+}
+
+Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host, PathChange change) {
+  const auto flows = kernel.tcp_flows();
+  if (!flows) {
+    return std::unexpected(flows.error());
+  }
+  std::size_t dropped = 0;
+  for (const auto& flow : *flows) {
+    if (is_stale(flow, profile, host, change)) {
+      if (auto deleted = kernel.delete_flow(flow); !deleted) {
+        return std::unexpected(deleted.error());
+      }
+      ++dropped;
+    }
+  }
+  return dropped;
+}
+
+}  // namespace smtpegress

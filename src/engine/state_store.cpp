@@ -1,0 +1,231 @@
+#include "engine/state_store.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace smtpegress {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kStateVersion = 1;
+constexpr std::chrono::seconds kLockLimit{10};
+constexpr std::chrono::milliseconds kLockPoll{20};
+constexpr std::size_t kMaxStateSize = 1 << 20;  // bytes; a record is some hundred
+constexpr std::array<std::pair<Phase, std::string_view>, 3> kPhaseNames{
+    {{Phase::kEnabling, "enabling"}, {Phase::kEnabled, "enabled"}, {Phase::kDisabling, "disabling"}}};
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) {
+      ::close(fd_);
+    }
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+Result<std::string> read_file(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  std::string text;
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t size = file.get() < 0 ? -1 : ::read(file.get(), buffer.data(), buffer.size());
+    if (size < 0) {
+      const int error = errno;
+      return system_error("read state", path, error);
+    }
+    if (size == 0) {
+      return text;
+    }
+    text.append(buffer.data(), static_cast<std::size_t>(size));
+    if (text.size() > kMaxStateSize) {
+      return system_error("read state", path, EFBIG, {}, "this is no state file of this program; move it away");
+    }
+  }
+}
+
+json to_json(const InstanceRecord& record) {
+  json sysctls = json::array();
+  for (const auto& sysctl : record.sysctls) {
+    sysctls.push_back({{"key", sysctl.key}, {"previous", sysctl.previous}, {"ours", sysctl.ours}});
+  }
+  const auto phase = std::ranges::find(kPhaseNames, record.phase, &decltype(kPhaseNames)::value_type::first);
+  return {{"version", kStateVersion},
+          {"instance", record.profile.name},
+          {"phase", phase->second},
+          {"profile", json::parse(profile_to_json(record.profile))},
+          {"sysctls", std::move(sysctls)}};
+}
+
+std::unexpected<Error> damaged(const std::string& path, std::string_view what) {
+  return usage_error("read state", path,
+                     fmt::format("{}; move the file away, then `smtp-egress disable` removes what is recognisably ours", what));
+}
+
+Result<InstanceRecord> from_json(const std::string& path, const std::string& name, const std::string& text) {
+  const json document = json::parse(text, nullptr, false);
+  if (!document.is_object() || !document.contains("version") || document["version"] != kStateVersion) {
+    return damaged(path, "is damaged, or of another version of this program");
+  }
+  try {
+    auto profile = parse_profile(name, path, document.at("profile").dump());
+    if (!profile) {
+      return std::unexpected(profile.error());
+    }
+    InstanceRecord record{*std::move(profile), Phase::kEnabling, {}};
+    const auto phase = std::ranges::find(kPhaseNames, document.at("phase").get<std::string>(),
+                                         &decltype(kPhaseNames)::value_type::second);
+    if (phase == kPhaseNames.end()) {
+      return damaged(path, "names an unknown phase");
+    }
+    record.phase = phase->first;
+    for (const auto& sysctl : document.at("sysctls")) {
+      SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
+                        sysctl.at("ours").get<std::string>()};
+      // A key becomes a path below /proc/sys; only those that are ours to write may.
+      if (!saved.key.starts_with("net/ipv4/") || saved.key.find("..") != std::string::npos) {
+        return damaged(path, "names a sysctl that is not ours");
+      }
+      record.sysctls.push_back(std::move(saved));
+    }
+    return record;
+  } catch (const json::exception&) {
+    return damaged(path, "lacks a part");
+  }
+}
+
+}  // namespace
+
+StateLock::~StateLock() {
+  if (fd_ >= 0) {
+    ::close(fd_);
+  }
+}
+
+Result<StateLock> StateStore::lock() {
+  if (::mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
+    const int error = errno;
+    return system_error("create state directory", directory_, error, {}, "run as root, or name another with --state-dir");
+  }
+  const auto path = directory_ + "/lock";
+  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.get() < 0) {
+    const int error = errno;
+    return system_error("open lock", path, error, {}, "run as root, or name another directory with --state-dir");
+  }
+  const auto limit = std::chrono::steady_clock::now() + kLockLimit;
+  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    if (error != EWOULDBLOCK && error != EINTR) {
+      return system_error("lock", path, error);
+    }
+    if (std::chrono::steady_clock::now() >= limit) {
+      const auto holder = read_file(path);
+      return system_error("lock", path, EBUSY, {},
+                          fmt::format("another smtp-egress ({}) has been at work for {} s; try again when it is done",
+                                      holder && !holder->empty() ? "process " + *holder : "of unknown process",
+                                      kLockLimit.count()));
+    }
+    std::this_thread::sleep_for(kLockPoll);
+  }
+  const auto holder = fmt::format("{}", ::getpid());
+  if (::ftruncate(file.get(), 0) != 0 ||
+      ::pwrite(file.get(), holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
+    const int error = errno;
+    return system_error("write lock", path, error);
+  }
+  return StateLock(file.release());
+}
+
+Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) const {
+  const auto text = read_file(path_of(name));
+  if (!text) {
+    if (text.error().errnum == ENOENT) {
+      return std::optional<InstanceRecord>{};
+    }
+    return std::unexpected(text.error());
+  }
+  auto record = from_json(path_of(name), name, *text);
+  if (!record) {
+    return std::unexpected(record.error());
+  }
+  return std::optional(*std::move(record));
+}
+
+Result<void> StateStore::save(const InstanceRecord& record) {
+  const auto path = path_of(record.profile.name);
+  const auto beside = path + ".new";
+  const auto text = to_json(record).dump(2) + "\n";
+  const auto fail = [&](std::string_view what) {
+    const int error = errno;
+    ::unlink(beside.c_str());
+    return system_error(fmt::format("{} state", what), path, error);
+  };
+  {
+    const Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (file.get() < 0) {
+      return fail("create");
+    }
+    if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || ::fsync(file.get()) != 0) {
+      return fail("write");
+    }
+  }
+  if (::rename(beside.c_str(), path.c_str()) != 0) {
+    return fail("replace");
+  }
+  const Fd directory(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0 || ::fsync(directory.get()) != 0) {
+    return fail("flush");
+  }
+  return {};
+}
+
+Result<void> StateStore::remove(const std::string& name) {
+  if (::unlink(path_of(name).c_str()) != 0 && errno != ENOENT) {
+    const int error = errno;
+    return system_error("remove state", path_of(name), error);
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> StateStore::list() const {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_.c_str()), ::closedir);
+  if (directory == nullptr) {
+    const int error = errno;
+    if (error == ENOENT) {
+      return names;
+    }
+    return system_error("read state directory", directory_, error);
+  }
+  while (const auto* entry = ::readdir(directory.get())) {
+    const std::string_view file(entry->d_name);
+    constexpr std::string_view kSuffix = ".json";
+    if (file.ends_with(kSuffix) && check_instance_name(file.substr(0, file.size() - kSuffix.size()))) {
+      names.emplace_back(file.substr(0, file.size() - kSuffix.size()));
+    }
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/survey.hpp"
+#include "engine/view.hpp"
+#include "model/ownership.hpp"
+
+namespace smtpegress {
+namespace {
+
+std::unexpected<Error> not_enabled(const std::string& name) {
+  return std::unexpected(Error{.kind = ErrorKind::kNotEnabled,
+                               .operation = name,
+                               .object = "is not enabled",
+                               .errnum = 0,
+                               .kernel_text = {},
+                               .hint = fmt::format("`smtp-egress enable {}` does that", name)});
+}
+
+}  // namespace
+
+Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const std::string& name,
+                                 const std::optional<Profile>& fallback) {
+  auto record = store.load(name);
+  if (!record) {
+    return std::unexpected(record.error());
+  }
+  if (!*record && !fallback) {
+    return not_enabled(name);
+  }
+  const auto& profile = *record ? (*record)->profile : *fallback;
+  auto seen = survey(kernel, profile);
+  if (!seen) {
+    return std::unexpected(seen.error());
+  }
+  EnabledView view{profile, *std::move(record), *std::move(seen), {}};
+  if (!view.record && !view.seen.observed.ruleset.has(own_table_key(name))) {
+    return not_enabled(name);
+  }
+  const auto plan = make_plan(view.seen.desired, owned_by(profile), view.seen.observed, view.seen.sysctls);
+  view.findings = inspect(view.seen.desired, view.seen.observed, view.seen.sysctls);
+  for (const auto& intruder : plan.foreign) {
+    const bool told = std::ranges::any_of(view.findings, [&](const Finding& f) { return f.object == intruder.object; });
+    if (!told) {
+      view.findings.push_back(intruder);
+    }
+  }
+  for (const auto& change : plan.changes) {
+    if (change.verb == Verb::kRemove) {
+      view.findings.push_back({change.object, Presence::kChanged, "left over: " + change.reason, change.object, {}});
+    }
+  }
+  return view;
+}
+
+bool StatusReport::as_it_should_be() const {
+  return std::ranges::all_of(findings, [](const Finding& f) { return f.presence == Presence::kPresent; });
+}
+
+Result<StatusReport> Engine::status(const std::string& name, const std::optional<Profile>& fallback) {
+  auto view = view_enabled(kernel_, store_, name, fallback);
+  if (!view) {
+    return std::unexpected(view.error());
+  }
+  StatusReport report{view->profile, std::move(view->findings), {}};
+  if (!view->record) {
+    report.notes.push_back("its state file is gone, so the previous sysctl values are not known; this is the kernel's view");
+  } else if (view->record->phase == Phase::kEnabling) {
+    report.notes.push_back(fmt::format("an enable was cut short: `smtp-egress enable {0}` completes it, `smtp-egress disable "
+                                       "{0}` takes it back", name));
+  } else if (view->record->phase == Phase::kDisabling) {
+    report.notes.push_back(fmt::format("a disable was cut short: `smtp-egress disable {}` completes it", name));
+  }
+  return report;
+}
+
+}  // namespace smtpegress

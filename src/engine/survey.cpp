@@ -1,0 +1,55 @@
+#include "engine/survey.hpp"
+
+#include "engine/sysctl_record.hpp"
+
+namespace smtpegress {
+
+Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further) {
+  Survey result;
+  auto observed = kernel.observe();
+  if (!observed) {
+    return std::unexpected(observed.error());
+  }
+  result.observed = *std::move(observed);
+  auto host = resolve_host(profile, result.observed);
+  if (!host) {
+    return std::unexpected(host.error());
+  }
+  result.host = *std::move(host);
+  result.desired = lower(profile, result.host, result.observed);
+  auto wanted = result.desired.sysctls;
+  for (const auto& saved : further) {
+    wanted.push_back({saved.key, saved.ours});
+  }
+  auto values = read_sysctls(kernel, wanted);
+  if (!values) {
+    return std::unexpected(values.error());
+  }
+  result.sysctls = *std::move(values);
+  return result;
+}
+
+DesiredState owned_by(const Profile& profile) { return lower(profile, ResolvedHost{}, ObservedState{}); }
+
+Result<std::vector<InstanceRecord>> other_records(const StateStore& store, const std::string& name) {
+  const auto names = store.list();
+  if (!names) {
+    return std::unexpected(names.error());
+  }
+  std::vector<InstanceRecord> records;
+  for (const auto& other : *names) {
+    if (other == name) {
+      continue;
+    }
+    auto record = store.load(other);
+    if (!record) {
+      return std::unexpected(record.error());
+    }
+    if (*record) {
+      records.push_back(**std::move(record));
+    }
+  }
+  return records;
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,27 @@
+// One look at the host from one profile's point of view: what every command starts with.
+#pragma once
+
+#include <vector>
+
+#include "engine/state_store.hpp"
+#include "smtpegress/engine.hpp"
+
+namespace smtpegress {
+
+struct Survey {
+  ObservedState observed;
+  ResolvedHost host;
+  DesiredState desired;
+  SysctlValues sysctls;  ///< of the desired keys and of those asked for
+};
+
+/// `further` are keys whose values are wanted beside the desired ones.
+Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further = {});
+
+/// What an earlier enable of `profile` owns by name, protocol number and selector, whatever the host looks like now.
+[[nodiscard]] DesiredState owned_by(const Profile& profile);
+
+/// The records of all instances but `name`.
+Result<std::vector<InstanceRecord>> other_records(const StateStore& store, const std::string& name);
+
+}  // namespace smtpegress

@@ -1,0 +1,115 @@
+#include "engine/sysctl_record.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace smtpegress {
+namespace {
+
+const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key) {
+  const auto holder = std::ranges::find_if(records, [&](const InstanceRecord& record) {
+    return std::ranges::find(record.sysctls, key, &SavedSysctl::key) != record.sysctls.end();
+  });
+  return holder == records.end() ? nullptr : &*holder;
+}
+
+/// Docker's networks stop working when forwarding is switched off under it, and its nftables backend then refuses to
+/// start (FACTS 28). DOCKER-USER alone proves nothing: it outlives Docker (FACTS 27).
+bool docker_forwards(const nft::Ruleset& ruleset) {
+  return ruleset.has({nft::Family::kIp, "docker-bridges"}) ||
+         ruleset.find({{nft::Family::kIp, "nat"}, "DOCKER"}) != nullptr;
+}
+
+std::string dotted(std::string key) {
+  std::ranges::replace(key, '/', '.');
+  return key;
+}
+
+}  // namespace
+
+Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted) {
+  SysctlValues values;
+  for (const auto& sysctl : wanted) {
+    auto value = kernel.read_sysctl(sysctl.key);
+    if (value) {
+      values[sysctl.key] = *std::move(value);
+    } else if (value.error().errnum == ENOENT) {
+      values[sysctl.key] = std::nullopt;
+    } else {
+      return std::unexpected(value.error());
+    }
+  }
+  return values;
+}
+
+std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
+                                     const SysctlValues& current, const std::vector<InstanceRecord>& others) {
+  for (const auto& sysctl : wanted) {
+    if (const auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key); held != saved.end()) {
+      held->ours = sysctl.value;
+      continue;
+    }
+    if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
+      const auto held = std::ranges::find(holder->sysctls, sysctl.key, &SavedSysctl::key);
+      saved.push_back({sysctl.key, held->previous, sysctl.value});
+      continue;
+    }
+    const auto value = current.find(sysctl.key);
+    if (value != current.end() && value->second && *value->second != sysctl.value) {
+      saved.push_back({sysctl.key, *value->second, sysctl.value});
+    }
+  }
+  return saved;
+}
+
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links) {
+  std::vector<SysctlSpec> keys{{"net/ipv4/conf/default/forwarding", "1"}};
+  for (const auto& link : links) {
+    keys.push_back({"net/ipv4/conf/" + link.name.str() + "/forwarding", "1"});
+  }
+  std::vector<SavedSysctl> saved;
+  const auto forwarding = read_sysctls(kernel, keys);
+  const auto redirects = read_sysctls(kernel, {{"net/ipv4/conf/all/accept_redirects", "0"}});
+  if (!forwarding || !redirects) {
+    return std::unexpected(forwarding ? redirects.error() : forwarding.error());
+  }
+  for (const auto& [key, value] : *forwarding) {
+    if (value == "1") {
+      saved.push_back({key, "1", "1"});
+    }
+  }
+  for (const auto& [key, value] : *redirects) {
+    if (value == "0") {
+      saved.push_back({key, "0", "0"});
+    }
+  }
+  return saved;
+}
+
+Restoration restoration(const std::vector<SavedSysctl>& saved, const SysctlValues& current,
+                        const std::vector<InstanceRecord>& others, const nft::Ruleset& ruleset) {
+  Restoration result;
+  for (const auto& sysctl : saved) {
+    const auto found = current.find(sysctl.key);
+    if (found == current.end() || !found->second) {
+      continue;  // its interface is gone, and the value with it
+    }
+    if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
+      result.notes.push_back(fmt::format("{} stays {}: instance {} needs it", dotted(sysctl.key), *found->second,
+                                         holder->profile.name));
+    } else if (*found->second != sysctl.ours && *found->second != sysctl.previous) {
+      result.notes.push_back(fmt::format("{} stays {}: somebody set it since enable (it was {}, then ours {})",
+                                         dotted(sysctl.key), *found->second, sysctl.previous, sysctl.ours));
+    } else if (sysctl.key == kIpForward && sysctl.previous == "0" && docker_forwards(ruleset)) {
+      result.notes.push_back("net.ipv4.ip_forward stays 1: Docker is set up here and needs it");
+    } else {
+      result.targets.push_back({sysctl.key, sysctl.previous});
+    }
+  }
+  std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return s.key == kIpForward; });
+  return result;
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,35 @@
+// The sysctls' side of enable and disable: what they were, what of them may be put back, and for whom they must stay.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/state_store.hpp"
+#include "smtpegress/kernel.hpp"
+#include "smtpegress/plan.hpp"
+
+namespace smtpegress {
+
+inline constexpr std::string_view kIpForward = "net/ipv4/ip_forward";
+
+/// Current values of `wanted`'s keys.
+Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted);
+
+/// What has to be remembered of `wanted` before it is applied: keys already in `saved` keep their previous value, keys that
+/// another instance holds take over its previous value (the last one out restores), the rest is saved from `current`.
+[[nodiscard]] std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
+                                                   const SysctlValues& current, const std::vector<InstanceRecord>& others);
+
+/// Switching ip_forward sets every interface's `forwarding` and `all/accept_redirects` as a side effect
+/// (inet_forward_change, net/ipv4/devinet.c). Those whose value does not come back by itself when ip_forward goes back.
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links);
+
+struct Restoration {
+  std::vector<SysctlSpec> targets;  ///< ip_forward first, for its side effects on the others
+  std::vector<std::string> notes;   ///< why a value stays
+};
+/// Compare and swap: a value goes back only where it is still ours and nobody else evidently needs it.
+[[nodiscard]] Restoration restoration(const std::vector<SavedSysctl>& saved, const SysctlValues& current,
+                                      const std::vector<InstanceRecord>& others, const nft::Ruleset& ruleset);
+
+}  // namespace smtpegress

@@ -1,0 +1,139 @@
+#include "engine/transaction.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace smtpegress {
+namespace {
+
+// Rounds of observing and committing a rollback's batch while others change the ruleset.
+constexpr int kMaxStaleRounds = 20;
+
+bool is_gone(const Error& error) { return error.errnum == ESRCH || error.errnum == ENOENT || error.errnum == ENODEV; }
+
+/// What is to go and has gone already is as it should be.
+Result<void> or_gone(Result<void> result) {
+  return !result && is_gone(result.error()) ? Result<void>{} : std::move(result);
+}
+
+/// One change to an object that the kernel changes singly.
+struct MakeSingle {
+  Kernel& kernel;
+  const Change& change;
+  Duplicates duplicates;
+
+  Result<void> operator()(const Route& route) const {
+    switch (change.verb) {
+      case Verb::kCreate:
+        return kernel.add_route(route);
+      case Verb::kRemove:
+        return or_gone(kernel.delete_route(route));
+      case Verb::kReplace:
+        return replace(route, std::get<Route>(*change.previous));
+    }
+    return {};
+  }
+  Result<void> operator()(const PolicyRule& rule) const {
+    switch (change.verb) {
+      case Verb::kCreate:
+        return kernel.add_rule(rule, duplicates);
+      case Verb::kRemove:
+        return or_gone(kernel.delete_rule(rule));
+      case Verb::kReplace:
+        return replace(rule, std::get<PolicyRule>(*change.previous));
+    }
+    return {};
+  }
+
+  /// Two routes of one destination and metric cannot stand side by side, so the old one goes first, and comes back if the
+  /// new one is refused. Meanwhile the unreachable route answers.
+  Result<void> replace(const Route& route, const Route& previous) const {
+    if (auto removed = or_gone(kernel.delete_route(previous)); !removed) {
+      return removed;
+    }
+    auto added = kernel.add_route(route);
+    if (!added) {
+      if (auto restored = kernel.add_route(previous); !restored) {
+        added.error().hint += "; and the former route could not be put back: " + restored.error().message();
+      }
+    }
+    return added;
+  }
+  /// Rules can, so the new one stands before the old one goes.
+  Result<void> replace(const PolicyRule& rule, const PolicyRule& previous) const {
+    if (auto added = kernel.add_rule(rule, Duplicates::kAllow); !added) {
+      return added;
+    }
+    auto removed = or_gone(kernel.delete_rule(previous));
+    if (!removed) {
+      if (auto undone = kernel.delete_rule(rule); !undone) {
+        removed.error().hint += "; and the new rule could not be taken back: " + undone.error().message();
+      }
+    }
+    return removed;
+  }
+  Result<void> operator()(const SysctlSpec& sysctl) const { return kernel.write_sysctl(sysctl.key, sysctl.value); }
+  Result<void> operator()(const OwnTable&) const { return {}; }
+  Result<void> operator()(const OwnChain&) const { return {}; }
+  Result<void> operator()(const ForeignChainRule&) const { return {}; }
+};
+
+}  // namespace
+
+Result<void> Transaction::make_all(const std::vector<Change>& changes, const nft::Ruleset& ruleset, Course course,
+                                   std::vector<Change>& made) {
+  for (auto change = changes.begin(); change != changes.end();) {
+    if (is_nftables(change->object)) {
+      const auto end = std::find_if_not(change, changes.end(), [](const Change& c) { return is_nftables(c.object); });
+      const std::vector<Change> firewall(change, end);
+      if (const auto batch = make_batch(firewall, ruleset); !batch.empty()) {
+        if (auto committed = kernel_.commit(batch, ruleset.generation); !committed) {
+          return committed;
+        }
+      }
+      made.insert(made.end(), firewall.begin(), firewall.end());
+      change = end;
+      continue;
+    }
+    const auto duplicates = course == Course::kTakeOver ? Duplicates::kAllow : Duplicates::kRefuse;
+    if (auto single = std::visit(MakeSingle{kernel_, *change, duplicates}, change->object); !single) {
+      return single;
+    }
+    made.push_back(*change);
+    ++change;
+  }
+  return {};
+}
+
+Result<void> Transaction::run(const Plan& plan, const nft::Ruleset& ruleset) {
+  return make_all(plan.changes, ruleset, plan.course, done_);
+}
+
+Result<void> Transaction::rollback() {
+  Result<void> first;
+  auto left = inverse(done_);
+  done_.clear();
+  int stale_rounds = 0;
+  while (!left.empty()) {
+    auto observed = kernel_.observe();
+    if (!observed) {
+      return std::unexpected(observed.error());
+    }
+    std::vector<Change> made;
+    auto result = make_all(left, observed->ruleset, Course::kDown, made);
+    left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(made.size()));
+    if (result) {
+      break;
+    }
+    if (result.error().kind == ErrorKind::kStale && ++stale_rounds < kMaxStaleRounds) {
+      continue;
+    }
+    if (first) {
+      first = std::move(result);
+    }
+    left.erase(left.begin());  // this one cannot be taken back; the others still can
+  }
+  return first;
+}
+
+}  // namespace smtpegress

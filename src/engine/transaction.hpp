@@ -1,0 +1,31 @@
+// Makes a plan's changes, and takes back those that were made when a later one fails.
+#pragma once
+
+#include "smtpegress/kernel.hpp"
+#include "smtpegress/plan.hpp"
+
+namespace smtpegress {
+
+class Transaction {
+ public:
+  explicit Transaction(Kernel& kernel) : kernel_(kernel) {}
+
+  /// Makes the changes in order; those to nf_tables as one batch on `ruleset`'s generation. May be called again with a new
+  /// plan after kStale: what was made before is remembered for rollback().
+  Result<void> run(const Plan& plan, const nft::Ruleset& ruleset);
+
+  /// Takes back every change made since construction, newest first. Goes on after a failure and returns the first one,
+  /// which names what is left.
+  Result<void> rollback();
+
+  [[nodiscard]] const std::vector<Change>& done() const noexcept { return done_; }
+
+ private:
+  Result<void> make_all(const std::vector<Change>& changes, const nft::Ruleset& ruleset, Course course,
+                        std::vector<Change>& made);
+
+  Kernel& kernel_;
+  std::vector<Change> done_;
+};
+
+}  // namespace smtpegress

@@ -1,0 +1,37 @@
+#include <algorithm>
+
+#include "engine/verify_checks.hpp"
+
+namespace smtpegress {
+
+void Inquiry::passed(std::string id, std::string title, std::string detail) const {
+  checks.push_back({std::move(id), std::move(title), Outcome::kPassed, std::move(detail), {}});
+}
+void Inquiry::failed(std::string id, std::string title, std::string detail, std::string mend) const {
+  checks.push_back({std::move(id), std::move(title), Outcome::kFailed, std::move(detail), std::move(mend)});
+}
+void Inquiry::skipped(std::string id, std::string title, std::string detail) const {
+  checks.push_back({std::move(id), std::move(title), Outcome::kSkipped, std::move(detail), {}});
+}
+
+bool VerifyReport::passed() const {
+  return std::ranges::none_of(checks, [](const Check& c) { return c.outcome == Outcome::kFailed; });
+}
+
+Result<VerifyReport> Engine::verify(const std::string& name, const std::optional<Profile>& fallback) {
+  const auto view = view_enabled(kernel_, store_, name, fallback);
+  if (!view) {
+    return std::unexpected(view.error());
+  }
+  VerifyReport report{view->profile, {}};
+  const Inquiry ask{kernel_, *view, now_(), report.checks};
+  check_objects(ask);
+  check_tunnel(ask);
+  check_routes(ask);
+  check_sysctls(ask);
+  check_path(ask);
+  check_public_address(ask);
+  return report;
+}
+
+}  // namespace smtpegress

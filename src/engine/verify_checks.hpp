@@ -1,0 +1,29 @@
+// The single checks of verify. Each adds one or more Check to the list; none changes anything or sends a packet.
+#pragma once
+
+#include <vector>
+
+#include "engine/view.hpp"
+
+namespace smtpegress {
+
+/// What every check may look at.
+struct Inquiry {
+  Kernel& kernel;
+  const EnabledView& view;
+  std::int64_t now;  ///< seconds since the epoch
+  std::vector<Check>& checks;
+
+  void passed(std::string id, std::string title, std::string detail) const;
+  void failed(std::string id, std::string title, std::string detail, std::string mend) const;
+  void skipped(std::string id, std::string title, std::string detail) const;
+};
+
+void check_objects(const Inquiry& ask);      ///< every object of ours is in the kernel as it should be
+void check_tunnel(const Inquiry& ask);       ///< there, up; WireGuard: recent handshake, AllowedIPs
+void check_routes(const Inquiry& ask);       ///< lookups with and without the mark; the way back to the sources
+void check_sysctls(const Inquiry& ask);      ///< effective rp_filter, forwarding
+void check_path(const Inquiry& ask);         ///< nothing ahead of our rules drops or rewrites the flow
+void check_public_address(const Inquiry& ask);  ///< VPS
+
+}  // namespace smtpegress

@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "engine/verify_checks.hpp"
+
+namespace smtpegress {
+namespace {
+
+// seconds; REJECT_AFTER_TIME of the WireGuard paper: a session older than that carries nothing, and a peer that sends
+// keepalives has long begun a new one
+constexpr std::int64_t kStaleHandshake = 180;
+constexpr std::int64_t kGrace = 15;  // seconds; for a handshake that is just being renewed
+
+/// Is every address of `wanted` in one of `allowed`? Halves, as in 0.0.0.0/1 and 128.0.0.0/1, count together.
+bool covered(const Prefix& wanted, const std::vector<Prefix>& allowed) {
+  if (std::ranges::any_of(allowed, [&](const Prefix& p) { return p.contains(wanted); })) {
+    return true;
+  }
+  const auto bits = static_cast<std::uint8_t>(wanted.address.size() * 8);
+  if (wanted.length >= bits ||
+      std::ranges::none_of(allowed, [&](const Prefix& p) { return wanted.contains(p); })) {
+    return false;
+  }
+  Prefix low{wanted.address, static_cast<std::uint8_t>(wanted.length + 1)};
+  Prefix high = low;
+  high.address.bytes[wanted.length / 8] =
+      static_cast<std::uint8_t>(high.address.bytes[wanted.length / 8] | (0x80 >> (wanted.length % 8)));
+  return covered(low, allowed) && covered(high, allowed);
+}
+
+void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
+  const auto title = "the tunnel's last handshake is recent";
+  const auto mend = fmt::format("`wg show {}` here and at the other end: keys, endpoint, its udp port in both firewalls; "
+                                "PersistentKeepalive = 25 on the home side", ask.view.profile.tunnel.str());
+  if (peer.last_handshake == 0) {
+    ask.failed("handshake", title, fmt::format("peer {} has never answered", peer.public_key), mend);
+    return;
+  }
+  const auto age = std::max<std::int64_t>(ask.now - peer.last_handshake, 0);
+  if (age > kStaleHandshake + kGrace) {
+    ask.failed("handshake", title, fmt::format("peer {} last answered {} s ago", peer.public_key, age), mend);
+  } else {
+    ask.passed("handshake", title, fmt::format("{} s ago", age));
+  }
+}
+
+/// The destinations that must be allowed through: everything on the home side, the sources on the VPS's.
+std::vector<Prefix> wanted_through(const Profile& profile) {
+  return profile.side == Side::kHome ? std::vector<Prefix>{Prefix{}} : profile.sources;
+}
+
+void check_wireguard(const Inquiry& ask) {
+  const auto& profile = ask.view.profile;
+  const auto device = ask.kernel.wireguard(profile.tunnel);
+  if (!device) {
+    if (device.error().errnum == ENODEV) {
+      ask.skipped("handshake", "the tunnel's last handshake is recent",
+                  fmt::format("{} is not a WireGuard interface", profile.tunnel.str()));
+    } else {
+      ask.failed("handshake", "the tunnel's last handshake is recent", device.error().message(), "run verify as root");
+    }
+    return;
+  }
+  for (const auto& wanted : wanted_through(profile)) {
+    const auto title = profile.side == Side::kHome ? std::string("AllowedIPs let mail to anywhere into the tunnel")
+                                                   : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
+    const auto peer = std::ranges::find_if(device->peers, [&](const WireGuardPeer& p) { return covered(wanted, p.allowed_ips); });
+    if (peer == device->peers.end()) {
+      std::string seen;
+      for (const auto& candidate : device->peers) {
+        for (const auto& prefix : candidate.allowed_ips) {
+          seen += (seen.empty() ? "" : ", ") + prefix.to_string();
+        }
+      }
+      ask.failed("allowed-ips", title, fmt::format("no peer of {} covers {}; it has {}", profile.tunnel.str(),
+                                                   wanted.to_string(), seen.empty() ? "none" : seen),
+                 fmt::format("in {0}.conf: AllowedIPs = …, {1}{2}; then `wg syncconf` or wg-quick down and up",
+                             profile.tunnel.str(), wanted.to_string(),
+                             profile.side == Side::kHome ? " and Table = off" : ""));
+      continue;
+    }
+    ask.passed("allowed-ips", title, fmt::format("peer {}", peer->public_key));
+    if (std::ranges::none_of(ask.checks, [](const Check& c) { return c.id == "handshake"; })) {
+      check_handshake(ask, *peer);
+    }
+  }
+  const bool told = std::ranges::any_of(ask.checks, [](const Check& c) { return c.id == "handshake"; });
+  if (!told && device->peers.size() == 1) {
+    check_handshake(ask, device->peers.front());
+  }
+}
+
+}  // namespace
+
+void check_tunnel(const Inquiry& ask) {
+  const auto& tunnel = ask.view.profile.tunnel;
+  const auto title = fmt::format("the tunnel {} is up", tunnel.str());
+  const auto* link = ask.view.seen.observed.link(tunnel);
+  if (link == nullptr) {
+    ask.failed("tunnel", title, fmt::format("{} does not exist", tunnel.str()), fmt::format("`wg-quick up {}`", tunnel.str()));
+    return;
+  }
+  if (!link->up) {
+    ask.failed("tunnel", title, fmt::format("{} is down", tunnel.str()), fmt::format("`ip link set {} up`", tunnel.str()));
+  } else {
+    ask.passed("tunnel", title, fmt::format("mtu {}", link->mtu));
+  }
+  check_wireguard(ask);
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,116 @@
+// smtpegress/kernel.hpp over netlink and /proc/sys.
+#include <optional>
+#include <utility>
+
+#include "kernel/sysctl.hpp"
+#include "netlink/conntrack_socket.hpp"
+#include "netlink/nft_socket.hpp"
+#include "netlink/route_socket.hpp"
+#include "netlink/wireguard.hpp"
+#include "smtpegress/kernel.hpp"
+
+namespace smtpegress {
+namespace {
+
+/// A socket that is opened when it is first needed.
+template <class Socket>
+class Lazy {
+ public:
+  Result<Socket*> get() {
+    if (!socket_) {
+      auto opened = Socket::open();
+      if (!opened) {
+        return std::unexpected(opened.error());
+      }
+      socket_.emplace(*std::move(opened));
+    }
+    return &*socket_;
+  }
+
+ private:
+  std::optional<Socket> socket_;
+};
+
+/// Calls `use` with the socket, or returns why there is none.
+template <class Socket, class Use>
+auto with(Lazy<Socket>& lazy, Use use) -> decltype(use(std::declval<Socket&>())) {
+  auto socket = lazy.get();
+  if (!socket) {
+    return std::unexpected(socket.error());
+  }
+  return use(**socket);
+}
+
+class LinuxKernel final : public Kernel {
+ public:
+  Result<ObservedState> observe() override {
+    return with(route_, [this](netlink::RouteSocket& route) -> Result<ObservedState> {
+      auto links = route.links();
+      if (!links) {
+        return std::unexpected(links.error());
+      }
+      auto addresses = route.addresses();
+      if (!addresses) {
+        return std::unexpected(addresses.error());
+      }
+      auto rules = route.rules();
+      if (!rules) {
+        return std::unexpected(rules.error());
+      }
+      auto routes = route.routes(*links);
+      if (!routes) {
+        return std::unexpected(routes.error());
+      }
+      auto ruleset = with(nft_, [](netlink::NftSocket& nft) { return nft.observe(); });
+      if (!ruleset) {
+        return std::unexpected(ruleset.error());
+      }
+      return ObservedState{*std::move(links), *std::move(addresses), *std::move(rules), *std::move(routes),
+                           *std::move(ruleset)};
+    });
+  }
+
+  Result<std::string> read_sysctl(const std::string& key) override { return read_sysctl_file(key); }
+  Result<void> write_sysctl(const std::string& key, const std::string& value) override {
+    return write_sysctl_file(key, value);
+  }
+
+  Result<void> add_route(const Route& route) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.add_route(route); });
+  }
+  Result<void> delete_route(const Route& route) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.delete_route(route); });
+  }
+  Result<void> add_rule(const PolicyRule& rule, Duplicates duplicates) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.add_rule(rule, duplicates); });
+  }
+  Result<void> delete_rule(const PolicyRule& rule) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.delete_rule(rule); });
+  }
+  Result<void> commit(const nft::Batch& batch, std::uint32_t generation) override {
+    return with(nft_, [&](netlink::NftSocket& socket) { return socket.commit(batch, generation); });
+  }
+
+  Result<std::vector<Flow>> tcp_flows() override {
+    return with(conntrack_, [](netlink::ConntrackSocket& socket) { return socket.tcp_flows(); });
+  }
+  Result<void> delete_flow(const Flow& flow) override {
+    return with(conntrack_, [&](netlink::ConntrackSocket& socket) { return socket.delete_flow(flow); });
+  }
+
+  Result<RouteAnswer> look_up_route(const RouteQuery& query) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.look_up(query); });
+  }
+  Result<WireGuardDevice> wireguard(const IfName& name) override { return netlink::read_wireguard(name); }
+
+ private:
+  Lazy<netlink::RouteSocket> route_;
+  Lazy<netlink::NftSocket> nft_;
+  Lazy<netlink::ConntrackSocket> conntrack_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_linux_kernel() { return std::make_unique<LinuxKernel>(); }
+
+}  // namespace smtpegress

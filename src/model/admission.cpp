@@ -1,0 +1,86 @@
+#include <algorithm>
+
+#include "model/lower.hpp"
+#include "model/mail_flow.hpp"
+#include "model/ownership.hpp"
+#include "model/rules.hpp"
+
+namespace smtpegress {
+namespace {
+
+using namespace rules;
+
+bool sees_forwarded_ipv4(const nft::ObservedChain& chain) {
+  return chain.hook && chain.hook->hook == nft::Hook::kForward && chain.hook->type == nft::ChainType::kFilter &&
+         (chain.key.table.family == nft::Family::kIp || chain.key.table.family == nft::Family::kInet) &&
+         !is_own_table(chain.key.table);
+}
+
+/// Docker keeps DOCKER-USER free for others and calls it first; FORWARD itself it rearranges at every start.
+nft::ChainKey place_for_admission(const nft::Ruleset& ruleset, const nft::ObservedChain& base) {
+  const nft::ChainKey docker_user{base.key.table, "DOCKER-USER"};
+  const bool called = std::ranges::any_of(base.rules, [](const nft::ObservedRule& observed) {
+    return observed.rule.matches.empty() &&
+           std::ranges::any_of(observed.rule.statements, [](const nft::Statement& statement) {
+             const auto* verdict = std::get_if<nft::Verdict>(&statement);
+             return verdict != nullptr && verdict->code == nft::VerdictCode::kJump && verdict->chain == "DOCKER-USER";
+           });
+  });
+  return called && ruleset.find(docker_user) != nullptr ? docker_user : base.key;
+}
+
+/// Docker 28.2 and later drop in raw PREROUTING what reaches a container by another interface than its bridge. Replies
+/// only: a bare SYN from source port 25 would be a way in to every unpublished port (FACTS 25).
+nft::Rule raw_exception(const Profile& profile, const Prefix& source, const PortRange& ports) {
+  return rule({in(profile.tunnel), to(source), tcp(), from_port(ports),
+               flags(kFin | kSyn | kRst | kAck, kSyn, nft::Sense::kIsNot)},
+              accept(), tag_for(profile.name, "replies"));
+}
+
+/// A rule that drops some of these packets although ours stand in the chain: somebody put it ahead of them.
+std::string preempting_rule(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const nft::ChainKey& place,
+                            const std::vector<FlowPacket>& packets) {
+  const auto* with_ours = ruleset.find(place);
+  if (with_ours == nullptr || std::ranges::none_of(with_ours->rules, is_tagged, &nft::ObservedRule::rule)) {
+    return {};
+  }
+  for (const auto& packet : packets) {
+    const auto obstacle = find_obstacle(ruleset, chain, packet.facts);
+    if (obstacle && obstacle->certain && obstacle->chain == place) {
+      return obstacle->rule;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,
+                                  DesiredState& desired) {
+  const auto packets = forwarded_packets(profile, host);
+  for (const auto& chain : ruleset.chains) {
+    if (!sees_forwarded_ipv4(chain)) {
+      continue;
+    }
+    const auto place = place_for_admission(ruleset, chain);
+    const bool could_drop = std::ranges::any_of(
+        packets, [&](const FlowPacket& packet) { return find_obstacle(ruleset, chain, packet.facts, is_tagged).has_value(); });
+    if (could_drop || place != chain.key) {
+      desired.foreign_rules.push_back({place, rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,
+                                       preempting_rule(ruleset, chain, place, packets)});
+    }
+  }
+  // Wherever the chain stands, not only where it drops today: Docker appends its drop at each container's start, and an
+  // exception at the head stays ahead of it (FACTS 23). The chain itself is never created here (FACTS 12).
+  const nft::ChainKey raw{{nft::Family::kIp, "raw"}, "PREROUTING"};
+  if (const auto* chain = ruleset.find(raw); profile.side == Side::kHome && chain != nullptr) {
+    const auto preempted_by = preempting_rule(ruleset, *chain, raw, arriving_replies(profile, host));
+    for (const auto& source : profile.sources) {
+      for (const auto& ports : profile.ports) {
+        desired.foreign_rules.push_back({raw, raw_exception(profile, source, ports), 0, preempted_by});
+      }
+    }
+  }
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,46 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "model/ownership.hpp"
+#include "smtpegress/state.hpp"
+
+namespace smtpegress {
+namespace {
+
+std::string dotted(std::string key) {
+  std::ranges::replace(key, '/', '.');
+  return key;
+}
+
+struct KindText {
+  std::string operator()(const OwnTable&) const { return "table"; }
+  std::string operator()(const OwnChain&) const { return "chain"; }
+  std::string operator()(const ForeignChainRule& object) const {
+    if (!is_tagged(object.rule)) {
+      return "script's rule";
+    }
+    return object.rule.comment.ends_with(":admission") ? "admission" : "raw exception";
+  }
+  std::string operator()(const Route&) const { return "egress route"; }
+  std::string operator()(const SysctlSpec&) const { return "sysctl"; }
+  std::string operator()(const PolicyRule&) const { return "policy rule"; }
+};
+
+struct DescribeText {
+  std::string operator()(const OwnTable& object) const { return nft::to_string(object.key); }
+  std::string operator()(const OwnChain& object) const { return nft::to_string(object.key); }
+  std::string operator()(const ForeignChainRule& object) const {
+    return fmt::format("{}: {}", nft::to_string(object.chain), nft::to_string(object.rule));
+  }
+  std::string operator()(const Route& object) const { return to_string(object); }
+  std::string operator()(const SysctlSpec& object) const { return fmt::format("{} = {}", dotted(object.key), object.value); }
+  std::string operator()(const PolicyRule& object) const { return to_string(object); }
+};
+
+}  // namespace
+
+std::string kind_of(const Object& object) { return std::visit(KindText{}, object); }
+std::string describe(const Object& object) { return std::visit(DescribeText{}, object); }
+
+}  // namespace smtpegress

@@ -1,0 +1,129 @@
+#include <limits>
+
+#include "model/lower.hpp"
+#include "model/ownership.hpp"
+#include "model/rules.hpp"
+
+namespace smtpegress {
+namespace {
+
+using namespace rules;
+
+// Behind every other default route there could be in the table.
+constexpr std::uint32_t kLastMetric = std::numeric_limits<std::uint32_t>::max();
+
+/// tcp/<ports> of the sources gets the mark. After DNAT (priority dstnat + 10), so that what a published port sends back
+/// into a source's own network is seen with its real destination and left alone. Not what comes out of the tunnel: no
+/// packet of the sources does, and a forged one would run in a circle.
+OwnChain mark_chain(const Profile& profile) {
+  OwnChain chain{{own_table_key(profile.name), "mark"},
+                 {nft::ChainType::kFilter, nft::Hook::kPrerouting, kAfterDnatPriority, nft::Policy::kAccept},
+                 {}};
+  for (const auto& source : profile.sources) {
+    chain.rules.push_back({{ipv4(), to(source)}, {leave_chain()}, "stays local"});
+  }
+  for (const auto& source : profile.sources) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(
+          rule({in(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
+               nft::SetMark{profile.mark}, "mark"));
+    }
+  }
+  return chain;
+}
+
+/// Replies out of the tunnel get the same mark, so that one stateless `meta mark` accept admits both directions in chains
+/// that must stay readable to iptables (FACTS 11, 34). Then the guard: what no one may send past the tunnel. It stands
+/// without tunnel, route or rule. Bridged packets come by here too (br_netfilter), hence "stays local".
+OwnChain forward_chain(const Profile& profile, const ResolvedHost& host) {
+  OwnChain chain{{own_table_key(profile.name), "forward"},
+                 {nft::ChainType::kFilter, nft::Hook::kForward, kManglePriority, nft::Policy::kAccept},
+                 {}};
+  for (const auto& source : profile.sources) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports),
+                                  state(nft::kCtEstablished), reply()},
+                                 nft::SetMark{profile.mark}, "admit replies"));
+    }
+    chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
+                               nft::SetMark{profile.mark}, "admit path errors"));
+  }
+  for (const auto& source : profile.sources) {
+    chain.rules.push_back({{ipv4(), to(source)}, {leave_chain()}, "stays local"});
+  }
+  for (const auto& source : profile.sources) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(
+          rule({out(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)}, nft::Reject{},
+               "guard"));
+    }
+  }
+  // The sources are IPv4; the same containers' IPv6 has no tunnel to go through, and must not go around it.
+  for (const auto& link : host.source_links) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(rule({in(link), out(link, nft::Sense::kIsNot), ipv6(), tcp(), to_port(ports)}, nft::Reject{},
+                                 "guard ipv6"));
+    }
+  }
+  return chain;
+}
+
+/// The identity mapping: later nat chains, Docker's MASQUERADE among them, are skipped (FACTS 10).
+OwnChain keep_address_chain(const Profile& profile) {
+  OwnChain chain{{own_table_key(profile.name), "keep-address"},
+                 {nft::ChainType::kNat, nft::Hook::kPostrouting, kBeforeSnatPriority, nft::Policy::kAccept},
+                 {}};
+  for (const auto& source : profile.sources) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(rule({out(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports)},
+                                 nft::Snat{std::nullopt}, "nat bypass"));
+    }
+  }
+  return chain;
+}
+
+Route egress_route(const Profile& profile, RouteType type) {
+  const bool unicast = type == RouteType::kUnicast;
+  return {.family = IpFamily::kV4,
+          .table = profile.table,
+          .destination = {},
+          .metric = unicast ? 0 : kLastMetric,
+          .type = type,
+          .interface = unicast ? profile.tunnel : IfName{},
+          .gateway = {},
+          .preferred_source = {},
+          .protocol = kOurProtocol,
+          .other = {}};
+}
+
+std::string rp_filter_key(std::string_view interface) {
+  return "net/ipv4/conf/" + std::string(interface) + "/rp_filter";
+}
+
+}  // namespace
+
+void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
+  desired.chains = {forward_chain(profile, host), mark_chain(profile), keep_address_chain(profile)};
+  desired.routes = {egress_route(profile, RouteType::kUnreachable), egress_route(profile, RouteType::kUnicast)};
+  // Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink.
+  if (profile.rp_filter == RpFilterScope::kAll) {
+    desired.sysctls.push_back({rp_filter_key("all"), "2"});
+    desired.sysctls.push_back({rp_filter_key("default"), "2"});
+  }
+  desired.sysctls.push_back({rp_filter_key(profile.tunnel.str()), "2"});
+  if (profile.rp_filter == RpFilterScope::kAll) {
+    for (const auto& link : host.source_links) {
+      desired.sysctls.push_back({rp_filter_key(link.str()), "2"});
+    }
+  }
+  desired.sysctls.push_back({"net/ipv4/ip_forward", "1"});
+  desired.rules = {PolicyRule{.family = IpFamily::kV4,
+                              .priority = profile.priority,
+                              .action = 1,  // FR_ACT_TO_TBL
+                              .table = profile.table,
+                              .mark = profile.mark,
+                              .protocol = kOurProtocol,
+                              .other = {}}};
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,25 @@
+// The mail flow's packets at the hooks where something can stop them: what admission is decided on, and what verify
+// walks the rulesets with.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/packet_walk.hpp"
+#include "smtpegress/state.hpp"
+
+namespace smtpegress {
+
+struct FlowPacket {
+  std::string title;  ///< "tcp/25 from 192.168.203.0/24", for messages
+  PacketFacts facts;
+};
+
+/// At the forward hook: the outgoing packets and their replies, of every source and port.
+[[nodiscard]] std::vector<FlowPacket> forwarded_packets(const Profile& profile, const ResolvedHost& host);
+/// The outgoing packets alone, as postrouting sees them.
+[[nodiscard]] std::vector<FlowPacket> outgoing_packets(const Profile& profile, const ResolvedHost& host);
+/// Replies as prerouting sees them before connection tracking: from the tunnel (home) or the WAN (VPS).
+[[nodiscard]] std::vector<FlowPacket> arriving_replies(const Profile& profile, const ResolvedHost& host);
+
+}  // namespace smtpegress

@@ -1,0 +1,235 @@
+#include "model/packet_walk.hpp"
+
+#include <algorithm>
+
+namespace smtpegress {
+namespace {
+
+using nft::Sense;
+
+// Longer jump chains do not exist: NFT_JUMP_STACK_SIZE, linux/netfilter/nf_tables.h.
+constexpr int kMaxJumpDepth = 16;
+
+Holds by_sense(Holds plain, Sense sense) {
+  if (sense == Sense::kIs || plain == Holds::kMaybe || plain == Holds::kSome) {
+    return plain;
+  }
+  return plain == Holds::kYes ? Holds::kNo : Holds::kYes;
+}
+
+Holds when(bool condition) { return condition ? Holds::kYes : Holds::kNo; }
+
+Holds within(const std::optional<Prefix>& facts, const Prefix& wanted) {
+  if (!facts) {
+    return wanted.is_default() ? Holds::kYes : Holds::kMaybe;
+  }
+  if (wanted.contains(*facts)) {
+    return Holds::kYes;
+  }
+  return wanted.overlaps(*facts) ? Holds::kSome : Holds::kNo;
+}
+
+Holds within(const std::optional<PortRange>& facts, const PortRange& wanted) {
+  if (!facts) {
+    return Holds::kMaybe;
+  }
+  if (wanted.first <= facts->first && facts->last <= wanted.last) {
+    return Holds::kYes;
+  }
+  return wanted.overlaps(*facts) ? Holds::kSome : Holds::kNo;
+}
+
+struct MatchHolds {
+  const PacketFacts& packet;
+
+  Holds operator()(const nft::MatchInterface& m) const {
+    const auto& name = m.way == nft::Way::kIn ? packet.in : packet.out;
+    if (name.empty()) {
+      return Holds::kMaybe;
+    }
+    return by_sense(when(m.wildcard ? name.str().starts_with(m.name) : name.str() == m.name), m.sense);
+  }
+  Holds operator()(const nft::MatchNfProto& m) const { return when(m.family == IpFamily::kV4); }
+  Holds operator()(const nft::MatchAddress& m) const {
+    return by_sense(within(m.side == nft::Side::kSource ? packet.source : packet.destination, m.prefix), m.sense);
+  }
+  Holds operator()(const nft::MatchL4Proto& m) const { return by_sense(when(m.protocol == packet.protocol), m.sense); }
+  Holds operator()(const nft::MatchPort& m) const {
+    return by_sense(within(m.side == nft::Side::kSource ? packet.source_port : packet.destination_port, m.ports), m.sense);
+  }
+  Holds operator()(const nft::MatchTcpFlags& m) const {
+    if (packet.tcp_flags_never && m.mask == 0x17 && m.value == *packet.tcp_flags_never) {  // fin|syn|rst|ack
+      return by_sense(Holds::kNo, m.sense);
+    }
+    return Holds::kMaybe;
+  }
+  Holds operator()(const nft::MatchMark& m) const {
+    return packet.mark ? by_sense(when((*packet.mark & m.mark.mask) == m.mark.value), m.sense) : Holds::kMaybe;
+  }
+  Holds operator()(const nft::MatchCtState& m) const {
+    if (packet.ct_states == 0) {
+      return Holds::kMaybe;
+    }
+    if ((packet.ct_states & ~m.states) == 0) {
+      return Holds::kYes;
+    }
+    return (packet.ct_states & m.states) != 0 ? Holds::kSome : Holds::kNo;
+  }
+  Holds operator()(const nft::MatchCtDirection& m) const {
+    return packet.direction ? when(*packet.direction == m.direction) : Holds::kMaybe;
+  }
+  Holds operator()(const nft::MatchOpaque&) const { return Holds::kMaybe; }
+};
+
+/// How a chain ends for the packets that went into it.
+struct Ending {
+  std::optional<Obstacle> obstacle;  ///< the first certain one, else the first there is
+  bool accepted = false;             ///< surely accepted: nothing after it in the base chain counts
+  bool returned = false;             ///< a `return`, or a `goto` that came back
+};
+
+/// Which of the packets have come this far.
+struct Reached {
+  bool some = true;  ///< at least some of them surely
+  bool all = true;   ///< all of them surely
+};
+
+class Walk {
+ public:
+  Walk(const nft::Ruleset& ruleset, PacketFacts packet, SkipRule skip)
+      : ruleset_(ruleset), packet_(std::move(packet)), skip_(skip) {}
+
+  Ending chain(const nft::ObservedChain& chain, Reached reached, int depth) {
+    Ending whole;
+    for (const auto& observed : chain.rules) {
+      const auto held = skip_ != nullptr && skip_(observed.rule) ? Holds::kNo : holds(observed.rule, packet_);
+      if (held == Holds::kNo) {
+        continue;
+      }
+      const Reached here{reached.some && held >= Holds::kSome, reached.all && held == Holds::kYes};
+      const auto ending = rule(chain, observed.rule, here, depth);
+      keep_worse(whole, ending.obstacle);
+      if (whole.obstacle && whole.obstacle->certain) {
+        return whole;
+      }
+      if (held == Holds::kYes && ending.accepted) {
+        whole.accepted = true;
+        return whole;
+      }
+      if (held == Holds::kYes && ending.returned) {
+        break;  // of a base chain, to its policy
+      }
+    }
+    if (chain.hook && chain.hook->policy == nft::Policy::kDrop) {
+      keep_worse(whole, Obstacle{chain.key, "policy drop", reached.some});
+    }
+    return whole;
+  }
+
+ private:
+  static void keep_worse(Ending& whole, const std::optional<Obstacle>& found) {
+    if (found && (!whole.obstacle || (found->certain && !whole.obstacle->certain))) {
+      whole.obstacle = found;
+    }
+  }
+
+  Ending rule(const nft::ObservedChain& chain, const nft::Rule& rule, Reached here, int depth) {
+    for (const auto& statement : rule.statements) {
+      if (const auto* set = std::get_if<nft::SetMark>(&statement)) {
+        set_mark(set->mark, here);
+      }
+      if (std::holds_alternative<nft::Reject>(statement)) {
+        return {Obstacle{chain.key, nft::to_string(rule), here.some}, false, false};
+      }
+      if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {
+        return this->verdict(chain, rule, *verdict, here, depth);
+      }
+    }
+    return {};
+  }
+
+  /// A mark that is set for some of the packets only leaves it unknown.
+  void set_mark(const Mark& mark, Reached here) {
+    if (here.all && packet_.mark) {
+      packet_.mark = (*packet_.mark & ~mark.mask) | mark.value;
+    } else if (here.all && mark.mask == 0xffffffff) {
+      packet_.mark = mark.value;
+    } else {
+      packet_.mark.reset();
+    }
+  }
+
+  Ending verdict(const nft::ObservedChain& chain, const nft::Rule& rule, const nft::Verdict& verdict, Reached here,
+                 int depth) {
+    switch (verdict.code) {
+      case nft::VerdictCode::kAccept:
+        return {std::nullopt, true, false};
+      case nft::VerdictCode::kDrop:
+      case nft::VerdictCode::kQueue:
+        return {Obstacle{chain.key, nft::to_string(rule), here.some}, false, false};
+      case nft::VerdictCode::kReturn:
+        return {std::nullopt, false, true};
+      case nft::VerdictCode::kContinue:
+        return {};
+      case nft::VerdictCode::kJump:
+      case nft::VerdictCode::kGoto: {
+        const auto* target = ruleset_.find({chain.key.table, verdict.chain});
+        if (target == nullptr || depth >= kMaxJumpDepth) {
+          return {};
+        }
+        auto ending = this->chain(*target, here, depth + 1);
+        ending.returned = verdict.code == nft::VerdictCode::kGoto;
+        return ending;
+      }
+    }
+    return {};
+  }
+
+  const nft::Ruleset& ruleset_;
+  PacketFacts packet_;
+  SkipRule skip_;
+};
+
+}  // namespace
+
+Holds holds(const nft::Rule& rule, const PacketFacts& packet) {
+  Holds all = Holds::kYes;
+  for (const auto& match : rule.matches) {
+    const auto one = std::visit(MatchHolds{packet}, match);
+    if (one == Holds::kNo) {
+      return Holds::kNo;
+    }
+    all = std::min(all, one);
+  }
+  return all;
+}
+
+std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                      const PacketFacts& packet, SkipRule skip) {
+  return Walk(ruleset, packet, skip).chain(chain, {}, 0).obstacle;
+}
+
+std::optional<Obstacle> find_source_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                            const PacketFacts& packet) {
+  for (const auto& observed : chain.rules) {
+    if (holds(observed.rule, packet) == Holds::kNo) {
+      continue;
+    }
+    for (const auto& statement : observed.rule.statements) {
+      if (std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement)) {
+        return Obstacle{chain.key, nft::to_string(observed.rule), holds(observed.rule, packet) >= Holds::kSome};
+      }
+      if (const auto* verdict = std::get_if<nft::Verdict>(&statement); verdict != nullptr && !verdict->chain.empty()) {
+        const auto* target = ruleset.find({chain.key.table, verdict->chain});
+        if (target != nullptr && target != &chain) {
+          if (auto found = find_source_rewrite(ruleset, *target, packet)) {
+            return found;
+          }
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace smtpegress

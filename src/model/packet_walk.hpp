@@ -1,0 +1,53 @@
+// Would a packet of the mail flow come through a chain? Rules are tried in order with three-valued tests, because an
+// observed rule may hold what the decoder does not understand, and a flow is not one packet but many.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "smtpegress/nft.hpp"
+
+namespace smtpegress {
+
+/// A set of packets, as far as it is known: an unset field may be anything.
+struct PacketFacts {
+  IfName in;   ///< empty: anything
+  IfName out;
+  std::optional<Prefix> source;
+  std::optional<Prefix> destination;
+  std::optional<PortRange> source_port;
+  std::optional<PortRange> destination_port;
+  std::uint8_t protocol = 6;            ///< IPPROTO_TCP
+  std::uint32_t ct_states = 0;          ///< the states it may be in; 0: not tracked yet, unknown
+  std::optional<nft::CtDirection> direction;
+  std::optional<std::uint32_t> mark;
+  std::optional<std::uint8_t> tcp_flags_never;  ///< flags & (fin|syn|rst|ack) is never this value
+};
+
+/// Where a packet may end.
+struct Obstacle {
+  nft::ChainKey chain;
+  std::string rule;      ///< in nft's words; "policy drop" for the chain's policy
+  bool certain = false;  ///< some of the packets surely end there; else it depends on what is not known here
+};
+
+/// The first place in the base chain `chain`, or in a chain it jumps to, where such a packet may be dropped, rejected or
+/// handed to userspace; nothing if it surely comes through. Rules for which `skip` holds are taken as not there.
+using SkipRule = bool (*)(const nft::Rule&);
+[[nodiscard]] std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                                    const PacketFacts& packet, SkipRule skip = nullptr);
+
+/// The first rule in the nat chain that may give such a packet another source address.
+[[nodiscard]] std::optional<Obstacle> find_source_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                                          const PacketFacts& packet);
+
+/// Do all of the rule's tests hold? In rising order.
+enum class Holds : std::uint8_t {
+  kNo,
+  kMaybe,  ///< it depends on something unknown: the peer's address, a test that the decoder does not understand
+  kSome,   ///< for a part of these packets, surely: one container of the source network, the flow's first packet
+  kYes,
+};
+[[nodiscard]] Holds holds(const nft::Rule& rule, const PacketFacts& packet);
+
+}  // namespace smtpegress

@@ -1,0 +1,136 @@
+#include "smtpegress/nft.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace smtpegress::nft {
+namespace {
+
+std::string_view family_text(Family family) {
+  switch (family) {
+    case Family::kInet:
+      return "inet";
+    case Family::kIp:
+      return "ip";
+    case Family::kArp:
+      return "arp";
+    case Family::kNetdev:
+      return "netdev";
+    case Family::kBridge:
+      return "bridge";
+    case Family::kIp6:
+      return "ip6";
+  }
+  return "unknown";
+}
+
+std::string_view sense_text(Sense sense) { return sense == Sense::kIs ? "" : "!= "; }
+
+struct Named {
+  std::uint32_t bit;
+  std::string_view name;
+};
+// TCP header byte 13, RFC 9293.
+constexpr std::array kTcpFlagNames{Named{0x01, "fin"}, Named{0x02, "syn"}, Named{0x04, "rst"},
+                                   Named{0x08, "psh"}, Named{0x10, "ack"}, Named{0x20, "urg"}};
+constexpr std::array kCtStateNames{Named{kCtInvalid, "invalid"}, Named{kCtEstablished, "established"},
+                                   Named{kCtRelated, "related"}, Named{kCtNew, "new"},
+                                   Named{kCtUntracked, "untracked"}};
+
+template <std::size_t N>
+std::string bits_text(std::uint32_t bits, const std::array<Named, N>& names, char separator) {
+  std::string text;
+  for (const auto& [bit, name] : names) {
+    if ((bits & bit) != 0) {
+      text += (text.empty() ? std::string() : std::string(1, separator)) + std::string(name);
+    }
+  }
+  return text.empty() ? "0x0" : text;
+}
+
+struct MatchText {
+  std::string operator()(const MatchInterface& m) const {
+    return fmt::format("{} {}\"{}{}\"", m.way == Way::kIn ? "iifname" : "oifname", sense_text(m.sense), m.name,
+                       m.wildcard ? "*" : "");
+  }
+  std::string operator()(const MatchNfProto& m) const {
+    return m.family == IpFamily::kV4 ? "meta nfproto ipv4" : "meta nfproto ipv6";
+  }
+  std::string operator()(const MatchAddress& m) const {
+    return fmt::format("{} {} {}{}", m.prefix.address.family == IpFamily::kV4 ? "ip" : "ip6",
+                       m.side == Side::kSource ? "saddr" : "daddr", sense_text(m.sense), m.prefix.to_string());
+  }
+  std::string operator()(const MatchL4Proto& m) const {
+    const auto name = m.protocol == 6 ? "tcp" : m.protocol == 17 ? "udp" : fmt::format("{}", m.protocol);
+    return fmt::format("meta l4proto {}{}", sense_text(m.sense), name);
+  }
+  std::string operator()(const MatchPort& m) const {
+    return fmt::format("th {} {}{}", m.side == Side::kSource ? "sport" : "dport", sense_text(m.sense),
+                       m.ports.to_string());
+  }
+  std::string operator()(const MatchTcpFlags& m) const {
+    return fmt::format("tcp flags & ({}) {} {}", bits_text(m.mask, kTcpFlagNames, '|'),
+                       m.sense == Sense::kIs ? "==" : "!=", bits_text(m.value, kTcpFlagNames, '|'));
+  }
+  std::string operator()(const MatchMark& m) const {
+    return fmt::format("meta mark {}{}", sense_text(m.sense), m.mark.to_string());
+  }
+  std::string operator()(const MatchCtState& m) const {
+    return "ct state " + bits_text(m.states, kCtStateNames, ',');
+  }
+  std::string operator()(const MatchCtDirection& m) const {
+    return m.direction == CtDirection::kReply ? "ct direction reply" : "ct direction original";
+  }
+  std::string operator()(const MatchOpaque& m) const { return fmt::format("[{}]", m.what); }
+};
+
+struct StatementText {
+  std::string operator()(const Counter&) const { return "counter"; }
+  std::string operator()(const Verdict& v) const {
+    constexpr std::array kNames{"accept", "drop", "return", "continue", "jump", "goto", "queue"};
+    const std::string name = kNames.at(static_cast<std::size_t>(v.code));
+    return v.chain.empty() ? name : name + " " + v.chain;
+  }
+  std::string operator()(const SetMark& s) const { return "meta mark set " + s.mark.to_string(); }
+  std::string operator()(const ClampMss&) const { return "tcp option maxseg size set rt mtu"; }
+  std::string operator()(const Snat& s) const { return s.to ? "snat to " + s.to->to_string() : "snat to ip saddr"; }
+  std::string operator()(const Masquerade&) const { return "masquerade"; }
+  std::string operator()(const Reject&) const { return "reject"; }
+  std::string operator()(const StatementOpaque& s) const { return fmt::format("[{}]", s.what); }
+};
+
+}  // namespace
+
+bool same_rule(const Rule& a, const Rule& b) {
+  auto left = a.matches;
+  auto right = b.matches;
+  std::ranges::sort(left);
+  std::ranges::sort(right);
+  return left == right && a.statements == b.statements && a.comment == b.comment;
+}
+
+std::string to_string(const Rule& rule) {
+  std::string text;
+  const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : " ") + part; };
+  for (const auto& match : rule.matches) {
+    add(std::visit(MatchText{}, match));
+  }
+  for (const auto& statement : rule.statements) {
+    add(std::visit(StatementText{}, statement));
+  }
+  return text;
+}
+
+std::string to_string(const TableKey& table) { return fmt::format("{} {}", family_text(table.family), table.name); }
+std::string to_string(const ChainKey& chain) { return fmt::format("{} {}", to_string(chain.table), chain.name); }
+
+const ObservedChain* Ruleset::find(const ChainKey& key) const {
+  const auto found = std::ranges::find(chains, key, &ObservedChain::key);
+  return found == chains.end() ? nullptr : &*found;
+}
+
+bool Ruleset::has(const TableKey& key) const { return std::ranges::find(tables, key) != tables.end(); }
+
+}  // namespace smtpegress::nft

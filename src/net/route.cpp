@@ -1,0 +1,80 @@
+#include "smtpegress/route.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace smtpegress {
+namespace {
+
+std::string table_text(TableId table) {
+  switch (table.value) {
+    case 253:
+      return "default";
+    case 254:
+      return "main";
+    case 255:
+      return "local";
+    default:
+      return fmt::format("{}", table.value);
+  }
+}
+
+std::string_view type_text(RouteType type) {
+  switch (type) {
+    case RouteType::kUnicast:
+      return "";
+    case RouteType::kLocal:
+      return "local ";
+    case RouteType::kBroadcast:
+      return "broadcast ";
+    case RouteType::kBlackhole:
+      return "blackhole ";
+    case RouteType::kUnreachable:
+      return "unreachable ";
+    case RouteType::kProhibit:
+      return "prohibit ";
+  }
+  return "other ";
+}
+
+}  // namespace
+
+Prefix InterfaceAddress::network() const {
+  Prefix network{local, prefix_length};
+  for (std::size_t i = 0; i < local.size(); ++i) {
+    const int bits = std::clamp(static_cast<int>(prefix_length) - static_cast<int>(i) * 8, 0, 8);
+    network.address.bytes[i] = static_cast<std::uint8_t>(network.address.bytes[i] & (0xff00 >> bits));
+  }
+  return network;
+}
+
+std::string to_string(const PolicyRule& rule) {
+  auto text = fmt::format("{}: from all", rule.priority.value);
+  if (rule.mark) {
+    text += " fwmark " + rule.mark->to_string();
+  }
+  text += " lookup " + table_text(rule.table);
+  if (rule.protocol.value != 0) {
+    text += fmt::format(" proto {}", rule.protocol.value);
+  }
+  return rule.other.empty() ? text : text + " (with further selectors)";
+}
+
+std::string to_string(const Route& route) {
+  auto text = fmt::format("{}{}", type_text(route.type),
+                          route.destination.is_default() ? "default" : route.destination.to_string());
+  if (route.gateway) {
+    text += " via " + route.gateway->to_string();
+  }
+  if (!route.interface.empty()) {
+    text += " dev " + route.interface.str();
+  }
+  text += " table " + table_text(route.table);
+  if (route.metric != 0) {
+    text += fmt::format(" metric {}", route.metric);
+  }
+  return text + fmt::format(" proto {}", route.protocol.value);
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,22 @@
+// Connection tracking over ctnetlink (libmnl): list and delete tcp flows.
+#pragma once
+
+#include <vector>
+
+#include "smtpegress/route.hpp"
+#include "netlink/handles.hpp"
+
+namespace smtpegress::netlink {
+
+class ConntrackSocket {
+ public:
+  static Result<ConntrackSocket> open();
+  Result<std::vector<Flow>> tcp_flows();    ///< IPv4; filtered in the kernel where it can (CTA_FILTER), here again in any case
+  Result<void> delete_flow(const Flow& flow);  ///< ENOENT is success
+
+ private:
+  explicit ConntrackSocket(MnlSocket socket);
+  MnlSocket socket_;
+};
+
+}  // namespace smtpegress::netlink

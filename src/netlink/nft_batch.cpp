@@ -1,0 +1,223 @@
+#include "netlink/nft_batch.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <cstring>
+
+#include "netlink/nft_codec.hpp"
+
+namespace smtpegress::netlink {
+namespace {
+
+// Room for one message while it is written, in bytes. libnftnl does not check: the kernel takes 128 expressions in a
+// rule (NFT_RULE_MAXEXPRS, net/netfilter/nf_tables_api.c), of at most some 130 bytes each as they are written here, and
+// names and user data of 256 bytes each.
+constexpr std::size_t kMessageRoom = 32 * 1024;
+// Matches and statements in a rule: three expressions each stay below the kernel's limit.
+constexpr std::size_t kMaxParts = 40;
+constexpr std::size_t kMaxName = NFT_NAME_MAXLEN - 1;  // bytes, less the NUL
+
+const char* chain_type_text(nft::ChainType type) {
+  switch (type) {
+    case nft::ChainType::kFilter:
+      return "filter";
+    case nft::ChainType::kNat:
+      return "nat";
+    case nft::ChainType::kRoute:
+      return "route";
+  }
+  return "filter";
+}
+
+std::unexpected<Error> refused(const nft::BatchStep& step, std::string hint) {
+  auto [operation, object] = describe(step);
+  return usage_error(std::move(operation), std::move(object), std::move(hint));
+}
+
+bool name_fits(const std::string& name) {
+  return !name.empty() && name.size() <= kMaxName;
+}
+bool name_fits(const nft::ChainKey& chain) {
+  return name_fits(chain.table.name) && name_fits(chain.name);
+}
+
+/// Appends messages, one after another, to one buffer.
+class BatchWriter {
+ public:
+  explicit BatchWriter(std::uint32_t sequence) : sequence_(sequence) {}
+
+  void begin(std::uint32_t generation) {
+    auto* message = start();
+    nftnl_batch_begin(at_, sequence_);
+    mnl_attr_put_u32(message, NFNL_BATCH_GENID, htonl(generation));
+    finish(message);
+  }
+  void end() {
+    auto* message = start();
+    nftnl_batch_end(at_, sequence_);
+    finish(message);
+  }
+  Result<void> step(const nft::BatchStep& step) { return std::visit(*this, step); }
+  std::vector<std::uint8_t> take() && { return std::move(bytes_); }
+
+  Result<void> operator()(const nft::AddTable& s) { return table(NFT_MSG_NEWTABLE, NLM_F_CREATE, s.table, s); }
+  Result<void> operator()(const nft::DeleteTable& s) { return table(NFT_MSG_DELTABLE, 0, s.table, s); }
+  Result<void> operator()(const nft::AddChain& s);
+  Result<void> operator()(const nft::DeleteChain& s);
+  Result<void> operator()(const nft::FlushChain& s);
+  Result<void> operator()(const nft::DeleteRule& s);
+  Result<void> operator()(const nft::AppendRule& s) { return rule(NLM_F_CREATE | NLM_F_APPEND, s.chain, s.rule, s); }
+  Result<void> operator()(const nft::InsertRule& s) { return rule(NLM_F_CREATE, s.chain, s.rule, s); }
+
+ private:
+  nlmsghdr* start() {
+    used_ = bytes_.size();
+    bytes_.resize(used_ + kMessageRoom);
+    at_ = reinterpret_cast<char*>(bytes_.data() + used_);
+    return reinterpret_cast<nlmsghdr*>(at_);
+  }
+  nlmsghdr* start(std::uint16_t type, std::uint16_t flags, nft::Family family) {
+    auto* message = start();
+    nftnl_nlmsg_build_hdr(at_, type, static_cast<std::uint16_t>(family), static_cast<std::uint16_t>(flags | NLM_F_ACK),
+                          sequence_);
+    return message;
+  }
+  void finish(const nlmsghdr* message) {
+    bytes_.resize(used_ + message->nlmsg_len);  // always a multiple of 4, NLMSG_ALIGNTO
+    ++sequence_;
+  }
+  Result<void> table(std::uint16_t type, std::uint16_t flags, const nft::TableKey& key, const nft::BatchStep& step);
+  Result<void> rule(std::uint16_t flags, const nft::ChainKey& chain, const nft::Rule& rule, const nft::BatchStep& step);
+
+  std::vector<std::uint8_t> bytes_;
+  std::size_t used_ = 0;  // bytes, without the message being written
+  char* at_ = nullptr;    // where it is written; libnftnl wants characters
+  std::uint32_t sequence_;
+};
+
+constexpr const char* kLongName = "a name has 1 to 255 bytes";
+
+Result<void> BatchWriter::table(std::uint16_t type, std::uint16_t flags, const nft::TableKey& key,
+                                const nft::BatchStep& step) {
+  if (!name_fits(key.name)) {
+    return refused(step, kLongName);
+  }
+  auto* message = start(type, flags, key.family);
+  mnl_attr_put_strz(message, NFTA_TABLE_NAME, key.name.c_str());
+  finish(message);
+  return {};
+}
+
+Result<void> BatchWriter::operator()(const nft::AddChain& s) {
+  if (!name_fits(s.chain)) {
+    return refused(s, kLongName);
+  }
+  auto* message = start(NFT_MSG_NEWCHAIN, NLM_F_CREATE, s.chain.table.family);
+  mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, s.chain.table.name.c_str());
+  mnl_attr_put_strz(message, NFTA_CHAIN_NAME, s.chain.name.c_str());
+  auto* hook = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
+  mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(static_cast<std::uint32_t>(s.hook.hook)));
+  mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl(static_cast<std::uint32_t>(s.hook.priority)));
+  mnl_attr_nest_end(message, hook);
+  mnl_attr_put_u32(message, NFTA_CHAIN_POLICY, htonl(static_cast<std::uint32_t>(s.hook.policy)));
+  mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, chain_type_text(s.hook.type));
+  finish(message);
+  return {};
+}
+
+Result<void> BatchWriter::operator()(const nft::DeleteChain& s) {
+  if (!name_fits(s.chain)) {
+    return refused(s, kLongName);
+  }
+  auto* message = start(NFT_MSG_DELCHAIN, 0, s.chain.table.family);
+  mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, s.chain.table.name.c_str());
+  mnl_attr_put_strz(message, NFTA_CHAIN_NAME, s.chain.name.c_str());
+  finish(message);
+  return {};
+}
+
+Result<void> BatchWriter::operator()(const nft::FlushChain& s) {
+  // Without a chain the kernel would delete the rules of the whole table.
+  if (!name_fits(s.chain)) {
+    return refused(s, kLongName);
+  }
+  auto* message = start(NFT_MSG_DELRULE, 0, s.chain.table.family);
+  mnl_attr_put_strz(message, NFTA_RULE_TABLE, s.chain.table.name.c_str());
+  mnl_attr_put_strz(message, NFTA_RULE_CHAIN, s.chain.name.c_str());
+  finish(message);
+  return {};
+}
+
+Result<void> BatchWriter::operator()(const nft::DeleteRule& s) {
+  // Handles begin at 1. The kernel takes a rule without one to mean every rule of the chain.
+  if (!name_fits(s.chain) || s.handle == 0) {
+    return refused(s, "a rule to delete has a chain and a handle");
+  }
+  auto* message = start(NFT_MSG_DELRULE, 0, s.chain.table.family);
+  mnl_attr_put_strz(message, NFTA_RULE_TABLE, s.chain.table.name.c_str());
+  mnl_attr_put_strz(message, NFTA_RULE_CHAIN, s.chain.name.c_str());
+  mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(s.handle));
+  finish(message);
+  return {};
+}
+
+Result<void> BatchWriter::rule(std::uint16_t flags, const nft::ChainKey& chain, const nft::Rule& rule,
+                               const nft::BatchStep& step) {
+  if (!name_fits(chain)) {
+    return refused(step, kLongName);
+  }
+  if (rule.matches.size() + rule.statements.size() > kMaxParts) {
+    return refused(step, fmt::format("a rule has at most {} matches and statements", kMaxParts));
+  }
+  auto encoded = encode_rule(chain, rule);
+  if (!encoded) {
+    return std::unexpected(encoded.error());
+  }
+  auto* message = start(NFT_MSG_NEWRULE, flags, chain.table.family);
+  nftnl_rule_nlmsg_build_payload(message, encoded->get());
+  finish(message);
+  return {};
+}
+
+struct Describe {
+  StepText operator()(const nft::AddTable& s) const { return {"add table", nft::to_string(s.table)}; }
+  StepText operator()(const nft::DeleteTable& s) const { return {"delete table", nft::to_string(s.table)}; }
+  StepText operator()(const nft::AddChain& s) const { return {"add chain", nft::to_string(s.chain)}; }
+  StepText operator()(const nft::FlushChain& s) const { return {"flush chain", nft::to_string(s.chain)}; }
+  StepText operator()(const nft::DeleteChain& s) const { return {"delete chain", nft::to_string(s.chain)}; }
+  StepText operator()(const nft::AppendRule& s) const { return with_rule("add rule", s.chain, s.rule); }
+  StepText operator()(const nft::InsertRule& s) const { return with_rule("insert rule", s.chain, s.rule); }
+  StepText operator()(const nft::DeleteRule& s) const {
+    return {"delete rule", fmt::format("{} handle {}", nft::to_string(s.chain), s.handle)};
+  }
+
+ private:
+  static StepText with_rule(const char* operation, const nft::ChainKey& chain, const nft::Rule& rule) {
+    return {operation, fmt::format("{}: {}", nft::to_string(chain), nft::to_string(rule))};
+  }
+};
+
+}  // namespace
+
+StepText describe(const nft::BatchStep& step) {
+  return std::visit(Describe{}, step);
+}
+
+Result<std::vector<std::uint8_t>> encode_batch(const nft::Batch& batch, std::uint32_t generation, std::uint32_t first) {
+  BatchWriter writer(first);
+  writer.begin(generation);
+  for (const auto& step : batch) {
+    if (auto written = writer.step(step); !written) {
+      return std::unexpected(written.error());
+    }
+  }
+  writer.end();
+  return std::move(writer).take();
+}
+
+}  // namespace smtpegress::netlink

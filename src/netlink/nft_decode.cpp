@@ -1,0 +1,131 @@
+// Messages of nf_tables dumps.
+#include "netlink/nft_codec.hpp"
+
+#include <libnftnl/udata.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "netlink/attributes.hpp"
+#include "netlink/nft_rule_reader.hpp"
+
+namespace smtpegress::netlink {
+namespace {
+
+std::unexpected<Error> malformed(const char* what) {
+  return system_error("read ruleset", what, EBADMSG, {},
+                      "the kernel sent a message without what every message of its kind has");
+}
+
+/// The family, as the kernel says it: a value that nft::Family has no name for stays what it is.
+nft::Family family_of(const nlmsghdr* message) {
+  nfgenmsg header{};
+  const Bytes body = message_payload(message, 0);
+  if (body.size() >= sizeof header) {
+    std::memcpy(&header, body.data(), sizeof header);
+  }
+  return static_cast<nft::Family>(header.nfgen_family);
+}
+
+Attributes attributes_of(const nlmsghdr* message) {
+  return Attributes(message_payload(message, sizeof(nfgenmsg)));
+}
+
+nft::ChainType chain_type_of(const std::string& type) {
+  if (type == "nat") {
+    return nft::ChainType::kNat;
+  }
+  return type == "route" ? nft::ChainType::kRoute : nft::ChainType::kFilter;  // the kernel has no fourth
+}
+
+std::optional<nft::BaseHook> base_hook_of(nft::Family family, const Attributes& chain) {
+  if (!chain.has(NFTA_CHAIN_HOOK)) {
+    return std::nullopt;
+  }
+  const Attributes hook(chain.bytes(NFTA_CHAIN_HOOK));
+  nft::BaseHook base;
+  const std::uint32_t number = hook.be32(NFTA_HOOK_HOOKNUM).value_or(0);
+  base.hook = static_cast<nft::Hook>(number);
+  if (family == nft::Family::kNetdev && number == 0) {  // NF_NETDEV_INGRESS, linux/netfilter.h
+    base.hook = nft::Hook::kIngress;
+  }
+  base.priority = static_cast<std::int32_t>(hook.be32(NFTA_HOOK_PRIORITY).value_or(0));
+  base.policy = chain.be32(NFTA_CHAIN_POLICY) == static_cast<std::uint32_t>(nft::Policy::kDrop) ? nft::Policy::kDrop
+                                                                                                : nft::Policy::kAccept;
+  base.type = chain_type_of(chain.text(NFTA_CHAIN_TYPE).value_or(""));
+  return base;
+}
+
+/// From user data: TLVs with one byte of type and one of length.
+std::string comment_of(Bytes userdata) {
+  constexpr std::size_t kHeader = 2;  // bytes; libnftnl/udata.h
+  while (userdata.size() >= kHeader) {
+    const std::size_t length = userdata[1];
+    if (length > userdata.size() - kHeader) {
+      break;
+    }
+    if (userdata[0] == NFTNL_UDATA_RULE_COMMENT) {
+      return text_until_nul(userdata.subspan(kHeader, length));
+    }
+    userdata = userdata.subspan(kHeader + length);
+  }
+  return {};
+}
+
+void read_expressions(RuleReader& reader, Bytes list) {
+  while (const auto element = next_attribute(list)) {
+    reader.read(*element);
+  }
+  if (!list.empty()) {
+    reader.read_unknown("expression", list);
+  }
+}
+
+}  // namespace
+
+Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_rule(const nlmsghdr* message) {
+  const nft::Family family = family_of(message);
+  const Attributes rule = attributes_of(message);
+  auto table = rule.text(NFTA_RULE_TABLE);
+  auto chain = rule.text(NFTA_RULE_CHAIN);
+  const auto handle = rule.be64(NFTA_RULE_HANDLE);
+  if (!table || !chain) {
+    return malformed("a rule");
+  }
+  RuleReader reader(family, comment_of(rule.bytes(NFTA_RULE_USERDATA)));
+  read_expressions(reader, rule.bytes(NFTA_RULE_EXPRESSIONS));
+  if (!rule.only({NFTA_RULE_TABLE, NFTA_RULE_CHAIN},
+                 {NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_POSITION, NFTA_RULE_USERDATA, NFTA_RULE_PAD,
+                  NFTA_RULE_COMPAT, NFTA_RULE_ID, NFTA_RULE_POSITION_ID, NFTA_RULE_CHAIN_ID})) {
+    reader.read_unknown("rule attribute", message_payload(message, sizeof(nfgenmsg)));
+  }
+  auto observed = reader.finish();
+  observed.handle = handle.value_or(0);
+  return std::pair{nft::ChainKey{{family, std::move(*table)}, std::move(*chain)}, std::move(observed)};
+}
+
+Result<nft::ObservedChain> decode_chain(const nlmsghdr* message) {
+  const nft::Family family = family_of(message);
+  const Attributes chain = attributes_of(message);
+  auto table = chain.text(NFTA_CHAIN_TABLE);
+  auto name = chain.text(NFTA_CHAIN_NAME);
+  if (!table || !name) {
+    return malformed("a chain");
+  }
+  return nft::ObservedChain{.key = {{family, std::move(*table)}, std::move(*name)},
+                            .handle = chain.be64(NFTA_CHAIN_HANDLE).value_or(0),
+                            .hook = base_hook_of(family, chain),
+                            .rules = {}};
+}
+
+Result<nft::TableKey> decode_table(const nlmsghdr* message) {
+  auto name = attributes_of(message).text(NFTA_TABLE_NAME);
+  if (!name) {
+    return malformed("a table");
+  }
+  return nft::TableKey{family_of(message), std::move(*name)};
+}
+
+}  // namespace smtpegress::netlink

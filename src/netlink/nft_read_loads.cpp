@@ -1,0 +1,197 @@
+// RuleReader's loads: expressions that put something into a register.
+#include "netlink/nft_rule_reader.hpp"
+
+#include <linux/netfilter/nf_tables.h>
+
+#include <array>
+#include <utility>
+
+namespace smtpegress::netlink {
+namespace {
+
+// enum nft_meta_keys and nft_ct_keys, in nft's words; for messages only.
+constexpr std::array<std::string_view, 21> kMetaNames{
+    "length",  "protocol", "priority", "mark",    "iif",     "oif",     "iifname",
+    "oifname", "iiftype",  "oiftype",  "skuid",   "skgid",   "nftrace", "rtclassid",
+    "secmark", "nfproto",  "l4proto",  "ibrname", "obrname", "pkttype", "cpu"};
+constexpr std::array<std::string_view, 14> kConntrackNames{"state",      "direction", "status",    "mark",  "secmark",
+                                                           "expiration", "helper",    "l3proto",   "saddr", "daddr",
+                                                           "protocol",   "proto-src", "proto-dst", "label"};
+
+template <std::size_t N>
+std::string name_of_key(std::string_view expression, const std::array<std::string_view, N>& names, std::uint32_t key) {
+  return std::string(expression) + " " + (key < N ? std::string(names.at(key)) : std::to_string(key));
+}
+
+/// Bytes that a meta key fills; nothing for keys that are not matched on here.
+std::optional<std::size_t> meta_length(std::uint32_t key) {
+  switch (key) {
+    case NFT_META_IIFNAME:
+    case NFT_META_OIFNAME:
+      return 16;  // IFNAMSIZ, linux/if.h
+    case NFT_META_MARK:
+      return 4;
+    case NFT_META_NFPROTO:
+    case NFT_META_L4PROTO:
+      return 1;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<std::size_t> conntrack_length(std::uint32_t key) {
+  switch (key) {
+    case NFT_CT_STATE:
+      return 4;
+    case NFT_CT_DIRECTION:
+      return 1;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::string meta_name(std::uint32_t key) {
+  return name_of_key("meta", kMetaNames, key);
+}
+std::string conntrack_name(std::uint32_t key) {
+  return name_of_key("ct", kConntrackNames, key);
+}
+
+void RuleReader::meta(const Expression& e) {
+  const std::uint32_t key = e.data.be32(NFTA_META_KEY).value_or(UINT32_MAX);
+  if (e.data.has(NFTA_META_SREG)) {
+    set_mark(e);
+    return;
+  }
+  const auto number = e.data.be32(NFTA_META_DREG);
+  const auto length = meta_length(key);
+  if (!number || !length || !e.data.only({NFTA_META_KEY, NFTA_META_DREG})) {
+    load_unmeasured(e, NFTA_META_DREG, meta_name(key));
+    return;
+  }
+  load(*number, Loaded{.source = Loaded::Source::kMeta, .key = key, .length = *length, .what = meta_name(key)}, e.raw);
+}
+
+void RuleReader::payload(const Expression& e) {
+  if (e.data.has(NFTA_PAYLOAD_SREG)) {
+    opaque_effect(e, "payload set");
+    return;
+  }
+  const auto number = e.data.be32(NFTA_PAYLOAD_DREG);
+  const auto base = e.data.be32(NFTA_PAYLOAD_BASE);
+  const auto offset = e.data.be32(NFTA_PAYLOAD_OFFSET);
+  const auto length = e.data.be32(NFTA_PAYLOAD_LEN);
+  const bool plain = e.data.only({NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN}) &&
+                     number && base && offset && length && *length >= 1 && *length <= NFT_REG_SIZE;
+  if (!plain) {
+    load_unmeasured(e, NFTA_PAYLOAD_DREG, "payload");
+    return;
+  }
+  load(*number,
+       Loaded{.source = Loaded::Source::kPayload,
+              .field = Field{*base, *offset, *length},
+              .length = *length,
+              .what = "payload"},
+       e.raw);
+}
+
+void RuleReader::conntrack(const Expression& e) {
+  const std::uint32_t key = e.data.be32(NFTA_CT_KEY).value_or(UINT32_MAX);
+  std::string what = conntrack_name(key);
+  if (e.data.has(NFTA_CT_SREG)) {
+    opaque_effect(e, what + " set");
+    return;
+  }
+  const auto number = e.data.be32(NFTA_CT_DREG);
+  const auto length = conntrack_length(key);
+  if (!number || !length || !e.data.only({NFTA_CT_KEY, NFTA_CT_DREG})) {
+    load_unmeasured(e, NFTA_CT_DREG, std::move(what));
+    return;
+  }
+  load(*number, Loaded{.source = Loaded::Source::kConntrack, .key = key, .length = *length, .what = std::move(what)},
+       e.raw);
+}
+
+void RuleReader::route(const Expression& e) {
+  const auto number = e.data.be32(NFTA_RT_DREG);
+  if (!number || e.data.be32(NFTA_RT_KEY) != NFT_RT_TCPMSS || !e.data.only({NFTA_RT_KEY, NFTA_RT_DREG})) {
+    load_unmeasured(e, NFTA_RT_DREG, "rt");
+    return;
+  }
+  load(*number, Loaded{.source = Loaded::Source::kRouteMss, .length = kMssOption.length, .what = "rt mtu"}, e.raw);
+}
+
+void RuleReader::immediate(const Expression& e) {
+  const auto number = e.data.be32(NFTA_IMMEDIATE_DREG);
+  if (number == NFT_REG_VERDICT) {
+    verdict(e);
+    return;
+  }
+  const Bytes value = data_value(e.data, NFTA_IMMEDIATE_DATA);
+  if (!number || value.empty() || !e.data.only({NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA})) {
+    load_unmeasured(e, NFTA_IMMEDIATE_DREG, "immediate");
+    return;
+  }
+  load(*number,
+       Loaded{.source = Loaded::Source::kImmediate,
+              .immediate = copy_of(value),
+              .length = value.size(),
+              .what = "immediate"},
+       e.raw);
+}
+
+void RuleReader::bitwise(const Expression& e) {
+  const auto target = e.data.be32(NFTA_BITWISE_DREG);
+  const Bytes mask = data_value(e.data, NFTA_BITWISE_MASK);
+  const Bytes flip = data_value(e.data, NFTA_BITWISE_XOR);
+  Loaded* from = source(e, NFTA_BITWISE_SREG, mask.size());
+  const bool plain =
+      e.data.only({NFTA_BITWISE_SREG, NFTA_BITWISE_DREG, NFTA_BITWISE_LEN, NFTA_BITWISE_MASK, NFTA_BITWISE_XOR},
+                  {NFTA_BITWISE_OP}) &&
+      (!e.data.has(NFTA_BITWISE_OP) || e.data.be32(NFTA_BITWISE_OP) == NFT_BITWISE_MASK_XOR) && target &&
+      !mask.empty() && flip.size() == mask.size() && e.data.be32(NFTA_BITWISE_LEN) == mask.size() && from != nullptr &&
+      from->length == mask.size() && from->mask.empty() && !from->at_least && !from->swapped;
+  if (!plain) {
+    derive_unmeasured(e, NFTA_BITWISE_SREG, NFTA_BITWISE_DREG);
+    return;
+  }
+  from->used = true;
+  Loaded masked = *from;
+  masked.used = false;
+  masked.mask = copy_of(mask);
+  masked.flip = copy_of(flip);
+  load(*target, std::move(masked), e.raw);
+}
+
+void RuleReader::byteorder(const Expression& e) {
+  const auto target = e.data.be32(NFTA_BYTEORDER_DREG);
+  Loaded* from = source(e, NFTA_BYTEORDER_SREG, kMssOption.length);
+  const bool plain = e.data.only({NFTA_BYTEORDER_SREG, NFTA_BYTEORDER_DREG, NFTA_BYTEORDER_OP, NFTA_BYTEORDER_LEN,
+                                  NFTA_BYTEORDER_SIZE}) &&
+                     target && e.data.be32(NFTA_BYTEORDER_OP) == NFT_BYTEORDER_HTON &&
+                     e.data.be32(NFTA_BYTEORDER_LEN) == kMssOption.length &&
+                     e.data.be32(NFTA_BYTEORDER_SIZE) == kMssOption.length && from != nullptr &&
+                     from->source == Loaded::Source::kRouteMss && from->mask.empty() && !from->swapped;
+  if (!plain) {
+    derive_unmeasured(e, NFTA_BYTEORDER_SREG, NFTA_BYTEORDER_DREG);
+    return;
+  }
+  from->used = true;
+  Loaded swapped = *from;
+  swapped.used = false;
+  swapped.swapped = true;
+  load(*target, std::move(swapped), e.raw);
+}
+
+void RuleReader::fib(const Expression& e) {
+  load_unmeasured(e, NFTA_FIB_DREG, "fib");
+}
+
+/// Loads whose register attribute differs from one expression to the next: none of them is read here.
+void RuleReader::other_load(const Expression& e) {
+  read_unknown(std::string(e.name), e.raw);
+}
+
+}  // namespace smtpegress::netlink

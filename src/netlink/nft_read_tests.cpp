@@ -1,0 +1,96 @@
+// RuleReader's tests: expressions that end a rule where they do not hold.
+#include "netlink/nft_rule_reader.hpp"
+
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace smtpegress::netlink {
+
+void RuleReader::compare(const Expression& e) {
+  const Bytes data = data_value(e.data, NFTA_CMP_DATA);
+  Loaded* value = source(e, NFTA_CMP_SREG, data.size());
+  const auto op = e.data.be32(NFTA_CMP_OP);
+  if (value == nullptr || data.empty() || !op || !e.data.only({NFTA_CMP_SREG, NFTA_CMP_OP, NFTA_CMP_DATA})) {
+    opaque_test(e, value != nullptr ? value->what : "cmp", value);
+    return;
+  }
+  value->append(e.raw);
+  const bool is_port = value->source == Loaded::Source::kPayload && value->mask.empty() &&
+                       (value->field == kSourcePort || value->field == kDestinationPort) &&
+                       data.size() == value->length;
+  if (is_port && *op == NFT_CMP_GTE && !value->at_least) {
+    value->at_least = load_be16(data);
+    value->used = false;  // half a range tests, too, if the other half never comes
+    return;
+  }
+  auto match = match_of_compare(*value, *op, data, network_);
+  value->at_least.reset();
+  value->used = true;
+  if (match && observed_.rule.statements.empty() && std::holds_alternative<nft::MatchNfProto>(*match)) {
+    network_ = std::get<nft::MatchNfProto>(*match).family;
+  }
+  test(std::move(match), value->what, value->bytes);
+}
+
+void RuleReader::range(const Expression& e) {
+  const Bytes from = data_value(e.data, NFTA_RANGE_FROM_DATA);
+  const Bytes to = data_value(e.data, NFTA_RANGE_TO_DATA);
+  const auto op = e.data.be32(NFTA_RANGE_OP);
+  Loaded* value = source(e, NFTA_RANGE_SREG, from.size());
+  const bool plain = e.data.only({NFTA_RANGE_SREG, NFTA_RANGE_OP, NFTA_RANGE_FROM_DATA, NFTA_RANGE_TO_DATA}) && op &&
+                     value != nullptr && value->source == Loaded::Source::kPayload && value->mask.empty() &&
+                     !value->at_least && (value->field == kSourcePort || value->field == kDestinationPort) &&
+                     from.size() == value->length && to.size() == value->length && load_be16(from) <= load_be16(to) &&
+                     (*op == NFT_RANGE_EQ || *op == NFT_RANGE_NEQ);
+  if (!plain) {
+    opaque_test(e, "range", value);
+    return;
+  }
+  value->append(e.raw);
+  value->used = true;
+  test(nft::MatchPort{.side = value->field == kSourcePort ? nft::Side::kSource : nft::Side::kDestination,
+                      .ports = PortRange{load_be16(from), load_be16(to)},
+                      .sense = *op == NFT_RANGE_EQ ? nft::Sense::kIs : nft::Sense::kIsNot},
+       "range", value->bytes);
+}
+
+void RuleReader::lookup(const Expression& e) {
+  if (!e.data.has(NFTA_LOOKUP_DREG)) {
+    opaque_test(e, "lookup", source(e, NFTA_LOOKUP_SREG, 0));
+  } else if (e.data.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT) {
+    opaque_effect(e, "vmap");  // a verdict from a map: what it does depends on the map
+  } else {
+    opaque_test(e, "map", source(e, NFTA_LOOKUP_SREG, 0));  // the lookup tests, what it loads is unknown
+  }
+}
+
+void RuleReader::xt_match(const Expression& e) {
+  const std::string name = e.data.text(NFTA_MATCH_NAME).value_or("");
+  const auto revision = e.data.be32(NFTA_MATCH_REV);
+  const Bytes info = e.data.bytes(NFTA_MATCH_INFO);
+  const bool plain = e.data.only({NFTA_MATCH_NAME, NFTA_MATCH_REV, NFTA_MATCH_INFO}) && revision.has_value();
+  auto& rule = observed_.rule;
+  if (plain && name == "comment" && *revision == 0) {
+    const std::string comment = text_until_nul(info);
+    if (rule.comment.empty() || rule.comment == comment) {
+      rule.comment = comment;
+      return;
+    }
+  }
+  auto matches = plain && rule.statements.empty() ? matches_of_xt(name, *revision, info) : std::nullopt;
+  if (!matches) {
+    test(std::nullopt, "xt " + name, copy_of(e.raw));
+    return;
+  }
+  std::ranges::move(*matches, std::back_inserter(rule.matches));
+}
+
+void RuleReader::other_test(const Expression& e) {
+  test(std::nullopt, std::string(e.name), copy_of(e.raw));
+}
+
+}  // namespace smtpegress::netlink

@@ -1,0 +1,107 @@
+// Reads a rule's expressions one after another, as the kernel would execute them, and says what they amount to.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "netlink/attributes.hpp"
+#include "netlink/nft_registers.hpp"
+#include "smtpegress/nft.hpp"
+
+namespace smtpegress::netlink {
+
+/// An expression becomes part of a known match or statement only when every attribute of it is known and as expected.
+/// All else is kept as opaque bytes, together with the loads that it reads.
+///
+/// Loads and tests can end a rule, so a load that nothing reads becomes an opaque match, too. A match behind a
+/// statement is opaque: nft::Rule has the matches first, and moving it there would change what the statement counts or
+/// marks.
+class RuleReader {
+ public:
+  explicit RuleReader(nft::Family family, std::string comment);
+
+  /// One element of NFTA_RULE_EXPRESSIONS.
+  void read(const Attribute& element);
+  /// Something of the rule that is not an expression this reader knows.
+  void read_unknown(std::string what, Bytes raw);
+  /// The rule without its handle. Call once, last.
+  nft::ObservedRule finish();
+
+ private:
+  struct Expression {
+    std::string_view name;
+    Attributes data;
+    Bytes raw;
+  };
+  using Handler = void (RuleReader::*)(const Expression&);
+  struct Named {
+    std::string_view name;
+    Handler handler;
+  };
+  static Handler handler_of(std::string_view name);
+
+  // loads
+  void meta(const Expression& e);
+  void payload(const Expression& e);
+  void conntrack(const Expression& e);
+  void route(const Expression& e);
+  void immediate(const Expression& e);
+  void bitwise(const Expression& e);
+  void byteorder(const Expression& e);
+  void fib(const Expression& e);
+  void other_load(const Expression& e);
+  // tests
+  void compare(const Expression& e);
+  void range(const Expression& e);
+  void lookup(const Expression& e);
+  void xt_match(const Expression& e);
+  void other_test(const Expression& e);
+  // statements
+  void counter(const Expression& e);
+  void verdict(const Expression& e);
+  void set_mark(const Expression& e);
+  void exthdr(const Expression& e);
+  void nat(const Expression& e);
+  void masquerade(const Expression& e);
+  void reject(const Expression& e);
+  void xt_target(const Expression& e);
+  void dynset(const Expression& e);
+  void objref(const Expression& e);
+  void other_statement(const Expression& e);
+
+  void load(std::uint32_t number, Loaded value, Bytes raw);
+  void load_unmeasured(const Expression& e, std::uint16_t register_attribute, std::string what);
+  void derive_unmeasured(const Expression& e, std::uint16_t source_attribute, std::uint16_t target_attribute);
+  Loaded* source(const Expression& e, std::uint16_t register_attribute, std::size_t length);
+
+  void test(std::optional<nft::Match> match, std::string what, std::vector<std::uint8_t> bytes);
+  void opaque_test(const Expression& e, std::string what, const Loaded* read = nullptr);
+  void effect(nft::Statement statement);
+  void opaque_effect(const Expression& e, std::string what);
+  std::vector<std::uint8_t> all_behind(const Expression& e, const Loaded* read);
+  void note_unused(std::vector<Loaded> values);
+
+  nft::Family family_;
+  std::optional<IpFamily> network_;  // what the network header is known to be at this point of the rule
+  Registers registers_;
+  nft::ObservedRule observed_;
+};
+
+[[nodiscard]] std::vector<std::uint8_t> copy_of(Bytes bytes);
+/// The value inside a data attribute (NFTA_DATA_VALUE); empty where it holds anything else.
+[[nodiscard]] Bytes data_value(const Attributes& attributes, std::uint16_t type);
+[[nodiscard]] std::string meta_name(std::uint32_t key);       ///< "meta mark"; enum nft_meta_keys
+[[nodiscard]] std::string conntrack_name(std::uint32_t key);  ///< "ct state"; enum nft_ct_keys
+
+/// The match that comparing `value` in this way is; nothing where it is none of ours. `network` as in RuleReader.
+[[nodiscard]] std::optional<nft::Match> match_of_compare(const Loaded& value, std::uint32_t op, Bytes data,
+                                                         std::optional<IpFamily> network);
+
+/// The matches that an xt match stands for, all of which must hold; nothing where it is not understood.
+[[nodiscard]] std::optional<std::vector<nft::Match>> matches_of_xt(std::string_view name, std::uint32_t revision,
+                                                                   Bytes info);
+[[nodiscard]] std::optional<nft::Statement> statement_of_xt(std::string_view name, std::uint32_t revision, Bytes info);
+
+}  // namespace smtpegress::netlink

@@ -1,0 +1,26 @@
+// nf_tables over nfnetlink: dumps and batches (libmnl, libnftnl).
+#pragma once
+
+#include "smtpegress/nft.hpp"
+#include "netlink/handles.hpp"
+
+namespace smtpegress::netlink {
+
+class NftSocket {
+ public:
+  static Result<NftSocket> open();
+
+  /// Tables, chains and rules of all families at one generation; a dump during which the generation moved, or that the
+  /// kernel marked NLM_F_DUMP_INTR, is repeated a bounded number of times, then an error (EINTR).
+  Result<nft::Ruleset> observe();
+
+  /// Sends the steps as one batch that carries `generation`, and collects every acknowledgement (FACTS 13).
+  /// ErrorKind::kStale for ERESTART. Any other error names the first step that failed and the kernel's text.
+  Result<void> commit(const nft::Batch& batch, std::uint32_t generation);
+
+ private:
+  explicit NftSocket(MnlSocket socket);
+  MnlSocket socket_;
+};
+
+}  // namespace smtpegress::netlink

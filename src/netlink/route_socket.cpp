@@ -1,0 +1,357 @@
+#include "netlink/route_socket.hpp"
+
+#include <linux/fib_rules.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <span>
+
+#include "netlink/exchange.hpp"
+#include "netlink/route_codec.hpp"
+#include "netlink/route_message.hpp"
+
+namespace smtpegress::netlink {
+namespace {
+
+constexpr TableId kLocalTable{255};  // RT_TABLE_LOCAL, linux/rtnetlink.h
+
+std::string hint_for(int errnum, const IfName& interface) {
+  switch (errnum) {
+    case EPERM:
+    case EACCES:
+      return "this needs CAP_NET_ADMIN; run it as root";
+    case ENETDOWN:
+      return interface.empty() ? "bring the interface up" : "bring " + interface.str() + " up";
+    case ENODEV:
+      return interface.empty() ? "there is no such interface" : "there is no interface " + interface.str();
+    case EEXIST:
+      return "the same stands there already, made by someone else";
+    case EINTR:
+      return "something on this host changes it all the time; try again";
+    case ETIMEDOUT:
+      return "the kernel did not answer; another program may hold its routing lock";
+    default:
+      return {};
+  }
+}
+
+std::unexpected<Error> refused(std::string operation, std::string object, Refusal refusal,
+                               const IfName& interface = {}) {
+  auto hint = hint_for(refusal.errnum, interface);
+  return system_error(std::move(operation), std::move(object), refusal.errnum, std::move(refusal.kernel_text),
+                      std::move(hint));
+}
+
+std::uint32_t link_filter() {
+  return RTEXT_FILTER_SKIP_STATS;
+}  // statistics are two thirds of a link's message
+
+Result<Messages> list(nl_sock* socket, std::string what, MessageBuilder builder) {
+  const NlMessage request = builder.take();
+  auto messages = dump(socket, request.get());
+  if (!messages) {
+    return refused("list", std::move(what), std::move(messages.error()));
+  }
+  return std::move(*messages);
+}
+
+Result<Messages> list_rules(nl_sock* socket, IpFamily family) {
+  fib_rule_hdr header{};
+  header.family = family_to(family);
+  MessageBuilder builder(RTM_GETRULE, NLM_F_REQUEST | NLM_F_DUMP);
+  builder.header(header);
+  return list(socket, "policy rules", std::move(builder));
+}
+
+/// One table's routes, or those of all tables where `table` is zero.
+Result<Messages> list_routes(nl_sock* socket, IpFamily family, TableId table) {
+  rtmsg header{};
+  header.rtm_family = family_to(family);
+  MessageBuilder builder(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP);
+  builder.header(header);
+  if (table.value != 0) {
+    builder.u32(RTA_TABLE, table.value);
+  }
+  return list(socket, "routes", std::move(builder));
+}
+
+/// By index, or by name where that is not empty.
+Result<Link> one_link(nl_sock* socket, int index, const IfName& name) {
+  ifinfomsg header{};
+  header.ifi_index = index;
+  MessageBuilder builder(RTM_GETLINK, NLM_F_REQUEST);
+  builder.header(header).u32(IFLA_EXT_MASK, link_filter());
+  if (!name.empty()) {
+    builder.text(IFLA_IFNAME, name.str());
+  }
+  const NlMessage request = builder.take();
+  auto messages = ask(socket, request.get());
+  const std::string object = name.empty() ? "number " + std::to_string(index) : name.str();
+  if (!messages) {
+    return refused("find interface", object, std::move(messages.error()), name);
+  }
+  if (messages->empty()) {
+    return refused("find interface", object, {.errnum = ENODEV, .kernel_text = {}}, name);
+  }
+  return decode_link(*messages->begin());
+}
+
+/// 0 for no name.
+Result<int> index_of(nl_sock* socket, const IfName& name) {
+  if (name.empty()) {
+    return 0;
+  }
+  const auto link = one_link(socket, 0, name);
+  if (!link) {
+    return std::unexpected(link.error());
+  }
+  return link->index;
+}
+
+template <class T, class Decode>
+Result<std::vector<T>> decode_all(const Messages& messages, Decode decode) {
+  std::vector<T> all;
+  for (const nlmsghdr* message : messages) {
+    auto one = decode(message);
+    if (!one) {
+      return std::unexpected(std::move(one.error()));
+    }
+    all.push_back(std::move(*one));
+  }
+  return all;
+}
+
+Result<void> change(nl_sock* socket, std::string operation, std::string object, const Result<NlMessage>& request,
+                    const IfName& interface = {}) {
+  if (!request) {
+    return std::unexpected(request.error());
+  }
+  if (auto done = ask(socket, request->get()); !done) {
+    return refused(std::move(operation), std::move(object), std::move(done.error()), interface);
+  }
+  return {};
+}
+
+// The kernel deletes the first object that matches what the request says, and what a request leaves out matches
+// anything: a rule with an iif, or inverted, or a route with another metric, source or option would go in our stead.
+// So the exact one must stand, and none that the request fits as well may stand before it.
+template <class T, class Fits>
+int exactly_one_errno(const std::vector<T>& standing, const T& wanted, int absent, Fits fits) {
+  const auto first = std::find_if(standing.begin(), standing.end(), fits);
+  if (first == standing.end() || std::find(first, standing.end(), wanted) == standing.end()) {
+    return absent;
+  }
+  return *first == wanted ? 0 : ENOTUNIQ;
+}
+
+std::unexpected<Error> not_deleted(std::string operation, std::string object, int errnum) {
+  const bool shadowed = errnum == ENOTUNIQ;
+  return system_error(std::move(operation), std::move(object), errnum, {},
+                      shadowed ? "another one that the kernel would take for it stands before it; delete that by hand"
+                               : "it is not there as it was made; it was removed or changed by someone else");
+}
+
+/// fib_nl_delrule, net/core/fib_rules.c: what is zero or absent in the request is not compared, nor is "invert".
+bool would_delete(const PolicyRule& wanted, const PolicyRule& standing) {
+  const auto fits = [](std::uint32_t asked, std::uint32_t has) { return asked == 0 || asked == has; };
+  const Mark asked = wanted.mark.value_or(Mark{.value = 0, .mask = 0});
+  const Mark has = standing.mark.value_or(Mark{.value = 0, .mask = 0});
+  return wanted.priority == standing.priority && fits(wanted.protocol.value, standing.protocol.value) &&
+         fits(wanted.action, standing.action) && fits(wanted.table.value, standing.table.value) &&
+         fits(asked.value, has.value) && fits(asked.mask, has.mask);
+}
+
+/// fib_table_delete, net/ipv4/fib_trie.c, as above. Gateways are told apart by the scope, or by being in the request.
+bool would_delete(const Route& wanted, const Route& standing) {
+  return wanted.destination == standing.destination && wanted.type == standing.type &&
+         (wanted.metric == 0 || wanted.metric == standing.metric) && wanted.interface == standing.interface &&
+         wanted.gateway == standing.gateway && (wanted.protocol.value == 0 || wanted.protocol == standing.protocol);
+}
+
+/// These are a lookup's own results, not failures of the asking: unreachable, no route, prohibit, blackhole, and a
+/// forwarded packet whose source rp_filter refuses (EXDEV, or EINVAL for a martian).
+bool is_lookup_result(int errnum) {
+  return errnum == EHOSTUNREACH || errnum == ENETUNREACH || errnum == EACCES || errnum == EINVAL || errnum == EXDEV;
+}
+
+RouteAnswer no_way(int errnum, TableId table) {
+  RouteAnswer answer;
+  answer.errnum = errnum;
+  answer.table = table;
+  return answer;
+}
+
+/// IPv6 answers with a route of such a type where IPv4 answers with the error itself.
+int errno_of(RouteType type) {
+  switch (type) {
+    case RouteType::kBlackhole:
+      return EINVAL;
+    case RouteType::kUnreachable:
+      return EHOSTUNREACH;
+    case RouteType::kProhibit:
+      return EACCES;
+    case RouteType::kUnicast:
+    case RouteType::kLocal:
+    case RouteType::kBroadcast:
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+RouteSocket::RouteSocket(NlSocket socket) : socket_(std::move(socket)) {}
+
+Result<RouteSocket> RouteSocket::open() {
+  auto socket = open_netlink(NETLINK_ROUTE);
+  if (!socket) {
+    return system_error("open", "rtnetlink socket", socket.error());
+  }
+  return RouteSocket(std::move(*socket));
+}
+
+Result<std::vector<Link>> RouteSocket::links() {
+  MessageBuilder builder(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
+  builder.header(ifinfomsg{}).u32(IFLA_EXT_MASK, link_filter());
+  const auto messages = list(socket_.get(), "links", std::move(builder));
+  if (!messages) {
+    return std::unexpected(messages.error());
+  }
+  auto all = decode_all<Link>(*messages, decode_link);
+  if (all) {
+    std::erase_if(*all, [](const Link& link) { return link.name.empty(); });
+  }
+  return all;
+}
+
+Result<std::vector<InterfaceAddress>> RouteSocket::addresses() {
+  MessageBuilder builder(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP);
+  builder.header(ifaddrmsg{});
+  auto messages = list(socket_.get(), "addresses", std::move(builder));
+  if (!messages) {
+    return std::unexpected(messages.error());
+  }
+  messages->drop_if([](const nlmsghdr* message) { return !is_ip_message(message); });
+  return decode_all<InterfaceAddress>(*messages, decode_address);
+}
+
+Result<std::vector<PolicyRule>> RouteSocket::rules() {
+  const auto messages = list_rules(socket_.get(), IpFamily::kV4);
+  if (!messages) {
+    return std::unexpected(messages.error());
+  }
+  return decode_all<PolicyRule>(*messages, decode_rule);
+}
+
+Result<std::vector<Route>> RouteSocket::routes(const std::vector<Link>& links) {
+  auto messages = list_routes(socket_.get(), IpFamily::kV4, TableId{0});
+  if (!messages) {
+    return std::unexpected(messages.error());
+  }
+  messages->drop_if(is_cloned_route);
+  auto all = decode_all<Route>(*messages, [&](const nlmsghdr* message) { return decode_route(message, links); });
+  if (all) {
+    std::erase_if(*all, [](const Route& route) { return route.table == kLocalTable; });
+  }
+  return all;
+}
+
+Result<void> RouteSocket::add_route(const Route& route) {
+  const auto index = index_of(socket_.get(), route.interface);
+  if (!index) {
+    return refused("add route", to_string(route), {.errnum = index.error().errnum, .kernel_text = {}}, route.interface);
+  }
+  return change(socket_.get(), "add route", to_string(route),
+                encode_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, route, *index), route.interface);
+}
+
+Result<void> RouteSocket::delete_route(const Route& route) {
+  const auto index = index_of(socket_.get(), route.interface);
+  auto messages = list_routes(socket_.get(), route.family, route.table);
+  const bool no_table = !messages && messages.error().errnum == ENOENT;
+  if (!messages && !no_table) {
+    return std::unexpected(messages.error());
+  }
+  int errnum = ESRCH;  // also where the interface is gone: its routes went with it
+  if (index && messages) {
+    messages->drop_if(is_cloned_route);
+    std::vector<Link> links(1);
+    links.front().index = *index;
+    links.front().name = route.interface;
+    auto standing = decode_all<Route>(*messages, [&](const nlmsghdr* message) { return decode_route(message, links); });
+    if (!standing) {
+      return std::unexpected(standing.error());
+    }
+    std::erase_if(*standing, [&](const Route& r) { return r.table != route.table; });
+    errnum = exactly_one_errno(*standing, route, ESRCH, [&](const Route& r) { return would_delete(route, r); });
+  }
+  if (errnum != 0) {
+    return not_deleted("delete route", to_string(route), errnum);
+  }
+  return change(socket_.get(), "delete route", to_string(route), encode_route(RTM_DELROUTE, NLM_F_ACK, route, *index),
+                route.interface);
+}
+
+Result<void> RouteSocket::add_rule(const PolicyRule& rule, Duplicates duplicates) {
+  const int exclusive = duplicates == Duplicates::kRefuse ? NLM_F_EXCL : 0;
+  return change(socket_.get(), "add rule", to_string(rule),
+                encode_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_ACK | exclusive, rule));
+}
+
+Result<void> RouteSocket::delete_rule(const PolicyRule& rule) {
+  const auto messages = list_rules(socket_.get(), rule.family);
+  if (!messages) {
+    return std::unexpected(messages.error());
+  }
+  const auto standing = decode_all<PolicyRule>(*messages, decode_rule);
+  if (!standing) {
+    return std::unexpected(standing.error());
+  }
+  const int errnum =
+      exactly_one_errno(*standing, rule, ENOENT, [&](const PolicyRule& r) { return would_delete(rule, r); });
+  if (errnum != 0) {
+    return not_deleted("delete rule", to_string(rule), errnum);
+  }
+  return change(socket_.get(), "delete rule", to_string(rule), encode_rule(RTM_DELRULE, NLM_F_ACK, rule));
+}
+
+Result<RouteAnswer> RouteSocket::look_up(const RouteQuery& query) {
+  const auto incoming = index_of(socket_.get(), query.incoming);
+  if (!incoming) {
+    return std::unexpected(incoming.error());
+  }
+  const auto request = encode_query(query, *incoming);
+  if (!request) {
+    return std::unexpected(request.error());
+  }
+  const auto messages = ask(socket_.get(), request->get());
+  if (!messages && is_lookup_result(messages.error().errnum)) {
+    return no_way(messages.error().errnum, {});
+  }
+  if (!messages || messages->empty()) {
+    return refused("look up route to", query.destination.to_string(),
+                   messages ? Refusal{.errnum = EBADMSG, .kernel_text = {}} : messages.error(), query.incoming);
+  }
+  const auto answer = decode_route_answer(*messages->begin());
+  if (!answer) {
+    return std::unexpected(answer.error());
+  }
+  if (const int errnum = errno_of(answer->type); errnum != 0) {
+    return no_way(errnum, answer->table);
+  }
+  RouteAnswer result;
+  result.table = answer->table;
+  result.gateway = answer->gateway;
+  if (answer->link != 0) {
+    auto link = one_link(socket_.get(), answer->link, {});
+    if (!link) {
+      return std::unexpected(std::move(link.error()));
+    }
+    result.interface = std::move(link->name);
+  }
+  return result;
+}
+
+}  // namespace smtpegress::netlink

@@ -1,0 +1,33 @@
+// rtnetlink: links, addresses, policy rules, routes, route lookups (libnl-3's sockets and attributes; codecs of our own,
+// because libnl-route 3.7 has no accessor for several rule attributes, FACTS 22).
+#pragma once
+
+#include <vector>
+
+#include "smtpegress/kernel.hpp"
+#include "netlink/handles.hpp"
+
+namespace smtpegress::netlink {
+
+class RouteSocket {
+ public:
+  static Result<RouteSocket> open();
+
+  Result<std::vector<Link>> links();
+  Result<std::vector<InterfaceAddress>> addresses();
+  Result<std::vector<PolicyRule>> rules();
+  /// All tables but local; `links` gives names to interface indexes.
+  Result<std::vector<Route>> routes(const std::vector<Link>& links);
+
+  Result<void> add_route(const Route& route);     ///< NLM_F_CREATE | NLM_F_EXCL
+  Result<void> delete_route(const Route& route);  ///< by table, destination, metric, type, interface and protocol
+  Result<void> add_rule(const PolicyRule& rule, Duplicates duplicates);
+  Result<void> delete_rule(const PolicyRule& rule);  ///< always with FRA_PROTOCOL and FRA_PRIORITY (FACTS 15)
+  Result<RouteAnswer> look_up(const RouteQuery& query);
+
+ private:
+  explicit RouteSocket(NlSocket socket);
+  NlSocket socket_;
+};
+
+}  // namespace smtpegress::netlink

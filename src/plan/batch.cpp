@@ -1,0 +1,97 @@
+// Changes to nf_tables objects as the steps of one transaction.
+#include <algorithm>
+
+#include "smtpegress/plan.hpp"
+
+namespace smtpegress {
+namespace {
+
+struct BatchMaker {
+  const nft::Ruleset& ruleset;
+  nft::Batch& batch;
+
+  void create(const OwnTable& table) { batch.emplace_back(nft::AddTable{table.key}); }
+  void remove(const OwnTable& table) { batch.emplace_back(nft::DeleteTable{table.key}); }
+
+  void create(const OwnChain& chain) {
+    batch.emplace_back(nft::AddChain{chain.key, chain.hook});
+    for (const auto& rule : chain.rules) {
+      batch.emplace_back(nft::AppendRule{chain.key, rule});
+    }
+  }
+  void remove(const OwnChain& chain) {
+    batch.emplace_back(nft::FlushChain{chain.key});
+    batch.emplace_back(nft::DeleteChain{chain.key});
+  }
+
+  void create(const ForeignChainRule& rule) { batch.emplace_back(nft::InsertRule{rule.chain, rule.rule}); }
+  void remove(const ForeignChainRule& rule) {
+    if (rule.handle != 0) {
+      batch.emplace_back(nft::DeleteRule{rule.chain, rule.handle});
+      return;
+    }
+    if (const auto* chain = ruleset.find(rule.chain); chain != nullptr) {
+      for (const auto& observed : chain->rules) {
+        if (nft::same_rule(observed.rule, rule.rule)) {
+          batch.emplace_back(nft::DeleteRule{rule.chain, observed.handle});
+          return;
+        }
+      }
+    }
+  }
+
+  /// With the hook unchanged the chain stays registered: no instant without it, and no wait for the kernel's readers.
+  void replace(const OwnChain& chain, const std::optional<Object>& previous) {
+    const auto* before = previous ? std::get_if<OwnChain>(&*previous) : nullptr;
+    if (before != nullptr && before->hook == chain.hook) {
+      batch.emplace_back(nft::FlushChain{chain.key});
+      for (const auto& rule : chain.rules) {
+        batch.emplace_back(nft::AppendRule{chain.key, rule});
+      }
+      return;
+    }
+    remove(chain);
+    create(chain);
+  }
+  void replace(const ForeignChainRule& rule, const std::optional<Object>& previous) {
+    if (const auto* before = previous ? std::get_if<ForeignChainRule>(&*previous) : nullptr; before != nullptr) {
+      remove(*before);
+    }
+    create(rule);
+  }
+  void replace(const OwnTable& table, const std::optional<Object>&) { create(table); }
+};
+
+template <class T>
+void add(BatchMaker& maker, const Change& change, const T& object) {
+  switch (change.verb) {
+    case Verb::kCreate:
+      maker.create(object);
+      break;
+    case Verb::kRemove:
+      maker.remove(object);
+      break;
+    case Verb::kReplace:
+      maker.replace(object, change.previous);
+      break;
+  }
+}
+
+}  // namespace
+
+nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ruleset) {
+  nft::Batch batch;
+  BatchMaker maker{ruleset, batch};
+  for (const auto& change : changes) {
+    if (const auto* table = std::get_if<OwnTable>(&change.object)) {
+      add(maker, change, *table);
+    } else if (const auto* chain = std::get_if<OwnChain>(&change.object)) {
+      add(maker, change, *chain);
+    } else if (const auto* rule = std::get_if<ForeignChainRule>(&change.object)) {
+      add(maker, change, *rule);
+    }
+  }
+  return batch;
+}
+
+}  // namespace smtpegress

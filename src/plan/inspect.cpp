@@ -1,0 +1,159 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "smtpegress/plan.hpp"
+
+namespace smtpegress {
+namespace {
+
+Finding found(Object object, Presence presence, std::string detail = {}, std::optional<Object> current = {}) {
+  return {std::move(object), presence, std::move(detail), std::move(current), {}};
+}
+
+RuleCounter counter_of(const nft::Rule& rule, const nft::ObservedRule* observed) {
+  return {rule.comment, nft::to_string(rule), observed != nullptr ? Presence::kPresent : Presence::kMissing,
+          observed != nullptr ? observed->packets : 0, observed != nullptr ? observed->bytes : 0};
+}
+
+bool counts(const nft::Rule& rule) {
+  return std::ranges::any_of(rule.statements, [](const auto& s) { return std::holds_alternative<nft::Counter>(s); });
+}
+
+Finding inspect_chain(const OwnChain& desired, const nft::Ruleset& ruleset) {
+  const auto* chain = ruleset.find(desired.key);
+  auto finding = found(desired, Presence::kPresent);
+  const auto none = std::vector<nft::ObservedRule>{};
+  const auto& rules = chain != nullptr ? chain->rules : none;
+  for (const auto& rule : desired.rules) {
+    if (counts(rule)) {
+      const auto observed = std::ranges::find(rules, rule, &nft::ObservedRule::rule);
+      finding.counters.push_back(counter_of(rule, observed == rules.end() ? nullptr : &*observed));
+    }
+  }
+  if (chain == nullptr) {
+    finding.presence = Presence::kMissing;
+    return finding;
+  }
+  OwnChain current{chain->key, chain->hook.value_or(nft::BaseHook{}), {}};
+  for (const auto& observed : chain->rules) {
+    current.rules.push_back(observed.rule);
+  }
+  if (current == desired) {
+    return finding;
+  }
+  finding.presence = Presence::kChanged;
+  if (!chain->hook || *chain->hook != desired.hook) {
+    finding.detail = "hangs at another hook, priority or policy";
+  } else {
+    const auto missing = std::ranges::count(finding.counters, Presence::kMissing, &RuleCounter::presence);
+    finding.detail = missing != 0 ? fmt::format("{} of its rules missing or altered", missing)
+                                  : "holds other rules, or its rules in another order";
+  }
+  finding.current = std::move(current);
+  return finding;
+}
+
+Finding inspect_foreign_rule(const ForeignChainRule& desired, const nft::Ruleset& ruleset) {
+  auto finding = found(desired, Presence::kMissing);
+  const auto* chain = ruleset.find(desired.chain);
+  const nft::ObservedRule* match = nullptr;
+  if (chain == nullptr) {
+    finding.detail = "the chain is gone";
+    return finding;
+  }
+  for (const auto& observed : chain->rules) {
+    if (nft::same_rule(observed.rule, desired.rule)) {
+      match = &observed;
+      break;
+    }
+  }
+  finding.counters.push_back(counter_of(desired.rule, match));
+  if (match == nullptr) {
+    return finding;  // what carries our tag but says something else is removed by the planner
+  }
+  finding.presence = Presence::kPresent;
+  if (!desired.preempted_by.empty()) {
+    finding.presence = Presence::kChanged;
+    finding.detail = fmt::format("stands behind a rule that drops the flow: {}", desired.preempted_by);
+    finding.current = ForeignChainRule{desired.chain, match->rule, match->handle, {}};
+  }
+  return finding;
+}
+
+Finding inspect_route(const Route& desired, const ObservedState& observed) {
+  for (const auto& route : observed.routes) {
+    const bool same_place = route.family == desired.family && route.table == desired.table &&
+                            route.destination == desired.destination && route.metric == desired.metric;
+    if (!same_place) {
+      continue;
+    }
+    if (route == desired) {
+      return found(desired, Presence::kPresent);
+    }
+    if (route.protocol != kOurProtocol) {
+      return found(desired, Presence::kForeign, fmt::format("in its place: {}", to_string(route)), route);
+    }
+    return found(desired, Presence::kChanged, fmt::format("is {}", to_string(route)), route);
+  }
+  if (!desired.interface.empty()) {
+    const auto* link = observed.link(desired.interface);
+    if (link == nullptr || !link->up) {
+      return found(desired, Presence::kWaiting,
+                   fmt::format("the tunnel {} {}", desired.interface.str(), link == nullptr ? "does not exist" : "is down"));
+    }
+  }
+  return found(desired, Presence::kMissing);
+}
+
+Finding inspect_rule(const PolicyRule& desired, const ObservedState& observed) {
+  if (std::ranges::find(observed.rules, desired) != observed.rules.end()) {
+    return found(desired, Presence::kPresent);
+  }
+  for (const auto& rule : observed.rules) {
+    if (rule.family == desired.family && rule.priority == desired.priority) {
+      if (rule.protocol != kOurProtocol) {
+        return found(desired, Presence::kForeign, fmt::format("priority {} is taken by: {}", rule.priority.value, to_string(rule)),
+                     rule);
+      }
+      return found(desired, Presence::kChanged, fmt::format("is {}", to_string(rule)), rule);
+    }
+  }
+  return found(desired, Presence::kMissing);
+}
+
+Finding inspect_sysctl(const SysctlSpec& desired, const SysctlValues& values) {
+  const auto value = values.find(desired.key);
+  if (value == values.end() || !value->second) {
+    return found(desired, Presence::kWaiting, "its interface does not exist");
+  }
+  if (*value->second == desired.value) {
+    return found(desired, Presence::kPresent);
+  }
+  return found(desired, Presence::kChanged, fmt::format("is {}", *value->second),
+               SysctlSpec{desired.key, *value->second});
+}
+
+}  // namespace
+
+std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& observed, const SysctlValues& sysctls) {
+  std::vector<Finding> findings;
+  for (const auto& rule : desired.rules) {
+    findings.push_back(inspect_rule(rule, observed));
+  }
+  for (const auto& route : desired.routes) {
+    findings.push_back(inspect_route(route, observed));
+  }
+  for (const auto& chain : desired.chains) {
+    findings.push_back(inspect_chain(chain, observed.ruleset));
+  }
+  for (const auto& rule : desired.foreign_rules) {
+    findings.push_back(inspect_foreign_rule(rule, observed.ruleset));
+  }
+  for (const auto& sysctl : desired.sysctls) {
+    findings.push_back(inspect_sysctl(sysctl, sysctls));
+  }
+  return findings;
+}
+
+}  // namespace smtpegress

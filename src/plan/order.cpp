@@ -1,0 +1,83 @@
+#include "plan/order.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace smtpegress {
+namespace {
+
+enum class Step : std::uint8_t { kFirewall, kRoutes, kSysctls, kRules, kOldRules, kOldRoutes };
+
+Step step_of(const Change& change) {
+  if (is_nftables(change.object)) {
+    return Step::kFirewall;
+  }
+  if (std::holds_alternative<SysctlSpec>(change.object)) {
+    return Step::kSysctls;
+  }
+  const bool removal = change.verb == Verb::kRemove;
+  if (std::holds_alternative<Route>(change.object)) {
+    return removal ? Step::kOldRoutes : Step::kRoutes;
+  }
+  return removal ? Step::kOldRules : Step::kRules;
+}
+
+using Order = std::array<Step, 6>;
+
+// Up: the guard stands before forwarding may be switched on and before any packet is steered, so that there is no instant
+// in which tcp/25 could leave by the uplink; the policy rule is the switch, and comes last. (DESIGN's draft had sysctls
+// first: on a host with ip_forward=0 that opens forwarding before the guard stands.)
+constexpr Order kUpOrder{Step::kFirewall, Step::kRoutes,   Step::kSysctls,
+                         Step::kRules,    Step::kOldRules, Step::kOldRoutes};
+// Take-over: the script's mark, rule and route go on steering until ours stand beside them; then one transaction swaps the
+// firewall's rules, and the old rule and route go. The unreachable route closes the script's hole first of all.
+constexpr Order kTakeOverOrder{Step::kRoutes,   Step::kSysctls,  Step::kRules,
+                               Step::kFirewall, Step::kOldRules, Step::kOldRoutes};
+// Down: the reverse of up. Until the firewall goes, the guard keeps tcp/25 from the uplink.
+constexpr Order kDownOrder{Step::kOldRules, Step::kRules,  Step::kSysctls,
+                           Step::kOldRoutes, Step::kRoutes, Step::kFirewall};
+
+const Order& order_of(Course course) {
+  switch (course) {
+    case Course::kUp:
+      return kUpOrder;
+    case Course::kTakeOver:
+      return kTakeOverOrder;
+    case Course::kDown:
+      return kDownOrder;
+  }
+  return kUpOrder;
+}
+
+}  // namespace
+
+bool is_nftables(const Object& object) {
+  return std::holds_alternative<OwnTable>(object) || std::holds_alternative<OwnChain>(object) ||
+         std::holds_alternative<ForeignChainRule>(object);
+}
+
+void put_in_order(Plan& plan) {
+  const auto& order = order_of(plan.course);
+  const auto rank = [&](const Change& change) { return std::ranges::find(order, step_of(change)) - order.begin(); };
+  std::ranges::stable_sort(plan.changes, {}, rank);
+}
+
+std::vector<Change> inverse(const std::vector<Change>& done) {
+  std::vector<Change> back;
+  for (auto change = done.rbegin(); change != done.rend(); ++change) {
+    switch (change->verb) {
+      case Verb::kCreate:
+        back.push_back({Verb::kRemove, change->object, {}, "rollback"});
+        break;
+      case Verb::kRemove:
+        back.push_back({Verb::kCreate, change->object, {}, "rollback"});
+        break;
+      case Verb::kReplace:
+        back.push_back({Verb::kReplace, change->previous.value_or(change->object), change->object, "rollback"});
+        break;
+    }
+  }
+  return back;
+}
+
+}  // namespace smtpegress

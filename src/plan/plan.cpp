@@ -1,0 +1,147 @@
+#include "smtpegress/plan.hpp"
+
+#include <algorithm>
+
+#include "model/ownership.hpp"
+#include "plan/order.hpp"
+#include "plan/purpose.hpp"
+
+namespace smtpegress {
+namespace {
+
+template <class T>
+bool contains(const std::vector<T>& list, const T& item) {
+  return std::ranges::find(list, item) != list.end();
+}
+
+bool is_retired(const std::vector<Object>& retired, const Object& object) { return contains(retired, object); }
+
+void add_findings(const DesiredState& desired, const ObservedState& observed, const SysctlValues& sysctls,
+                  const std::vector<Object>& retired, Plan& plan) {
+  for (auto& finding : inspect(desired, observed, sysctls)) {
+    switch (finding.presence) {
+      case Presence::kPresent:
+        break;
+      case Presence::kMissing:
+        plan.changes.push_back({Verb::kCreate, finding.object, {}, reason_for(finding)});
+        break;
+      case Presence::kChanged:
+        plan.changes.push_back({Verb::kReplace, finding.object, finding.current, reason_for(finding)});
+        break;
+      case Presence::kWaiting:
+        plan.waiting.push_back(std::move(finding));
+        break;
+      case Presence::kForeign:
+        if (finding.current && is_retired(retired, *finding.current)) {
+          // Take-over: ours comes to stand beside it or in its place, and it goes.
+          plan.changes.push_back({Verb::kCreate, finding.object, {}, reason_for(finding)});
+        } else {
+          plan.foreign.push_back(std::move(finding));
+        }
+        break;
+    }
+  }
+}
+
+/// Others' routes in our table and others' rules on our mark or table would steer the mail too.
+void add_intruders(const DesiredState& desired, const DesiredState& owned, const ObservedState& observed,
+                   const std::vector<Object>& retired, Plan& plan) {
+  const auto reported = [&](const Object& object) {
+    return is_retired(retired, object) ||
+           std::ranges::any_of(plan.foreign, [&](const Finding& f) { return f.current == object; });
+  };
+  for (const auto& wanted : desired.routes) {
+    for (const auto& route : observed.routes) {
+      if (route.family == wanted.family && route.table == wanted.table && route.protocol != kOurProtocol && !reported(route)) {
+        plan.foreign.push_back({route, Presence::kForeign, "another program's route in the egress table", route, {}});
+      }
+    }
+  }
+  for (const auto& wanted : desired.rules) {
+    for (const auto& rule : observed.rules) {
+      const bool same_use = rule.table == wanted.table || (rule.mark && wanted.mark && rule.mark == wanted.mark);
+      const bool ours_to_replace = rule.protocol == kOurProtocol && rule.priority == wanted.priority;
+      if (same_use && rule != wanted && !ours_to_replace && !contains(owned.rules, rule) && !reported(rule)) {
+        plan.foreign.push_back({rule, Presence::kForeign, "another policy rule uses the same mark or table", rule, {}});
+      }
+    }
+  }
+}
+
+void add_own_table_removals(const DesiredState& desired, const DesiredState& owned, const nft::Ruleset& ruleset, Plan& plan) {
+  if (!desired.table) {
+    if (owned.table && ruleset.has(*owned.table)) {
+      plan.changes.push_back({Verb::kRemove, OwnTable{*owned.table}, {}, "made by enable"});
+    }
+    return;
+  }
+  if (!ruleset.has(*desired.table)) {
+    plan.changes.insert(plan.changes.begin(), {Verb::kCreate, OwnTable{*desired.table}, {}, "holds all rules of ours"});
+    return;
+  }
+  for (const auto& chain : ruleset.chains) {
+    if (chain.key.table == *desired.table && std::ranges::find(desired.chains, chain.key, &OwnChain::key) == desired.chains.end()) {
+      OwnChain extra{chain.key, chain.hook.value_or(nft::BaseHook{}), {}};
+      for (const auto& rule : chain.rules) {
+        extra.rules.push_back(rule.rule);
+      }
+      plan.changes.push_back({Verb::kRemove, std::move(extra), {}, "not part of this profile"});
+    }
+  }
+}
+
+/// A rule with this instance's tag that is not one of those wanted: of an earlier profile, altered, or a second copy.
+void add_foreign_chain_removals(const DesiredState& desired, const nft::Ruleset& ruleset, Plan& plan) {
+  std::vector<ForeignChainRule> kept;
+  for (const auto& chain : ruleset.chains) {
+    if (is_own_table(chain.key.table)) {
+      continue;
+    }
+    for (const auto& observed : chain.rules) {
+      if (!is_tagged_by(observed.rule, desired.instance)) {
+        continue;
+      }
+      const auto wanted = std::ranges::find_if(desired.foreign_rules, [&](const ForeignChainRule& w) {
+        return w.chain == chain.key && nft::same_rule(w.rule, observed.rule);
+      });
+      if (wanted != desired.foreign_rules.end() && !contains(kept, *wanted)) {
+        kept.push_back(*wanted);
+      } else {
+        plan.changes.push_back({Verb::kRemove, ForeignChainRule{chain.key, observed.rule, observed.handle, {}}, {},
+                                desired.table ? "carries our tag, but is not what is wanted" : "made by enable"});
+      }
+    }
+  }
+}
+
+template <class T>
+void add_removals(const std::vector<T>& owned, const std::vector<T>& wanted, const std::vector<T>& observed,
+                  std::string_view reason, Plan& plan) {
+  for (const auto& object : owned) {
+    if (!contains(wanted, object) && contains(observed, object)) {
+      plan.changes.push_back({Verb::kRemove, object, {}, std::string(reason)});
+    }
+  }
+}
+
+}  // namespace
+
+Plan make_plan(const DesiredState& desired, const DesiredState& owned, const ObservedState& observed,
+               const SysctlValues& sysctls, const std::vector<Object>& retired) {
+  Plan plan;
+  plan.course = !desired.table ? Course::kDown : !retired.empty() ? Course::kTakeOver : Course::kUp;
+  add_findings(desired, observed, sysctls, retired, plan);
+  add_intruders(desired, owned, observed, retired, plan);
+  add_own_table_removals(desired, owned, observed.ruleset, plan);
+  add_foreign_chain_removals(desired, observed.ruleset, plan);
+  const std::string_view reason = desired.table ? "of an earlier profile" : "made by enable";
+  add_removals(owned.routes, desired.routes, observed.routes, reason, plan);
+  add_removals(owned.rules, desired.rules, observed.rules, reason, plan);
+  for (const auto& object : retired) {
+    plan.changes.push_back({Verb::kRemove, object, {}, "the shell script's"});
+  }
+  put_in_order(plan);
+  return plan;
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,57 @@
+#include "plan/purpose.hpp"
+
+#include <array>
+#include <utility>
+
+namespace smtpegress {
+namespace {
+
+struct Purpose {
+  std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
+  std::string operator()(const OwnChain& chain) const {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kByName{{
+        {"mark", "marks the sources' mail so that the policy rule finds it"},
+        {"forward", "lets replies be told apart"},
+        {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
+        {"public-address", "gives the mail the VPS's address, ahead of any masquerade"},
+    }};
+    for (const auto& [name, purpose] : kByName) {
+      if (chain.key.name != name) {
+        continue;
+      }
+      for (const auto& rule : chain.rules) {
+        if (rule.comment == "guard") {
+          return "guard: refuses the sources' mail any way but the tunnel; and admits replies";
+        }
+        if (rule.comment == "mss clamp") {
+          return "tells the mail and its replies apart from the rest, and fits segments to the tunnel";
+        }
+      }
+      return std::string(purpose);
+    }
+    return "";
+  }
+  std::string operator()(const ForeignChainRule& rule) const {
+    return rule.chain.table.name == "raw" ? "lets replies out of the tunnel past Docker's raw drop"
+                                          : "lets the mail and its replies through this firewall";
+  }
+  std::string operator()(const Route& route) const {
+    return route.type == RouteType::kUnicast ? "sends marked mail into the tunnel"
+                                             : "while the tunnel is down, mail waits instead of leaving by the uplink";
+  }
+  std::string operator()(const SysctlSpec& sysctl) const {
+    return sysctl.key.ends_with("ip_forward")  ? "this host passes the mail on"
+           : sysctl.key.ends_with("rp_filter") ? "replies come by another interface than the main table would use"
+                                               : "as it was before enable";
+  }
+  std::string operator()(const PolicyRule&) const { return "sends marked mail to the egress table"; }
+};
+
+}  // namespace
+
+std::string reason_for(const Finding& finding) {
+  const auto purpose = std::visit(Purpose{}, finding.object);
+  return finding.detail.empty() ? purpose : finding.detail + "; " + purpose;
+}
+
+}  // namespace smtpegress

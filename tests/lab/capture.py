@@ -1,0 +1,89 @@
+"""Packet capture that starts before the first packet and ends after the last.
+
+tcpdump is running when its message `listening on` is there. Before it is ended it is asked (SIGUSR1) for its numbers
+until it has written every packet that passed its filter. A capture that lost one is an error, not a smaller result.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import signal
+import struct
+from types import TracebackType
+
+from .errors import LabError
+from .host import Host
+from .sandbox import Process
+from .waiting import DEFAULT_BOUND, poll, read_until
+
+_NUMBERS = re.compile(
+    r"(\d+) packets? captured\D+(\d+) packets? received by filter\D+(\d+) packets? dropped by kernel")
+_FILE_HEADER, _RECORD_HEADER = 24, 16  # bytes; pcap's file format
+_HEADERS = 192  # bytes of each packet that are kept: all headers, no mail
+_names = itertools.count(1)
+
+
+class Capture:
+    """Use with `with`; `packets` and `count` are there after the block."""
+
+    packets: list[str]  # one line each, as tcpdump -n prints them, without the time
+    times: list[float]  # seconds since the epoch, by the kernel's clock; comparable between hosts
+    count: int
+
+    def __init__(self, host: Host, interface: str, packet_filter: str) -> None:
+        self._host, self._interface, self._filter = host, interface, packet_filter
+        self._file = f"/run/lab/capture-{next(_names)}.pcap"
+        self._process: Process | None = None
+
+    def __enter__(self) -> "Capture":
+        self._process = self._host.start(
+            ["tcpdump", "-n", "-i", self._interface, "--immediate-mode", "-U", "-B", "8192", "-s", str(_HEADERS),
+             "-Z", "root", "-w", self._file, self._filter])
+        read_until(self._process.stderr, b"listening on", f"tcpdump on {self._host.name} {self._interface}")
+        return self
+
+    def _numbers(self, request: signal.Signals) -> tuple[int, int, int]:
+        assert self._process is not None
+        self._process.send(request)
+        wanted = b"dropped by kernel"
+        said = read_until(self._process.stderr, wanted, f"tcpdump's numbers on {self._host.name}", DEFAULT_BOUND)
+        found = _NUMBERS.search(said)
+        if found is None:
+            raise LabError(f"tcpdump on {self._host.name} {self._interface} said: {said!r}")
+        captured, received, dropped = (int(number) for number in found.groups())
+        return captured, received, dropped
+
+    def _drained(self) -> bool:
+        captured, received, _ = self._numbers(signal.SIGUSR1)
+        return captured == received
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        assert self._process is not None
+        try:
+            if not self._process.running():
+                raise LabError(f"tcpdump ended early: {self._process.stderr.read().decode().strip()}")
+            poll(self._drained, f"tcpdump on {self._host.name} {self._interface} to write what it caught")
+            captured, received, dropped = self._numbers(signal.SIGINT)
+        finally:
+            self._process.stop(signal.SIGKILL)
+        if dropped or captured != received:
+            raise LabError(f"the capture lost packets: {captured} of {received}, {dropped} dropped")
+        lines = self._host.output(["tcpdump", "-n", "-tt", "-r", self._file]).splitlines()
+        stamped = [line.split(" ", 1) for line in lines]
+        self.times = [float(time) for time, _ in stamped]
+        self.packets = [packet for _, packet in stamped]
+        self.count = self._records()
+        if self.count != captured:
+            raise LabError(f"tcpdump told {captured} packets, its file has {self.count}")
+
+    def _records(self) -> int:
+        data = self._host.path(self._file).read_bytes()
+        order = "<" if data[:4] == b"\xd4\xc3\xb2\xa1" else ">"
+        position, records = _FILE_HEADER, 0
+        while position < len(data):
+            (length,) = struct.unpack_from(f"{order}I", data, position + 8)
+            position += _RECORD_HEADER + length
+            records += 1
+        return records

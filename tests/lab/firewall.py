@@ -1,0 +1,93 @@
+"""The firewalls and address translations of the lab: Docker's at home, the ISP's block, the VPS's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from . import topology as at
+from .host import Host
+from .topology import HomeFirewall, Options, VpsAddress
+
+_DATA = Path(__file__).resolve().parent / "data"
+
+_PLAIN_MASQUERADE = f"""
+table ip router {{
+    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "{at.UPLINK}" masquerade
+    }}
+}}
+"""
+
+# The counter stands in the rule before the drop, ahead of every other hook: whatever the home line sends to port 25
+# is counted, IPv4 and IPv6, whoever sent it and wherever it was going.
+_BLOCK = f"""
+table inet line {{
+    counter smtp_from_home {{ }}
+    counter seen_from_home {{ }}
+    chain ingress {{
+        type filter hook prerouting priority raw; policy accept;
+        iifname "{at.ISP_TO_HOME}" counter name seen_from_home
+        iifname "{at.ISP_TO_HOME}" meta l4proto tcp th dport 25 counter name smtp_from_home drop
+    }}
+}}
+"""
+
+_ONE_TO_ONE = f"""
+table ip provider {{
+    chain in {{
+        type nat hook prerouting priority dstnat; policy accept;
+        ip daddr {at.VPS} dnat to {at.VPS_PRIVATE}
+    }}
+    chain out {{
+        type nat hook postrouting priority srcnat; policy accept;
+        ip saddr {at.VPS_PRIVATE} oifname != "{at.ISP_TO_VPS}" snat to {at.VPS}
+    }}
+}}
+"""
+
+_VPS_RULES = f"""*filter
+:INPUT ACCEPT
+:FORWARD DROP
+:OUTPUT ACCEPT
+COMMIT
+*nat
+:PREROUTING ACCEPT
+:INPUT ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+-A POSTROUTING -o {at.UPLINK} -j MASQUERADE
+COMMIT
+"""
+
+
+def _docker_rules(*, user_chain: bool) -> str:
+    text = (_DATA / "docker.rules").read_text()
+    if not user_chain:
+        text = "".join(line for line in text.splitlines(keepends=True) if "DOCKER-USER" not in line)
+    for name, value in (("@BRIDGE@", at.BRIDGE), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER)):
+        text = text.replace(name, value)
+    return text
+
+
+def raise_home(home: Host, options: Options) -> None:
+    if options.home_firewall is HomeFirewall.NONE:
+        home.run(["nft", "-f", "-"], input=_PLAIN_MASQUERADE)
+        return
+    user_chain = options.home_firewall is HomeFirewall.DOCKER
+    home.run(["iptables-restore"], input=_docker_rules(user_chain=user_chain))
+
+
+def raise_isp(isp: Host, options: Options) -> None:
+    mapped = options.vps_address is VpsAddress.MAPPED
+    isp.run(["nft", "-f", "-"], input=_BLOCK + (_ONE_TO_ONE if mapped else ""))
+
+
+def raise_vps(vps: Host) -> None:
+    vps.run(["iptables-restore"], input=_VPS_RULES)
+
+
+def packets_counted(isp: Host, counter: str) -> int:
+    listing = json.loads(isp.output(["nft", "-j", "list", "counter", "inet", "line", counter]))
+    return int(next(entry["counter"]["packets"] for entry in listing["nftables"] if "counter" in entry))

@@ -1,0 +1,152 @@
+"""Cables, addresses, routes and sysctls of the five hosts."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from . import topology as at
+from .host import Host
+from .topology import HomeFirewall, Options, VpsAddress
+
+# A new namespace takes some of its values from the machine's own. These make every lab start alike. No duplicate
+# detection: nothing in a snapshot may change by itself.
+_COMMON_SYSCTLS: Mapping[str, int] = {
+    "net/ipv4/conf/all/rp_filter": 0,
+    "net/ipv4/conf/default/rp_filter": 0,
+    "net/ipv4/conf/all/src_valid_mark": 0,
+    "net/ipv4/conf/default/src_valid_mark": 0,
+    "net/ipv4/conf/all/route_localnet": 0,
+    "net/ipv4/conf/default/route_localnet": 0,
+    "net/ipv6/conf/all/accept_dad": 0,
+    "net/ipv6/conf/default/accept_dad": 0,
+    "net/ipv6/conf/default/accept_ra": 0,
+    "net/ipv6/conf/default/disable_ipv6": 0,
+}
+
+# What a Docker host has beside the firewall (forwarding is on because dockerd switched it on).
+_BRIDGE_FILTER_SYSCTLS: Mapping[str, int] = {
+    "net/bridge/bridge-nf-call-iptables": 1,
+    "net/bridge/bridge-nf-call-ip6tables": 1,
+    "net/bridge/bridge-nf-call-arptables": 1,
+}
+
+
+def _ip_forward(hosts: Mapping[str, Host], options: Options) -> None:
+    hosts["home"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": int(options.ipv6)})
+    hosts["isp"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1})
+    hosts["vps"].set_sysctls({"net/ipv4/ip_forward": options.vps_ip_forward})
+    for name in ("container", "mx"):
+        hosts[name].set_sysctls({"net/ipv4/ip_forward": 0})
+
+
+def _sysctls(hosts: Mapping[str, Host], options: Options) -> None:
+    # IPv6 routers need link-local addresses to find their neighbours. Without IPv6, none: less that could differ.
+    link_local = {"net/ipv6/conf/default/addr_gen_mode": 0 if options.ipv6 else 1}
+    for host in hosts.values():
+        host.set_sysctls({**_COMMON_SYSCTLS, **link_local})
+    home: dict[str, int] = {
+        "net/ipv4/conf/all/rp_filter": options.home_rp_filter,
+        "net/ipv4/conf/default/rp_filter": options.home_rp_filter,
+        "net/netfilter/nf_conntrack_tcp_be_liberal": 0,
+    }
+    if options.home_firewall is not HomeFirewall.NONE:
+        home.update(_BRIDGE_FILTER_SYSCTLS)
+    hosts["home"].set_sysctls(home)
+    _ip_forward(hosts, options)
+
+
+def _cables(hosts: Mapping[str, Host]) -> None:
+    isp, home = hosts["isp"].inner_pid, hosts["home"].inner_pid
+    for name, far_end in (("home", at.ISP_TO_HOME), ("vps", at.ISP_TO_VPS), ("mx", at.ISP_TO_MX)):
+        hosts[name].ip_batch(f"link add {at.UPLINK} type veth peer name {far_end} netns {isp}\n")
+    hosts["container"].ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home}\n")
+
+
+def _home(home: Host, options: Options) -> None:
+    docker0 = f"""
+        link add docker0 type bridge mcast_snooping 0
+        address add {at.DOCKER0}/24 brd + dev docker0
+        link set docker0 up
+    """
+    home.ip_batch(f"""
+        link add {at.BRIDGE} type bridge mcast_snooping 0
+        link set {at.CONTAINER_VETH} master {at.BRIDGE}
+        address add {at.CONTAINER_GATEWAY}/24 brd + dev {at.BRIDGE}
+        link set {at.CONTAINER_VETH} up
+        link set {at.BRIDGE} up
+        {docker0 if options.home_firewall is not HomeFirewall.NONE else ""}
+        address add {at.HOME}/24 brd + dev {at.UPLINK}
+        link set {at.UPLINK} up
+        route add default via {at.HOME_ROUTER} dev {at.UPLINK}
+    """)
+
+
+def _container(container: Host) -> None:
+    container.ip_batch(f"""
+        address add {at.CONTAINER}/24 brd + dev {at.UPLINK}
+        link set {at.UPLINK} up
+        route add default via {at.CONTAINER_GATEWAY}
+    """)
+
+
+def _vps(vps: Host, options: Options) -> None:
+    mapped = options.vps_address is VpsAddress.MAPPED
+    vps.ip_batch(f"""
+        address add {at.VPS_PRIVATE if mapped else at.VPS}/24 brd + dev {at.UPLINK}
+        link set {at.UPLINK} up
+        route add default via {at.VPS_PRIVATE_ROUTER if mapped else at.VPS_ROUTER} dev {at.UPLINK}
+    """)
+
+
+def _isp(isp: Host, options: Options) -> None:
+    mapped = options.vps_address is VpsAddress.MAPPED
+    isp.ip_batch(f"""
+        address add {at.HOME_ROUTER}/24 dev {at.ISP_TO_HOME}
+        address add {at.VPS_PRIVATE_ROUTER if mapped else at.VPS_ROUTER}/24 dev {at.ISP_TO_VPS}
+        address add {at.MX_ROUTER}/24 dev {at.ISP_TO_MX}
+        link set {at.ISP_TO_HOME} up
+        link set {at.ISP_TO_VPS} up
+        link set {at.ISP_TO_MX} up
+    """)
+
+
+def _mx(mx: Host) -> None:
+    mx.ip_batch(f"""
+        address add {at.MX}/24 dev {at.UPLINK}
+        link set {at.UPLINK} up
+        route add default via {at.MX_ROUTER}
+    """)
+
+
+def _ipv6(hosts: Mapping[str, Host]) -> None:
+    hosts["isp"].ip_batch(f"""
+        address add {at.HOME6_ROUTER}/64 dev {at.ISP_TO_HOME}
+        address add {at.MX6_ROUTER}/64 dev {at.ISP_TO_MX}
+        route add {at.CONTAINER6_NET} via {at.HOME6}
+    """)
+    hosts["home"].ip_batch(f"""
+        address add {at.HOME6}/64 dev {at.UPLINK}
+        address add {at.CONTAINER6_GATEWAY}/64 dev {at.BRIDGE}
+        route add default via {at.HOME6_ROUTER}
+    """)
+    hosts["container"].ip_batch(f"""
+        address add {at.CONTAINER6}/64 dev {at.UPLINK}
+        route add default via {at.CONTAINER6_GATEWAY}
+    """)
+    hosts["mx"].ip_batch(f"""
+        address add {at.MX6}/64 dev {at.UPLINK}
+        route add default via {at.MX6_ROUTER}
+    """)
+
+
+def connect(hosts: Mapping[str, Host], options: Options) -> None:
+    """Everything below the firewalls: after it each host reaches its neighbours."""
+    _sysctls(hosts, options)
+    _cables(hosts)
+    _home(hosts["home"], options)
+    _container(hosts["container"])
+    _vps(hosts["vps"], options)
+    _isp(hosts["isp"], options)
+    _mx(hosts["mx"])
+    if options.ipv6:
+        _ipv6(hosts)

@@ -13,7 +13,7 @@ namespace smtpegress::netlink {
 Result<NftnlRule> encode_rule(const nft::ChainKey& chain, const nft::Rule& rule);
 
 /// From an NFT_MSG_NEWRULE message. Never fails on content: what it does not know becomes opaque.
-Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_rule(const nlmsghdr* message);
+Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_nft_rule(const nlmsghdr* message);
 Result<nft::ObservedChain> decode_chain(const nlmsghdr* message);
 Result<nft::TableKey> decode_table(const nlmsghdr* message);
 

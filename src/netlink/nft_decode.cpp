@@ -85,7 +85,7 @@ void read_expressions(RuleReader& reader, Bytes list) {
 
 }  // namespace
 
-Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_rule(const nlmsghdr* message) {
+Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_nft_rule(const nlmsghdr* message) {
   const nft::Family family = family_of(message);
   const Attributes rule = attributes_of(message);
   auto table = rule.text(NFTA_RULE_TABLE);

@@ -116,7 +116,7 @@ Result<void> store(Result<T> decoded, std::vector<T>& objects) {
 }
 
 Result<void> add_rule(nft::Ruleset& ruleset, std::size_t& chain, const nlmsghdr* message) {
-  auto decoded = decode_rule(message);
+  auto decoded = decode_nft_rule(message);
   if (!decoded) {
     return std::unexpected(decoded.error());
   }

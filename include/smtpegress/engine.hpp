@@ -41,6 +41,7 @@ struct StatusReport {
   Profile profile;
   std::vector<Finding> findings;
   std::vector<std::string> notes;
+  std::string problem;  ///< why the profile can no longer be applied to this host; empty: it can
   [[nodiscard]] bool as_it_should_be() const;
 };
 

@@ -69,6 +69,7 @@ struct ResolvedHost {
   std::optional<IpAddress> snat_to;     ///< VPS: an address of wan
   std::optional<IpAddress> public_ip;   ///< VPS: what the world sees; absent where only a private address is known
   std::vector<IfName> source_links;     ///< home: the interfaces (bridges) whose whole network is of the sources
+  auto operator<=>(const ResolvedHost&) const = default;
 };
 
 /// Fills in what the profile leaves to the host. kUsage where the host has no answer, or where the profile cannot be

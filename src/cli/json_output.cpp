@@ -1,7 +1,8 @@
 // The JSON documents, version 1. Members of each beside version, command, ok and exit:
 //   enable, disable  instance, side, changed, was_enabled, changes[], waiting[], flows_dropped, notes[]
 //   plan             instance, side, changes[] (with reason), waiting[], foreign[], legacy[]
-//   status           instance, side, objects[] {kind, object, state, detail, rules[] {role, rule, state, packets, bytes}}, notes[]
+//   status           instance, side, objects[] {kind, object, state, detail, rules[] {role, rule, state, packets, bytes}},
+//                    problem, notes[]
 //   verify           instance, side, checks[] {id, title, outcome, detail, mend}
 //   profiles         profiles[] {name, side, description, path, shipped, enabled, problem}
 //   any, failed      error {kind, message, operation, object, errno, kernel, hint}
@@ -96,6 +97,7 @@ std::string plan_json(const Options& options, const PlanReport& report, int exit
 std::string status_json(const Options& options, const StatusReport& report, int exit_code) {
   auto document = head(options, exit_code, report.profile);
   document["objects"] = list_of(report.findings);
+  document["problem"] = report.problem;
   document["notes"] = report.notes;
   return finished(document);
 }

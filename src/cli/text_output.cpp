@@ -65,9 +65,30 @@ std::string path_of(const ApplyReport& report) {
                      mapped);
 }
 
-std::string counters_text(const RuleCounter& counter) {
-  return fmt::format("             {:<18} {:>8} packets {:>10} bytes   {}\n", counter.role, counter.packets, counter.bytes,
-                     counter.text);
+std::string seen_text(const RuleCounter& counter) {
+  return counter.presence == Presence::kPresent ? fmt::format("   [{} packets, {} bytes]", counter.packets, counter.bytes)
+                                                : std::string();
+}
+
+std::string status_line(Presence presence, std::string_view kind, std::string_view text) {
+  return fmt::format("  {:<8} {:<17} {}", presence_text(presence), kind, text);
+}
+
+/// A chain of ours is shown by its rules; as a chain only where it is not as it should be.
+std::string finding_text(const Finding& finding) {
+  const bool is_chain = std::holds_alternative<OwnChain>(finding.object);
+  const auto detail = finding.detail.empty() ? std::string() : " — " + finding.detail;
+  std::string text;
+  if (!is_chain || finding.presence != Presence::kPresent) {
+    const auto seen = finding.counters.empty() || is_chain ? std::string() : seen_text(finding.counters.front());
+    text = status_line(finding.presence, kind_of(finding.object), describe(finding.object)) + seen + detail + "\n";
+  }
+  if (is_chain) {
+    for (const auto& counter : finding.counters) {
+      text += status_line(counter.presence, counter.role, counter.text) + seen_text(counter) + "\n";
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -152,12 +173,10 @@ std::string status_text(const StatusReport& report) {
   auto text = fmt::format("{} ({}): {}\n", profile.name, profile.side == Side::kHome ? "home" : "VPS",
                           report.as_it_should_be() ? "as it should be" : "NOT as it should be");
   for (const auto& finding : report.findings) {
-    text += fmt::format("  {:<8} {:<14} {}", presence_text(finding.presence), kind_of(finding.object),
-                        describe(finding.object));
-    text += finding.detail.empty() ? "\n" : fmt::format(" — {}\n", finding.detail);
-    for (const auto& counter : finding.counters) {
-      text += counters_text(counter);
-    }
+    text += finding_text(finding);
+  }
+  if (!report.problem.empty()) {
+    text += fmt::format("  problem  {}\n", report.problem);
   }
   if (!report.as_it_should_be()) {
     text += fmt::format("  `smtp-egress enable {0}` mends what is missing or changed; `smtp-egress verify {0}` checks the path.\n",

@@ -90,9 +90,7 @@ class Disabling {
 
   /// Decides once what goes back to what; later rounds must not take our own writes for somebody else's.
   Result<void> begin(const ObservedState& observed, const SysctlValues& values, DesiredState& nothing) {
-    if (const auto host = resolve_host(record_.profile, observed); host) {
-      report_.host = *host;
-    }
+    report_.host = resolve_host(record_.profile, observed).value_or(record_.host);
     auto others = other_records(store_, record_.profile.name);
     if (!others) {
       return std::unexpected(others.error());
@@ -140,7 +138,7 @@ Result<ApplyReport> Engine::disable(const std::string& name, const std::optional
   if (!was_enabled && !fallback) {
     return usage_error("disable", name, "is neither enabled nor a known profile; `smtp-egress profiles` lists those");
   }
-  auto report = Disabling(kernel_, store_, was_enabled ? **std::move(record) : InstanceRecord{*fallback, Phase::kEnabled, {}}).run();
+  auto report = Disabling(kernel_, store_, was_enabled ? **std::move(record) : InstanceRecord{*fallback, {}, Phase::kEnabled, {}}).run();
   if (report) {
     report->was_enabled = was_enabled || !report->changes.empty();
   }

@@ -89,7 +89,7 @@ class Enabling {
       return std::unexpected(others.error());
     }
     others_ = *std::move(others);
-    record_ = InstanceRecord{profile_, Phase::kEnabling, before_ ? before_->sysctls : std::vector<SavedSysctl>{}};
+    record_ = InstanceRecord{profile_, {}, Phase::kEnabling, before_ ? before_->sysctls : std::vector<SavedSysctl>{}};
     owned_ = before_ ? owned_by(before_->profile) : DesiredState{};
     report_.profile = profile_;
     report_.was_enabled = before_.has_value();
@@ -112,6 +112,7 @@ class Enabling {
       return std::unexpected(in_the_way(plan.foreign.front()));
     }
     report_.host = seen->host;
+    record_.host = seen->host;
     report_.waiting = plan.waiting;
     const auto saved = record_.sysctls;
     record_.sysctls = merge_saved(record_.sysctls, seen->desired.sysctls, seen->sysctls, others_);
@@ -141,7 +142,7 @@ class Enabling {
   }
 
   Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
-    const auto is_forward = [](const SavedSysctl& s) { return s.key == kIpForward; };
+    const auto is_forward = [](const SavedSysctl& s) { return s.key == kIpForward && s.previous != s.ours; };
     if (std::ranges::any_of(record_.sysctls, is_forward) && std::ranges::none_of(saved_before, is_forward)) {
       auto side_effects = forwarding_side_effects(kernel_, seen.observed.links);
       if (!side_effects) {

@@ -63,6 +63,35 @@ Result<std::string> read_file(const std::string& path) {
   }
 }
 
+json to_json(const ResolvedHost& host) {
+  json links = json::array();
+  for (const auto& link : host.source_links) {
+    links.push_back(link.str());
+  }
+  return {{"wan", host.wan.str()},
+          {"snat_to", host.snat_to ? host.snat_to->to_string() : ""},
+          {"public_ip", host.public_ip ? host.public_ip->to_string() : ""},
+          {"source_links", std::move(links)}};
+}
+
+/// The inverse. What does not parse is left empty: these are facts to fall back on, the host is asked first.
+ResolvedHost host_from_json(const json& document) {
+  ResolvedHost host;
+  host.wan = IfName::parse(document.at("wan").get<std::string>()).value_or(IfName{});
+  if (const auto address = IpAddress::parse(document.at("snat_to").get<std::string>())) {
+    host.snat_to = *address;
+  }
+  if (const auto address = IpAddress::parse(document.at("public_ip").get<std::string>())) {
+    host.public_ip = *address;
+  }
+  for (const auto& link : document.at("source_links")) {
+    if (auto name = IfName::parse(link.get<std::string>())) {
+      host.source_links.push_back(*std::move(name));
+    }
+  }
+  return host;
+}
+
 json to_json(const InstanceRecord& record) {
   json sysctls = json::array();
   for (const auto& sysctl : record.sysctls) {
@@ -73,6 +102,7 @@ json to_json(const InstanceRecord& record) {
           {"instance", record.profile.name},
           {"phase", phase->second},
           {"profile", json::parse(profile_to_json(record.profile))},
+          {"host", to_json(record.host)},
           {"sysctls", std::move(sysctls)}};
 }
 
@@ -91,7 +121,7 @@ Result<InstanceRecord> from_json(const std::string& path, const std::string& nam
     if (!profile) {
       return std::unexpected(profile.error());
     }
-    InstanceRecord record{*std::move(profile), Phase::kEnabling, {}};
+    InstanceRecord record{*std::move(profile), host_from_json(document.at("host")), Phase::kEnabling, {}};
     const auto phase = std::ranges::find(kPhaseNames, document.at("phase").get<std::string>(),
                                          &decltype(kPhaseNames)::value_type::second);
     if (phase == kPhaseNames.end()) {

@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "smtpegress/profile.hpp"
+#include "smtpegress/state.hpp"
 
 namespace smtpegress {
 
@@ -23,6 +25,7 @@ struct SavedSysctl {
 /// Written before anything is touched (phase kEnabling or kDisabling), so that a crash leaves enough to undo from.
 struct InstanceRecord {
   Profile profile;
+  ResolvedHost host;  ///< what the profile's open keys were found to be at the last enable
   Phase phase = Phase::kEnabling;
   std::vector<SavedSysctl> sysctls;
   auto operator<=>(const InstanceRecord&) const = default;

@@ -30,7 +30,7 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
     return not_enabled(name);
   }
   const auto& profile = *record ? (*record)->profile : *fallback;
-  auto seen = survey(kernel, profile);
+  auto seen = survey(kernel, profile, {}, *record ? std::optional((*record)->host) : std::nullopt);
   if (!seen) {
     return std::unexpected(seen.error());
   }
@@ -55,7 +55,7 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
 }
 
 bool StatusReport::as_it_should_be() const {
-  return std::ranges::all_of(findings, [](const Finding& f) { return f.presence == Presence::kPresent; });
+  return problem.empty() && std::ranges::all_of(findings, [](const Finding& f) { return f.presence == Presence::kPresent; });
 }
 
 Result<StatusReport> Engine::status(const std::string& name, const std::optional<Profile>& fallback) {
@@ -63,7 +63,10 @@ Result<StatusReport> Engine::status(const std::string& name, const std::optional
   if (!view) {
     return std::unexpected(view.error());
   }
-  StatusReport report{view->profile, std::move(view->findings), {}};
+  StatusReport report{view->profile, std::move(view->findings), {}, {}};
+  if (view->seen.unresolved) {
+    report.problem = view->seen.unresolved->message();
+  }
   if (!view->record) {
     report.notes.push_back("its state file is gone, so the previous sysctl values are not known; this is the kernel's view");
   } else if (view->record->phase == Phase::kEnabling) {

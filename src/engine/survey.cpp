@@ -4,7 +4,8 @@
 
 namespace smtpegress {
 
-Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further) {
+Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further,
+                      const std::optional<ResolvedHost>& remembered) {
   Survey result;
   auto observed = kernel.observe();
   if (!observed) {
@@ -12,10 +13,13 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   }
   result.observed = *std::move(observed);
   auto host = resolve_host(profile, result.observed);
-  if (!host) {
+  if (!host && !remembered) {
     return std::unexpected(host.error());
   }
-  result.host = *std::move(host);
+  if (!host) {
+    result.unresolved = host.error();
+  }
+  result.host = host ? *std::move(host) : *remembered;
   result.desired = lower(profile, result.host, result.observed);
   auto wanted = result.desired.sysctls;
   for (const auto& saved : further) {

@@ -13,10 +13,13 @@ struct Survey {
   ResolvedHost host;
   DesiredState desired;
   SysctlValues sysctls;  ///< of the desired keys and of those asked for
+  std::optional<Error> unresolved;
 };
 
-/// `further` are keys whose values are wanted beside the desired ones.
-Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further = {});
+/// `further` are keys whose values are wanted beside the desired ones. `remembered` is taken where the host no longer
+/// answers what the profile leaves open (its default route is gone, say); `unresolved` then says why.
+Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further = {},
+                      const std::optional<ResolvedHost>& remembered = {});
 
 /// What an earlier enable of `profile` owns by name, protocol number and selector, whatever the host looks like now.
 [[nodiscard]] DesiredState owned_by(const Profile& profile);

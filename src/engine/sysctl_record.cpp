@@ -46,6 +46,10 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
 
 std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
                                      const SysctlValues& current, const std::vector<InstanceRecord>& others) {
+  // An interface that appears while conf/default holds our value is born with it: without us it would have had default's
+  // previous one. Which are born later shows in that an earlier round has saved the rest.
+  const auto of_default = std::ranges::find(saved, "net/ipv4/conf/default/rp_filter", &SavedSysctl::key);
+  const auto inherited = of_default == saved.end() ? std::nullopt : std::optional(*of_default);
   for (const auto& sysctl : wanted) {
     if (const auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key); held != saved.end()) {
       held->ours = sysctl.value;
@@ -56,9 +60,8 @@ std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::
       saved.push_back({sysctl.key, held->previous, sysctl.value});
       continue;
     }
-    const auto value = current.find(sysctl.key);
-    if (value != current.end() && value->second && *value->second != sysctl.value) {
-      saved.push_back({sysctl.key, *value->second, sysctl.value});
+    if (const auto value = current.find(sysctl.key); value != current.end() && value->second) {
+      saved.push_back({sysctl.key, inherited ? inherited->previous : *value->second, sysctl.value});
     }
   }
   return saved;
@@ -96,7 +99,9 @@ Restoration restoration(const std::vector<SavedSysctl>& saved, const SysctlValue
     if (found == current.end() || !found->second) {
       continue;  // its interface is gone, and the value with it
     }
-    if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
+    if (*found->second == sysctl.ours && sysctl.previous == sysctl.ours) {
+      result.targets.push_back({sysctl.key, sysctl.previous});  // unchanged; a side effect may yet change it
+    } else if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
       result.notes.push_back(fmt::format("{} stays {}: instance {} needs it", dotted(sysctl.key), *found->second,
                                          holder->profile.name));
     } else if (*found->second != sysctl.ours && *found->second != sysctl.previous) {

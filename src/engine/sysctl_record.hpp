@@ -16,7 +16,8 @@ inline constexpr std::string_view kIpForward = "net/ipv4/ip_forward";
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted);
 
 /// What has to be remembered of `wanted` before it is applied: keys already in `saved` keep their previous value, keys that
-/// another instance holds take over its previous value (the last one out restores), the rest is saved from `current`.
+/// another instance holds take over its previous value (the last one out restores), the rest is saved from `current`, also
+/// where it has our value already.
 [[nodiscard]] std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
                                                    const SysctlValues& current, const std::vector<InstanceRecord>& others);
 

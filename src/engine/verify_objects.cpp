@@ -26,6 +26,10 @@ std::string_view wrong_with(Presence presence) {
 }  // namespace
 
 void check_objects(const Inquiry& ask) {
+  if (const auto& unresolved = ask.view.seen.unresolved) {
+    ask.failed("host", "the profile fits this host", unresolved->message(), "put that right; what follows is held against "
+               "what was found at the last enable");
+  }
   bool all = true;
   for (const auto& finding : ask.view.findings) {
     if (finding.presence == Presence::kPresent) {

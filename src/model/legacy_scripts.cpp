@@ -89,8 +89,10 @@ std::vector<Object> find_legacy_objects(const Profile& profile, const ResolvedHo
   }
   if (profile.side == Side::kHome) {
     for (const auto& rule : observed.rules) {
-      if (rule == PolicyRule{.priority = profile.priority, .table = profile.table, .mark = profile.mark,
-                             .protocol = kBootProtocol, .other = {}}) {
+      // `ip rule add` leaves the protocol unspecified, or says boot, by its version.
+      if ((rule.protocol == kBootProtocol || rule.protocol == RouteProtocol{}) &&
+          rule == PolicyRule{.priority = profile.priority, .table = profile.table, .mark = profile.mark,
+                             .protocol = rule.protocol, .other = {}}) {
         found.emplace_back(rule);
         specific = true;
       }

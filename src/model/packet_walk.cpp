@@ -81,6 +81,15 @@ struct MatchHolds {
   Holds operator()(const nft::MatchOpaque&) const { return Holds::kMaybe; }
 };
 
+/// A rejection of any kind (the decoder knows one kind in full), or a hand-over to a program that may not give it back.
+bool refuses(const nft::Statement& statement) {
+  if (const auto* opaque = std::get_if<nft::StatementOpaque>(&statement)) {
+    return opaque->what == "reject" || opaque->what == "queue" || opaque->what == "xt NFQUEUE" ||
+           opaque->what == "xt REJECT" || opaque->what == "synproxy";
+  }
+  return std::holds_alternative<nft::Reject>(statement);
+}
+
 /// How a chain ends for the packets that went into it.
 struct Ending {
   std::optional<Obstacle> obstacle;  ///< the first certain one, else the first there is
@@ -138,7 +147,7 @@ class Walk {
       if (const auto* set = std::get_if<nft::SetMark>(&statement)) {
         set_mark(set->mark, here);
       }
-      if (std::holds_alternative<nft::Reject>(statement)) {
+      if (refuses(statement)) {
         return {Obstacle{chain.key, nft::to_string(rule), here.some}, false, false};
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {

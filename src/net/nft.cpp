@@ -50,7 +50,32 @@ std::string bits_text(std::uint32_t bits, const std::array<Named, N>& names, cha
   return text.empty() ? "0x0" : text;
 }
 
+/// What need not be said because another test of the rule says it too, as nft itself leaves it out.
+struct Context {
+  explicit Context(const Rule& rule) {
+    for (const auto& match : rule.matches) {
+      const auto* l4 = std::get_if<MatchL4Proto>(&match);
+      if (l4 != nullptr && l4->sense == Sense::kIs && (l4->protocol == 6 || l4->protocol == 17)) {
+        protocol = l4->protocol == 6 ? "tcp" : "udp";
+      }
+      has_address = has_address || std::holds_alternative<MatchAddress>(match);
+      has_transport = has_transport || std::holds_alternative<MatchPort>(match) ||
+                      std::holds_alternative<MatchTcpFlags>(match);
+    }
+  }
+  [[nodiscard]] bool implies(const Match& match) const {
+    return (has_address && std::holds_alternative<MatchNfProto>(match)) ||
+           (has_transport && protocol != "th" && std::holds_alternative<MatchL4Proto>(match));
+  }
+
+  std::string_view protocol = "th";
+  bool has_address = false;
+  bool has_transport = false;
+};
+
 struct MatchText {
+  std::string_view protocol;  ///< before sport and dport
+
   std::string operator()(const MatchInterface& m) const {
     return fmt::format("{} {}\"{}{}\"", m.way == Way::kIn ? "iifname" : "oifname", sense_text(m.sense), m.name,
                        m.wildcard ? "*" : "");
@@ -63,11 +88,14 @@ struct MatchText {
                        m.side == Side::kSource ? "saddr" : "daddr", sense_text(m.sense), m.prefix.to_string());
   }
   std::string operator()(const MatchL4Proto& m) const {
-    const auto name = m.protocol == 6 ? "tcp" : m.protocol == 17 ? "udp" : fmt::format("{}", m.protocol);
+    const auto name = m.protocol == 6    ? "tcp"
+                      : m.protocol == 17 ? "udp"
+                      : m.protocol == 1  ? "icmp"
+                                         : fmt::format("{}", m.protocol);
     return fmt::format("meta l4proto {}{}", sense_text(m.sense), name);
   }
   std::string operator()(const MatchPort& m) const {
-    return fmt::format("th {} {}{}", m.side == Side::kSource ? "sport" : "dport", sense_text(m.sense),
+    return fmt::format("{} {} {}{}", protocol, m.side == Side::kSource ? "sport" : "dport", sense_text(m.sense),
                        m.ports.to_string());
   }
   std::string operator()(const MatchTcpFlags& m) const {
@@ -112,10 +140,13 @@ bool same_rule(const Rule& a, const Rule& b) {
 }
 
 std::string to_string(const Rule& rule) {
+  const Context context(rule);
   std::string text;
   const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : " ") + part; };
   for (const auto& match : rule.matches) {
-    add(std::visit(MatchText{}, match));
+    if (!context.implies(match)) {
+      add(std::visit(MatchText{context.protocol}, match));
+    }
   }
   for (const auto& statement : rule.statements) {
     add(std::visit(StatementText{}, statement));

@@ -11,7 +11,7 @@
 namespace smtpegress::netlink {
 
 void RuleReader::counter(const Expression& e) {
-  if (!e.data.only({NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS}, {NFTA_COUNTER_PAD})) {
+  if (!e.data.only({}, {NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS, NFTA_COUNTER_PAD})) {
     opaque_effect(e, "counter");
     return;
   }

@@ -218,7 +218,9 @@ Result<NlMessage> encode_query(const RouteQuery& query, int incoming) {
   header.rtm_family = family_to(query.destination.family);
   header.rtm_dst_len = host_bits(query.destination);
   header.rtm_src_len = query.source ? host_bits(*query.source) : std::uint8_t{0};
-  header.rtm_flags = RTM_F_LOOKUP_TABLE;  // without it the kernel says "main" whichever table it was
+  if (query.destination.family == IpFamily::kV4) {
+    header.rtm_flags = RTM_F_LOOKUP_TABLE;  // without it IPv4 says "main" whichever table it was; IPv6 refuses the flag
+  }
   MessageBuilder builder(RTM_GETROUTE, NLM_F_REQUEST);
   builder.header(header).address(RTA_DST, query.destination);
   if (query.source) {

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <optional>
 #include <span>
 
 #include "netlink/exchange.hpp"
@@ -48,33 +50,89 @@ std::uint32_t link_filter() {
   return RTEXT_FILTER_SKIP_STATS;
 }  // statistics are two thirds of a link's message
 
-Result<Messages> list(nl_sock* socket, std::string what, MessageBuilder builder) {
-  const NlMessage request = builder.take();
-  auto messages = dump(socket, request.get());
+template <class T>
+using Decoder = std::function<Result<T>(const nlmsghdr*)>;
+using Filter = std::function<bool(const nlmsghdr*)>;
+
+/// One list's request, and what to read of its answer.
+template <class T>
+struct Listing {
+  std::string what;  ///< for errors
+  NlMessage request;
+  Decoder<T> decode;
+  Filter wanted = [](const nlmsghdr*) { return true; };
+};
+
+template <class T>
+struct Listed {
+  std::vector<T> all;
+  int parts = 0;
+};
+
+template <class T>
+Result<Listed<T>> list(nl_sock* socket, const Listing<T>& listing) {
+  const auto messages = dump(socket, listing.request.get());
   if (!messages) {
-    return refused("list", std::move(what), std::move(messages.error()));
+    return refused("list", listing.what, messages.error());
   }
-  return std::move(*messages);
+  Listed<T> listed{.all = {}, .parts = messages->parts()};
+  for (const nlmsghdr* message : *messages) {
+    if (!listing.wanted(message)) {
+      continue;
+    }
+    auto one = listing.decode(message);
+    if (!one) {
+      return std::unexpected(std::move(one.error()));
+    }
+    listed.all.push_back(std::move(*one));
+  }
+  return listed;
 }
 
-Result<Messages> list_rules(nl_sock* socket, IpFamily family) {
+/// The kernel counts its place in rules, and in the routes of one prefix, but marks no dump of them as torn
+/// (dump_rules, net/core/fib_rules.c; fn_trie_dump_leaf, net/ipv4/fib_trie.c): what took several datagrams is read
+/// until it is twice the same.
+template <class T>
+Result<std::vector<T>> list_settled(nl_sock* socket, const Listing<T>& listing) {
+  std::optional<std::vector<T>> before;
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    auto listed = list(socket, listing);
+    if (!listed) {
+      return std::unexpected(std::move(listed.error()));
+    }
+    if (listed->parts <= 1 || before == listed->all) {
+      return std::move(listed->all);
+    }
+    before = std::move(listed->all);
+  }
+  return refused("list", listing.what, {.errnum = EINTR, .kernel_text = {}});
+}
+
+Result<std::vector<PolicyRule>> list_rules(nl_sock* socket, IpFamily family) {
   fib_rule_hdr header{};
   header.family = family_to(family);
   MessageBuilder builder(RTM_GETRULE, NLM_F_REQUEST | NLM_F_DUMP);
   builder.header(header);
-  return list(socket, "policy rules", std::move(builder));
+  return list_settled<PolicyRule>(socket, {.what = "policy rules", .request = builder.take(), .decode = decode_rule});
 }
 
 /// One table's routes, or those of all tables where `table` is zero.
-Result<Messages> list_routes(nl_sock* socket, IpFamily family, TableId table) {
+Result<std::vector<Route>> list_routes(nl_sock* socket, IpFamily family, TableId table, std::span<const Link> links) {
   rtmsg header{};
   header.rtm_family = family_to(family);
   MessageBuilder builder(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP);
   builder.header(header);
   if (table.value != 0) {
-    builder.u32(RTA_TABLE, table.value);
+    builder.u32(RTA_TABLE, table.value);  // a kernel without strict checking sends all tables nevertheless
   }
-  return list(socket, "routes", std::move(builder));
+  auto routes = list_settled<Route>(socket, {.what = "routes",
+                                             .request = builder.take(),
+                                             .decode = [&](const nlmsghdr* m) { return decode_route(m, links); },
+                                             .wanted = [](const nlmsghdr* m) { return !is_cloned_route(m); }});
+  if (routes && table.value != 0) {
+    std::erase_if(*routes, [&](const Route& route) { return route.table != table; });
+  }
+  return routes;
 }
 
 /// By index, or by name where that is not empty.
@@ -108,19 +166,6 @@ Result<int> index_of(nl_sock* socket, const IfName& name) {
     return std::unexpected(link.error());
   }
   return link->index;
-}
-
-template <class T, class Decode>
-Result<std::vector<T>> decode_all(const Messages& messages, Decode decode) {
-  std::vector<T> all;
-  for (const nlmsghdr* message : messages) {
-    auto one = decode(message);
-    if (!one) {
-      return std::unexpected(std::move(one.error()));
-    }
-    all.push_back(std::move(*one));
-  }
-  return all;
 }
 
 Result<void> change(nl_sock* socket, std::string operation, std::string object, const Result<NlMessage>& request,
@@ -215,43 +260,32 @@ Result<RouteSocket> RouteSocket::open() {
 Result<std::vector<Link>> RouteSocket::links() {
   MessageBuilder builder(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
   builder.header(ifinfomsg{}).u32(IFLA_EXT_MASK, link_filter());
-  const auto messages = list(socket_.get(), "links", std::move(builder));
-  if (!messages) {
-    return std::unexpected(messages.error());
+  auto listed = list<Link>(socket_.get(), {.what = "links", .request = builder.take(), .decode = decode_link});
+  if (!listed) {
+    return std::unexpected(std::move(listed.error()));
   }
-  auto all = decode_all<Link>(*messages, decode_link);
-  if (all) {
-    std::erase_if(*all, [](const Link& link) { return link.name.empty(); });
-  }
-  return all;
+  std::erase_if(listed->all, [](const Link& link) { return link.name.empty(); });
+  return std::move(listed->all);
 }
 
 Result<std::vector<InterfaceAddress>> RouteSocket::addresses() {
   MessageBuilder builder(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP);
   builder.header(ifaddrmsg{});
-  auto messages = list(socket_.get(), "addresses", std::move(builder));
-  if (!messages) {
-    return std::unexpected(messages.error());
+  auto listed = list<InterfaceAddress>(
+      socket_.get(),
+      {.what = "addresses", .request = builder.take(), .decode = decode_address, .wanted = is_ip_message});
+  if (!listed) {
+    return std::unexpected(std::move(listed.error()));
   }
-  messages->drop_if([](const nlmsghdr* message) { return !is_ip_message(message); });
-  return decode_all<InterfaceAddress>(*messages, decode_address);
+  return std::move(listed->all);
 }
 
 Result<std::vector<PolicyRule>> RouteSocket::rules() {
-  const auto messages = list_rules(socket_.get(), IpFamily::kV4);
-  if (!messages) {
-    return std::unexpected(messages.error());
-  }
-  return decode_all<PolicyRule>(*messages, decode_rule);
+  return list_rules(socket_.get(), IpFamily::kV4);
 }
 
 Result<std::vector<Route>> RouteSocket::routes(const std::vector<Link>& links) {
-  auto messages = list_routes(socket_.get(), IpFamily::kV4, TableId{0});
-  if (!messages) {
-    return std::unexpected(messages.error());
-  }
-  messages->drop_if(is_cloned_route);
-  auto all = decode_all<Route>(*messages, [&](const nlmsghdr* message) { return decode_route(message, links); });
+  auto all = list_routes(socket_.get(), IpFamily::kV4, TableId{0}, links);
   if (all) {
     std::erase_if(*all, [](const Route& route) { return route.table == kLocalTable; });
   }
@@ -269,24 +303,19 @@ Result<void> RouteSocket::add_route(const Route& route) {
 
 Result<void> RouteSocket::delete_route(const Route& route) {
   const auto index = index_of(socket_.get(), route.interface);
-  auto messages = list_routes(socket_.get(), route.family, route.table);
-  const bool no_table = !messages && messages.error().errnum == ENOENT;
-  if (!messages && !no_table) {
-    return std::unexpected(messages.error());
+  if (!index) {
+    const bool gone = index.error().errnum == ENODEV;  // the interface's routes went with it
+    return gone ? not_deleted("delete route", to_string(route), ESRCH) : std::unexpected(index.error());
   }
-  int errnum = ESRCH;  // also where the interface is gone: its routes went with it
-  if (index && messages) {
-    messages->drop_if(is_cloned_route);
-    std::vector<Link> links(1);
-    links.front().index = *index;
-    links.front().name = route.interface;
-    auto standing = decode_all<Route>(*messages, [&](const nlmsghdr* message) { return decode_route(message, links); });
-    if (!standing) {
-      return std::unexpected(standing.error());
-    }
-    std::erase_if(*standing, [&](const Route& r) { return r.table != route.table; });
-    errnum = exactly_one_errno(*standing, route, ESRCH, [&](const Route& r) { return would_delete(route, r); });
+  std::vector<Link> links(1);
+  links.front().index = *index;
+  links.front().name = route.interface;
+  const auto standing = list_routes(socket_.get(), route.family, route.table, links);
+  if (!standing && standing.error().errnum != ENOENT) {  // ENOENT: no such table
+    return std::unexpected(standing.error());
   }
+  const int errnum = exactly_one_errno(standing.value_or(std::vector<Route>{}), route, ESRCH,
+                                       [&](const Route& r) { return would_delete(route, r); });
   if (errnum != 0) {
     return not_deleted("delete route", to_string(route), errnum);
   }
@@ -301,11 +330,7 @@ Result<void> RouteSocket::add_rule(const PolicyRule& rule, Duplicates duplicates
 }
 
 Result<void> RouteSocket::delete_rule(const PolicyRule& rule) {
-  const auto messages = list_rules(socket_.get(), rule.family);
-  if (!messages) {
-    return std::unexpected(messages.error());
-  }
-  const auto standing = decode_all<PolicyRule>(*messages, decode_rule);
+  const auto standing = list_rules(socket_.get(), rule.family);
   if (!standing) {
     return std::unexpected(standing.error());
   }

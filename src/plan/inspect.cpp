@@ -20,6 +20,16 @@ bool counts(const nft::Rule& rule) {
   return std::ranges::any_of(rule.statements, [](const auto& s) { return std::holds_alternative<nft::Counter>(s); });
 }
 
+std::string roles_missing(const std::vector<RuleCounter>& counters) {
+  std::string roles;
+  for (const auto& counter : counters) {
+    if (counter.presence == Presence::kMissing) {
+      roles += (roles.empty() ? "" : ", ") + counter.role;
+    }
+  }
+  return roles;
+}
+
 Finding inspect_chain(const OwnChain& desired, const nft::Ruleset& ruleset) {
   const auto* chain = ruleset.find(desired.key);
   auto finding = found(desired, Presence::kPresent);
@@ -46,9 +56,9 @@ Finding inspect_chain(const OwnChain& desired, const nft::Ruleset& ruleset) {
   if (!chain->hook || *chain->hook != desired.hook) {
     finding.detail = "hangs at another hook, priority or policy";
   } else {
-    const auto missing = std::ranges::count(finding.counters, Presence::kMissing, &RuleCounter::presence);
-    finding.detail = missing != 0 ? fmt::format("{} of its rules missing or altered", missing)
-                                  : "holds other rules, or its rules in another order";
+    const auto missing = roles_missing(finding.counters);
+    finding.detail = missing.empty() ? "holds other rules, or its rules in another order"
+                                     : fmt::format("missing or altered: {}", missing);
   }
   finding.current = std::move(current);
   return finding;

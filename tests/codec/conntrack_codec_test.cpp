@@ -39,8 +39,7 @@ RawMessage start() {
 /// A mail from a container, SNATed to the tunnel's address.
 RawMessage snated_flow() {
   RawMessage message = start();
-  message
-      .attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple({172, 22, 1, 10}, {203, 0, 113, 25}, 40000, 25))
+  message.attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple({172, 22, 1, 10}, {203, 0, 113, 25}, 40000, 25))
       .attribute(CTA_TUPLE_REPLY | NLA_F_NESTED, tuple({203, 0, 113, 25}, {10, 0, 0, 2}, 25, 40001))
       .value<std::uint32_t>(CTA_STATUS, htonl(8))
       .value<std::uint32_t>(CTA_ID, htonl(0x01020304));
@@ -106,20 +105,21 @@ TEST(ConntrackCodec, EncodeDelete_NamesTupleIdAndZone) {
   EXPECT_EQ(message.header()->nlmsg_type, (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE);
   EXPECT_EQ(message.header()->nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK);
   EXPECT_EQ(payload_hex(message.header()),
-            "02000000 "                                     // nfgenmsg: AF_INET
-            "34000180 "                                     // CTA_TUPLE_ORIG, nested
-            "14000180 08000100 ac16010a 08000200 cb007119 "  // CTA_TUPLE_IP
+            "02000000 "                                                        // nfgenmsg: AF_INET
+            "34000180 "                                                        // CTA_TUPLE_ORIG, nested
+            "14000180 08000100 ac16010a 08000200 cb007119 "                    // CTA_TUPLE_IP
             "1c000280 05000100 06000000 06000200 9c400000 06000300 00190000 "  // CTA_TUPLE_PROTO
-            "08000c00 01020304 "                            // CTA_ID
-            "06001200 00070000");                           // CTA_ZONE
+            "08000c00 01020304 "                                               // CTA_ID
+            "06001200 00070000");                                              // CTA_ZONE
 }
 
 TEST(ConntrackCodec, EncodeDump_AsksTheKernelForTcpOnly) {
   auto filtered = encode_flow_dump(FlowFilter::kTcpInKernel);
   EXPECT_EQ(filtered.header()->nlmsg_flags, NLM_F_REQUEST | NLM_F_DUMP);
-  EXPECT_EQ(payload_hex(filtered.header()),
-            "02000000 10000180 0c000280 05000100 06000000 "  // CTA_TUPLE_ORIG { CTA_TUPLE_PROTO { CTA_PROTO_NUM } }
-            "14001980 08000100 08000000 08000200 00000000");  // CTA_FILTER { compare the protocol number, of the original }
+  EXPECT_EQ(
+      payload_hex(filtered.header()),
+      "02000000 10000180 0c000280 05000100 06000000 "   // CTA_TUPLE_ORIG { CTA_TUPLE_PROTO { CTA_PROTO_NUM } }
+      "14001980 08000100 08000000 08000200 00000000");  // CTA_FILTER { compare the protocol number, of the original }
   auto plain = encode_flow_dump(FlowFilter::kNone);
   EXPECT_EQ(payload_hex(plain.header()), "02000000");
 }

@@ -133,7 +133,9 @@ struct Option {
   std::uint16_t type;
   test::ByteVector payload;
 };
-void PrintTo(const Option& option, std::ostream* stream) { *stream << option.name; }
+void PrintTo(const Option& option, std::ostream* stream) {
+  *stream << option.name;
+}
 
 class RouteCodecOption : public testing::TestWithParam<Option> {};
 
@@ -149,20 +151,23 @@ TEST_P(RouteCodecOption, Decode_FurtherOption_IsKeptAndNeverEqualsOurs) {
   EXPECT_EQ(decode_route(nlmsg_hdr(again->get()), links()).value(), route);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, RouteCodecOption,
-    testing::Values(Option{"metrics", RTA_METRICS, {8, 0, 2, 0, 0x78, 5, 0, 0}},
-                    Option{"multipath", RTA_MULTIPATH, test::ByteVector(16, 0)},
-                    Option{"encap", RTA_ENCAP, {4, 0, 1, 0}}, Option{"nexthop id", RTA_NH_ID, raw(3)},
-                    Option{"realm", RTA_FLOW, raw(9)}, Option{"via", RTA_VIA, test::ByteVector(18, 0x20)},
-                    Option{"preference high", RTA_PREF, {1}}, Option{"gateway of another size", RTA_GATEWAY, {1, 2}},
-                    Option{"of the future", 120, {1, 2, 3}}));
+INSTANTIATE_TEST_SUITE_P(All, RouteCodecOption,
+                         testing::Values(Option{"metrics", RTA_METRICS, {8, 0, 2, 0, 0x78, 5, 0, 0}},
+                                         Option{"multipath", RTA_MULTIPATH, test::ByteVector(16, 0)},
+                                         Option{"encap", RTA_ENCAP, {4, 0, 1, 0}},
+                                         Option{"nexthop id", RTA_NH_ID, raw(3)}, Option{"realm", RTA_FLOW, raw(9)},
+                                         Option{"via", RTA_VIA, test::ByteVector(18, 0x20)},
+                                         Option{"preference high", RTA_PREF, {1}},
+                                         Option{"gateway of another size", RTA_GATEWAY, {1, 2}},
+                                         Option{"of the future", 120, {1, 2, 3}}));
 
 struct HeaderCase {
   const char* name;
   rtmsg header;
 };
-void PrintTo(const HeaderCase& c, std::ostream* stream) { *stream << c.name; }
+void PrintTo(const HeaderCase& c, std::ostream* stream) {
+  *stream << c.name;
+}
 
 class RouteCodecHeader : public testing::TestWithParam<HeaderCase> {};
 

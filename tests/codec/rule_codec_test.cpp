@@ -82,7 +82,9 @@ TEST(RuleCodec, Encode_TableAbove255_LeavesTheHeaderByteUnspecified) {
   EXPECT_EQ(decode_rule(nlmsg_hdr(message->get())).value(), rule);
 }
 
-TEST(RuleCodec, Decode_WhatTheKernelSendsForOurRule_IsOurRule) { EXPECT_EQ(decoded(our_message()), our_rule()); }
+TEST(RuleCodec, Decode_WhatTheKernelSendsForOurRule_IsOurRule) {
+  EXPECT_EQ(decoded(our_message()), our_rule());
+}
 
 TEST(RuleCodec, Decode_AttributesAtTheirDefaults_AreNormalisedAway) {
   auto message = our_message();
@@ -124,7 +126,9 @@ struct Selector {
   std::uint16_t type;
   test::ByteVector payload;
 };
-void PrintTo(const Selector& selector, std::ostream* stream) { *stream << selector.name; }
+void PrintTo(const Selector& selector, std::ostream* stream) {
+  *stream << selector.name;
+}
 
 class RuleCodecSelector : public testing::TestWithParam<Selector> {};
 
@@ -152,8 +156,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Selector{"iif", FRA_IIFNAME, {'e', 't', 'h', '0', 0}},
                     Selector{"oif", FRA_OIFNAME, {'e', 't', 'h', '0', 0}}, Selector{"goto", FRA_GOTO, raw(30000)},
                     Selector{"suppress_prefixlength", FRA_SUPPRESS_PREFIXLEN, raw(0)},
-                    Selector{"suppress_ifgroup", FRA_SUPPRESS_IFGROUP, raw(3)},
-                    Selector{"l3mdev", FRA_L3MDEV, {1}}, Selector{"ipproto", FRA_IP_PROTO, {6}},
+                    Selector{"suppress_ifgroup", FRA_SUPPRESS_IFGROUP, raw(3)}, Selector{"l3mdev", FRA_L3MDEV, {1}},
+                    Selector{"ipproto", FRA_IP_PROTO, {6}},
                     Selector{"dport", FRA_DPORT_RANGE, raw(fib_rule_port_range{25, 25})},
                     Selector{"sport", FRA_SPORT_RANGE, raw(fib_rule_port_range{1024, 65535})},
                     Selector{"uidrange", FRA_UID_RANGE, raw(fib_rule_uid_range{0, 1000})},
@@ -174,13 +178,16 @@ struct HeaderCase {
   fib_rule_hdr header;
   std::uint16_t offset;
 };
-void PrintTo(const HeaderCase& c, std::ostream* stream) { *stream << c.name; }
+void PrintTo(const HeaderCase& c, std::ostream* stream) {
+  *stream << c.name;
+}
 
 class RuleCodecHeader : public testing::TestWithParam<HeaderCase> {};
 
 TEST_P(RuleCodecHeader, Decode_SelectorInTheHeader_IsKeptAndEncodedBack) {
   const auto rule = decoded(our_message(GetParam().header));
-  EXPECT_EQ(other_types(rule), std::vector<std::uint16_t>{static_cast<std::uint16_t>(kHeaderField + GetParam().offset)});
+  EXPECT_EQ(other_types(rule),
+            std::vector<std::uint16_t>{static_cast<std::uint16_t>(kHeaderField + GetParam().offset)});
   EXPECT_NE(rule, our_rule());
   const auto again = encode_rule(RTM_NEWRULE, 0, rule);
   ASSERT_TRUE(again);
@@ -202,9 +209,8 @@ INSTANTIATE_TEST_SUITE_P(
                     HeaderCase{"tos", with([](fib_rule_hdr& h) { h.tos = 0x10; }), 3}));
 
 TEST(RuleCodec, Decode_FlagsThatReportState_AreIgnored) {
-  const auto message = our_message(with([](fib_rule_hdr& h) {
-    h.flags = FIB_RULE_UNRESOLVED | FIB_RULE_IIF_DETACHED | FIB_RULE_OIF_DETACHED;
-  }));
+  const auto message = our_message(
+      with([](fib_rule_hdr& h) { h.flags = FIB_RULE_UNRESOLVED | FIB_RULE_IIF_DETACHED | FIB_RULE_OIF_DETACHED; }));
   EXPECT_EQ(decoded(message), our_rule());
 }
 

@@ -1,4 +1,5 @@
-// The kernel's WireGuard over generic netlink: messages as wg_get_device_dump (drivers/net/wireguard/netlink.c) writes them.
+// The kernel's WireGuard over generic netlink: messages as wg_get_device_dump (drivers/net/wireguard/netlink.c) writes
+// them.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <linux/genetlink.h>
@@ -20,7 +21,9 @@ using test::RawMessage;
 
 constexpr std::uint16_t kFamily = 30;
 
-ByteVector key(std::uint8_t fill) { return ByteVector(kWireGuardKeySize, fill); }
+ByteVector key(std::uint8_t fill) {
+  return ByteVector(kWireGuardKeySize, fill);
+}
 
 ByteVector v4_allowed(std::uint8_t last, std::uint8_t length) {
   return RawMessage(0)
@@ -60,7 +63,9 @@ ByteVector whole_peer() {
       .payload();
 }
 
-WireGuardDevice wg0() { return {.name = IfName::parse("wg0").value(), .peers = {}}; }
+WireGuardDevice wg0() {
+  return {.name = IfName::parse("wg0").value(), .peers = {}};
+}
 
 TEST(WireGuardCodec, EncodeFamilyQuery_IsTheseBytes) {
   const auto message = encode_family_query();

@@ -16,7 +16,9 @@ constexpr std::string_view kBase64One = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxw
 constexpr std::string_view kHexTwo = "1f1e1d1c1b1a191817161514131211100f0e0d0c0b0a09080706050403020100";
 constexpr std::string_view kBase64Two = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
-IfName wg0() { return IfName::parse("wg0").value(); }
+IfName wg0() {
+  return IfName::parse("wg0").value();
+}
 
 std::string peer(std::string_view hex, std::string_view lines = {}) {
   return "public_key=" + std::string(hex) + '\n' + std::string(lines);
@@ -30,12 +32,11 @@ Error error_of(std::string_view answer) {
 
 TEST(WireGuardUapi, Parse_WholeAnswer_HasEveryPeerInOrder) {
   const std::string answer = "private_key=" + std::string(kHexTwo) + "\nlisten_port=51820\nfwmark=25\n" +
-                             peer(kHexOne,
-                                  "preshared_key=" + std::string(64, '0') +
-                                      "\nprotocol_version=1\nendpoint=203.0.113.10:51820\n"
-                                      "last_handshake_time_sec=1700000000\nlast_handshake_time_nsec=5\n"
-                                      "tx_bytes=1\nrx_bytes=2\npersistent_keepalive_interval=25\n"
-                                      "allowed_ip=0.0.0.0/0\nallowed_ip=fd00::/64\n") +
+                             peer(kHexOne, "preshared_key=" + std::string(64, '0') +
+                                               "\nprotocol_version=1\nendpoint=203.0.113.10:51820\n"
+                                               "last_handshake_time_sec=1700000000\nlast_handshake_time_nsec=5\n"
+                                               "tx_bytes=1\nrx_bytes=2\npersistent_keepalive_interval=25\n"
+                                               "allowed_ip=0.0.0.0/0\nallowed_ip=fd00::/64\n") +
                              peer(kHexTwo, "endpoint=[2001:db8::1]:51821\nallowed_ip=10.0.0.2/32\n") + "errno=0\n\n";
   const auto device = parse_uapi(wg0(), answer);
   ASSERT_TRUE(device) << device.error().message();
@@ -84,7 +85,9 @@ struct Malformed {
   std::string key;
   std::string value;
 };
-void PrintTo(const Malformed& m, std::ostream* stream) { *stream << m.key << '=' << m.value; }
+void PrintTo(const Malformed& m, std::ostream* stream) {
+  *stream << m.key << '=' << m.value;
+}
 
 class WireGuardUapiMalformed : public testing::TestWithParam<Malformed> {};
 
@@ -97,17 +100,15 @@ TEST_P(WireGuardUapiMalformed, Parse_KnownKey_IsAnErrorThatNamesIt) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, WireGuardUapiMalformed,
-    testing::Values(Malformed{"public_key", ""}, Malformed{"public_key", std::string(63, 'a')},
-                    Malformed{"public_key", std::string(65, 'a')}, Malformed{"public_key", std::string(64, 'g')},
-                    Malformed{"public_key", "0x" + std::string(62, 'a')},
-                    Malformed{"public_key", " f" + std::string(62, 'a')},
-                    Malformed{"public_key", "-f" + std::string(62, 'a')}, Malformed{"allowed_ip", "10.0.0.0/33"},
-                    Malformed{"allowed_ip", "banana"}, Malformed{"allowed_ip", ""}, Malformed{"endpoint", ""},
-                    Malformed{"persistent_keepalive_interval", "65536"},
-                    Malformed{"persistent_keepalive_interval", "-1"},
-                    Malformed{"persistent_keepalive_interval", "25s"}, Malformed{"last_handshake_time_sec", "-1"},
-                    Malformed{"last_handshake_time_sec", "99999999999999999999"},
-                    Malformed{"last_handshake_time_sec", ""}));
+    testing::Values(
+        Malformed{"public_key", ""}, Malformed{"public_key", std::string(63, 'a')},
+        Malformed{"public_key", std::string(65, 'a')}, Malformed{"public_key", std::string(64, 'g')},
+        Malformed{"public_key", "0x" + std::string(62, 'a')}, Malformed{"public_key", " f" + std::string(62, 'a')},
+        Malformed{"public_key", "-f" + std::string(62, 'a')}, Malformed{"allowed_ip", "10.0.0.0/33"},
+        Malformed{"allowed_ip", "banana"}, Malformed{"allowed_ip", ""}, Malformed{"endpoint", ""},
+        Malformed{"persistent_keepalive_interval", "65536"}, Malformed{"persistent_keepalive_interval", "-1"},
+        Malformed{"persistent_keepalive_interval", "25s"}, Malformed{"last_handshake_time_sec", "-1"},
+        Malformed{"last_handshake_time_sec", "99999999999999999999"}, Malformed{"last_handshake_time_sec", ""}));
 
 TEST(WireGuardUapi, Parse_PeerKeyBeforeAnyPeer_IsAnError) {
   EXPECT_NE(error_of("allowed_ip=10.0.0.0/8\nerrno=0\n\n").hint.find("'allowed_ip'"), std::string::npos);

@@ -122,8 +122,18 @@ class VpsFaults(Verify):
         self.assert_vps_faults("forward")
 
     def test_public_address_missing(self) -> None:
-        self.lab.vps.ip_batch(f"address add 203.0.113.11/24 dev {WAN}\naddress del {topology.VPS}/24 dev {WAN}\n")
+        self.lab.vps.ip_batch(f"""
+            address del {topology.VPS}/24 dev {WAN}
+            address add 203.0.113.11/24 dev {WAN}
+            route replace default via {topology.VPS_ROUTER} dev {WAN}
+        """)
         self.assert_vps_faults(topology.VPS, WAN)
+
+    def test_the_way_to_the_internet_missing(self) -> None:
+        """What was found when it was enabled is remembered: without a default route verify judges, disable works."""
+        self.lab.vps.run(["ip", "route", "del", "default"])
+        self.assert_vps_faults("route")
+        self.egress(self.lab.vps, "disable", "mailu-vps")
 
     def test_route_back_missing(self) -> None:
         self.lab.vps.run(["ip", "route", "del", NET])
@@ -134,12 +144,12 @@ class VpsFaults(Verify):
         self.assert_vps_faults("FORWARD", "drop")
 
     def test_snat_removed(self) -> None:
-        """Any of our own rules, taken out by hand."""
+        """One of our own rules, taken out by hand."""
         listing = self.lab.vps.output(["nft", "-a", "list", "ruleset"])
         snat = next(line for line in listing.splitlines() if "snat" in line and f"to {topology.VPS}" in line)
         family, table, chain = self.place_of(listing, snat)
         self.lab.vps.run(["nft", "delete", "rule", family, table, chain, "handle", snat.rsplit(" ", 1)[1]])
-        self.assert_vps_faults("snat")
+        self.assert_vps_faults("address", "missing")
 
     def place_of(self, listing: str, wanted: str) -> tuple[str, str, str]:
         family = table = chain = ""

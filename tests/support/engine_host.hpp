@@ -1,0 +1,39 @@
+// A fake host with an engine on it and a state directory of its own.
+#pragma once
+
+#include <string>
+
+#include "engine/state_store.hpp"
+#include "smtpegress/engine.hpp"
+#include "support/fake_kernel.hpp"
+#include "support/hosts.hpp"
+#include "support/temp_dir.hpp"
+
+namespace smtpegress::test {
+
+class EngineHost {
+ public:
+  explicit EngineHost(FakeHost host) : kernel(std::move(host)), store(directory.file("state")), engine(kernel, store, [] { return kNow; }) {}
+
+  TempDir directory;
+  FakeKernel kernel;
+  StateStore store;
+  Engine engine;
+
+  [[nodiscard]] FakeHost& host() { return kernel.host; }
+  [[nodiscard]] std::string now() const { return snapshot(kernel.host); }
+  [[nodiscard]] std::string state_file(const std::string& name) const { return directory.read("state/" + name + ".json"); }
+
+  Result<ApplyReport> enable(const Profile& profile, LegacyScripts legacy = LegacyScripts::kRefuse) {
+    return engine.enable(profile, legacy);
+  }
+  Result<ApplyReport> disable(const Profile& profile) { return engine.disable(profile.name, std::nullopt); }
+};
+
+/// The message of an error, for assertions; empty where there is none.
+template <class T>
+std::string said(const Result<T>& result) {
+  return result ? std::string() : result.error().message();
+}
+
+}  // namespace smtpegress::test

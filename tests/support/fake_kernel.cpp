@@ -1,0 +1,224 @@
+#include "support/fake_kernel.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <compare>
+
+#include "support/fake_ruleset.hpp"
+
+namespace smtpegress::test {
+namespace {
+
+/// Same place in the table: what NLM_F_EXCL refuses a second one of (fib_table_insert, net/ipv4/fib_trie.c).
+bool same_place(const Route& a, const Route& b) {
+  return a.family == b.family && a.table == b.table && a.destination == b.destination && a.metric == b.metric;
+}
+
+/// What NLM_F_EXCL compares: everything but the protocol (rule_exists, net/core/fib_rules.c).
+bool same_shape(PolicyRule a, const PolicyRule& b) {
+  a.protocol = b.protocol;
+  return a == b;
+}
+
+bool same_flow(const Flow& a, const Flow& b) {
+  return a.source == b.source && a.destination == b.destination && a.source_port == b.source_port &&
+         a.destination_port == b.destination_port && a.zone == b.zone && a.id == b.id;
+}
+
+/// `all/forwarding` and `ip_forward` are one variable; switching it sets the others (inet_forward_change).
+void switch_forwarding(FakeHost& host, const std::string& value) {
+  for (auto& [key, current] : host.sysctls) {
+    if (key == "net/ipv4/ip_forward" || (key.starts_with("net/ipv4/conf/") && key.ends_with("/forwarding"))) {
+      current = value;
+    }
+  }
+  host.sysctls["net/ipv4/conf/all/accept_redirects"] = value == "0" ? "1" : "0";
+}
+
+/// Longest prefix first, then the lowest metric.
+const Route* best_route(const ObservedState& state, TableId table, const IpAddress& destination) {
+  const Route* best = nullptr;
+  for (const auto& route : state.routes) {
+    const bool fits = route.family == destination.family && route.table == table && route.destination.contains(destination);
+    if (fits && (best == nullptr || route.destination.length > best->destination.length ||
+                 (route.destination.length == best->destination.length && route.metric < best->metric))) {
+      best = &route;
+    }
+  }
+  return best;
+}
+
+std::string text(const Flow& flow) {
+  return fmt::format("{}:{} -> {}:{} as {}", flow.source.to_string(), flow.source_port, flow.destination.to_string(),
+                     flow.destination_port, flow.reply_destination.to_string());
+}
+
+}  // namespace
+
+std::string snapshot(const FakeHost& host) {
+  std::string all;
+  for (const auto& rule : host.state.rules) {
+    all += fmt::format("rule {}{}\n", to_string(rule), rule.other.empty() ? "" : fmt::format(" +{}", rule.other.size()));
+  }
+  for (const auto& route : host.state.routes) {
+    all += fmt::format("route {}\n", to_string(route));
+  }
+  all += ruleset_text(host.state.ruleset);
+  for (const auto& [key, value] : host.sysctls) {
+    all += fmt::format("sysctl {}={}\n", key, value);
+  }
+  for (const auto& flow : host.flows) {
+    all += fmt::format("flow {}\n", text(flow));
+  }
+  return all;
+}
+
+Result<void> FakeKernel::begin(const std::string& operation, const std::string& object) {
+  const auto call = operation + " " + object;
+  calls.push_back(call);
+  if (before_call) {
+    before_call(call);
+  }
+  if (fault && fault->call == calls.size()) {
+    return system_error(operation, object, fault->errnum);
+  }
+  return {};
+}
+
+Result<ObservedState> FakeKernel::observe() { return host.state; }
+
+Result<std::string> FakeKernel::read_sysctl(const std::string& key) {
+  const auto found = host.sysctls.find(key);
+  if (found == host.sysctls.end()) {
+    return system_error("read sysctl", key, ENOENT);
+  }
+  return found->second;
+}
+
+Result<void> FakeKernel::write_sysctl(const std::string& key, const std::string& value) {
+  if (auto begun = begin("write sysctl", key + "=" + value); !begun) {
+    return begun;
+  }
+  const auto found = host.sysctls.find(key);
+  if (found == host.sysctls.end()) {
+    return system_error("write sysctl", key, ENOENT);
+  }
+  if (found->second != value && (key == "net/ipv4/ip_forward" || key == "net/ipv4/conf/all/forwarding")) {
+    switch_forwarding(host, value);
+  }
+  found->second = value;
+  return {};
+}
+
+Result<void> FakeKernel::add_route(const Route& route) {
+  if (auto begun = begin("add route", to_string(route)); !begun) {
+    return begun;
+  }
+  if (!route.interface.empty()) {
+    const auto* link = host.state.link(route.interface);
+    if (link == nullptr || !link->up) {
+      return system_error("add route", to_string(route), link == nullptr ? ENODEV : ENETDOWN);
+    }
+  }
+  if (std::ranges::any_of(host.state.routes, [&](const Route& r) { return same_place(r, route); })) {
+    return system_error("add route", to_string(route), EEXIST);
+  }
+  host.state.routes.push_back(route);
+  std::ranges::stable_sort(host.state.routes, {}, [](const Route& r) { return std::pair(r.table.value, r.metric); });
+  return {};
+}
+
+Result<void> FakeKernel::delete_route(const Route& route) {
+  if (auto begun = begin("delete route", to_string(route)); !begun) {
+    return begun;
+  }
+  const auto found = std::ranges::find(host.state.routes, route);
+  if (found == host.state.routes.end()) {
+    return system_error("delete route", to_string(route), ESRCH);
+  }
+  host.state.routes.erase(found);
+  return {};
+}
+
+Result<void> FakeKernel::add_rule(const PolicyRule& rule, Duplicates duplicates) {
+  if (auto begun = begin("add rule", to_string(rule)); !begun) {
+    return begun;
+  }
+  if (duplicates == Duplicates::kRefuse &&
+      std::ranges::any_of(host.state.rules, [&](const PolicyRule& r) { return same_shape(r, rule); })) {
+    return system_error("add rule", to_string(rule), EEXIST);
+  }
+  host.state.rules.push_back(rule);
+  std::ranges::stable_sort(host.state.rules, {}, &PolicyRule::priority);
+  return {};
+}
+
+Result<void> FakeKernel::delete_rule(const PolicyRule& rule) {
+  if (auto begun = begin("delete rule", to_string(rule)); !begun) {
+    return begun;
+  }
+  const auto found = std::ranges::find(host.state.rules, rule);
+  if (found == host.state.rules.end()) {
+    return system_error("delete rule", to_string(rule), ENOENT);
+  }
+  host.state.rules.erase(found);
+  return {};
+}
+
+Result<void> FakeKernel::commit(const nft::Batch& batch, std::uint32_t generation) {
+  if (auto begun = begin("commit", fmt::format("{} steps", batch.size())); !begun) {
+    return begun;
+  }
+  if (stale_commits > 0) {
+    --stale_commits;
+    ++host.state.ruleset.generation;
+  }
+  if (generation != host.state.ruleset.generation) {
+    return std::unexpected(Error{.kind = ErrorKind::kStale,
+                                 .operation = "commit",
+                                 .object = {},
+                                 .errnum = ERESTART,
+                                 .kernel_text = {},
+                                 .hint = {}});
+  }
+  auto after = apply(batch, host.state.ruleset);
+  if (!after) {
+    return std::unexpected(after.error());
+  }
+  host.state.ruleset = *std::move(after);
+  return {};
+}
+
+Result<std::vector<Flow>> FakeKernel::tcp_flows() { return host.flows; }
+
+Result<void> FakeKernel::delete_flow(const Flow& flow) {
+  if (auto begun = begin("delete flow", text(flow)); !begun) {
+    return begun;
+  }
+  std::erase_if(host.flows, [&](const Flow& f) { return same_flow(f, flow); });
+  return {};
+}
+
+Result<RouteAnswer> FakeKernel::look_up_route(const RouteQuery& query) {
+  for (const auto& rule : host.state.rules) {
+    if (rule.mark && (query.mark & rule.mark->mask) != rule.mark->value) {
+      continue;
+    }
+    if (const auto* route = best_route(host.state, rule.table, query.destination); route != nullptr) {
+      return RouteAnswer{route->type == RouteType::kUnicast ? 0 : EHOSTUNREACH, route->interface, route->table, route->gateway};
+    }
+  }
+  return RouteAnswer{ENETUNREACH, {}, {}, {}};
+}
+
+Result<WireGuardDevice> FakeKernel::wireguard(const IfName& name) {
+  const auto found = host.wireguards.find(name.str());
+  if (found == host.wireguards.end()) {
+    return system_error("read WireGuard", name.str(), ENODEV);
+  }
+  return found->second;
+}
+
+}  // namespace smtpegress::test

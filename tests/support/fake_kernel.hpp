@@ -1,0 +1,61 @@
+// A kernel in memory: it keeps what the real one keeps, refuses what the real one refuses, records every mutating call, and
+// can be told to fail any of them. Tests change `host` directly to play another program.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smtpegress/kernel.hpp"
+
+namespace smtpegress::test {
+
+/// Everything a command could look at or change.
+struct FakeHost {
+  ObservedState state;
+  std::map<std::string, std::string> sysctls;  ///< by path below /proc/sys
+  std::vector<Flow> flows;
+  std::map<std::string, WireGuardDevice> wireguards;  ///< by interface
+};
+
+/// All that must be the same again after an undo, one line per object. No handles, no generation, no counters.
+[[nodiscard]] std::string snapshot(const FakeHost& host);
+
+class FakeKernel final : public Kernel {
+ public:
+  explicit FakeKernel(FakeHost initial) : host(std::move(initial)) {}
+
+  struct Fault {
+    std::size_t call = 0;  ///< which mutating call fails, counted from 1 since construction or forget_calls()
+    int errnum = 0;
+  };
+
+  FakeHost host;
+  std::vector<std::string> calls;  ///< every mutating call, a refused one as well: "add route default dev wg0 …"
+  std::optional<Fault> fault;
+  int stale_commits = 0;                                 ///< so many commits from now on are answered kStale
+  std::function<void(const std::string&)> before_call;   ///< asked at each mutating call, before it has any effect
+
+  void forget_calls() { calls.clear(); }
+
+  Result<ObservedState> observe() override;
+  Result<std::string> read_sysctl(const std::string& key) override;
+  Result<void> write_sysctl(const std::string& key, const std::string& value) override;
+  Result<void> add_route(const Route& route) override;
+  Result<void> delete_route(const Route& route) override;
+  Result<void> add_rule(const PolicyRule& rule, Duplicates duplicates) override;
+  Result<void> delete_rule(const PolicyRule& rule) override;
+  Result<void> commit(const nft::Batch& batch, std::uint32_t generation) override;
+  Result<std::vector<Flow>> tcp_flows() override;
+  Result<void> delete_flow(const Flow& flow) override;
+  Result<RouteAnswer> look_up_route(const RouteQuery& query) override;
+  Result<WireGuardDevice> wireguard(const IfName& name) override;
+
+ private:
+  /// Records the call; an error where it is the one that shall fail.
+  Result<void> begin(const std::string& operation, const std::string& object);
+};
+
+}  // namespace smtpegress::test

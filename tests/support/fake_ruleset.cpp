@@ -1,0 +1,156 @@
+#include "support/fake_ruleset.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace smtpegress::test {
+namespace {
+
+using nft::ObservedChain;
+using nft::Ruleset;
+
+std::uint64_t next_handle(const Ruleset& ruleset) {
+  std::uint64_t highest = 0;
+  for (const auto& chain : ruleset.chains) {
+    highest = std::max(highest, chain.handle);
+    for (const auto& rule : chain.rules) {
+      highest = std::max(highest, rule.handle);
+    }
+  }
+  return highest + 1;
+}
+
+std::unexpected<Error> refused(std::string object, int errnum) { return system_error("commit", std::move(object), errnum); }
+
+bool jumped_to(const Ruleset& ruleset, const nft::ChainKey& key) {
+  const auto jumps = [&](const nft::Statement& statement) {
+    const auto* verdict = std::get_if<nft::Verdict>(&statement);
+    return verdict != nullptr && verdict->chain == key.name;
+  };
+  return std::ranges::any_of(ruleset.chains, [&](const ObservedChain& chain) {
+    return chain.key.table == key.table && std::ranges::any_of(chain.rules, [&](const nft::ObservedRule& rule) {
+             return std::ranges::any_of(rule.rule.statements, jumps);
+           });
+  });
+}
+
+struct Applier {
+  Ruleset& ruleset;
+
+  ObservedChain* find(const nft::ChainKey& key) const {
+    const auto found = std::ranges::find(ruleset.chains, key, &ObservedChain::key);
+    return found == ruleset.chains.end() ? nullptr : &*found;
+  }
+
+  Result<void> operator()(const nft::AddTable& step) const {
+    if (!ruleset.has(step.table)) {
+      ruleset.tables.push_back(step.table);
+    }
+    return {};
+  }
+  Result<void> operator()(const nft::DeleteTable& step) const {
+    if (std::erase(ruleset.tables, step.table) == 0) {
+      return refused(nft::to_string(step.table), ENOENT);
+    }
+    std::erase_if(ruleset.chains, [&](const ObservedChain& chain) { return chain.key.table == step.table; });
+    return {};
+  }
+  Result<void> operator()(const nft::AddChain& step) const {
+    if (!ruleset.has(step.chain.table)) {
+      return refused(nft::to_string(step.chain), ENOENT);
+    }
+    if (const auto* chain = find(step.chain); chain != nullptr) {
+      return chain->hook == step.hook ? Result<void>{} : refused(nft::to_string(step.chain), EEXIST);
+    }
+    ruleset.chains.push_back({step.chain, next_handle(ruleset), step.hook, {}});
+    return {};
+  }
+  Result<void> operator()(const nft::FlushChain& step) const {
+    auto* chain = find(step.chain);
+    if (chain == nullptr) {
+      return refused(nft::to_string(step.chain), ENOENT);
+    }
+    chain->rules.clear();
+    return {};
+  }
+  Result<void> operator()(const nft::DeleteChain& step) const {
+    const auto* chain = find(step.chain);
+    if (chain == nullptr) {
+      return refused(nft::to_string(step.chain), ENOENT);
+    }
+    if (!chain->rules.empty() || jumped_to(ruleset, step.chain)) {
+      return refused(nft::to_string(step.chain), EBUSY);
+    }
+    std::erase_if(ruleset.chains, [&](const ObservedChain& c) { return c.key == step.chain; });
+    return {};
+  }
+  Result<void> operator()(const nft::AppendRule& step) const {
+    auto* chain = find(step.chain);
+    if (chain == nullptr) {
+      return refused(nft::to_string(step.chain), ENOENT);
+    }
+    chain->rules.push_back({step.rule, next_handle(ruleset), 0, 0});
+    return {};
+  }
+  Result<void> operator()(const nft::InsertRule& step) const {
+    auto* chain = find(step.chain);
+    if (chain == nullptr) {
+      return refused(nft::to_string(step.chain), ENOENT);
+    }
+    chain->rules.insert(chain->rules.begin(), {step.rule, next_handle(ruleset), 0, 0});
+    return {};
+  }
+  Result<void> operator()(const nft::DeleteRule& step) const {
+    auto* chain = find(step.chain);
+    if (chain == nullptr || std::erase_if(chain->rules, [&](const auto& r) { return r.handle == step.handle; }) == 0) {
+      return refused(nft::to_string(step.chain), ENOENT);
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+Result<nft::Ruleset> apply(const nft::Batch& batch, nft::Ruleset ruleset) {
+  for (const auto& step : batch) {
+    if (auto done = std::visit(Applier{ruleset}, step); !done) {
+      return std::unexpected(done.error());
+    }
+  }
+  ++ruleset.generation;
+  return ruleset;
+}
+
+std::string chain_text(const nft::ChainKey& key, const std::optional<nft::BaseHook>& hook) {
+  if (!hook) {
+    return nft::to_string(key);
+  }
+  constexpr std::array kTypes{"filter", "nat", "route"};
+  constexpr std::array kHooks{"prerouting", "input", "forward", "output", "postrouting", "ingress"};
+  return fmt::format("{} {{ type {} hook {} priority {}; policy {} }}", nft::to_string(key),
+                     kTypes.at(static_cast<std::size_t>(hook->type)), kHooks.at(static_cast<std::size_t>(hook->hook)),
+                     hook->priority, hook->policy == nft::Policy::kDrop ? "drop" : "accept");
+}
+
+std::string rule_text(const nft::Rule& rule) {
+  return rule.comment.empty() ? nft::to_string(rule) : fmt::format("{} # {}", nft::to_string(rule), rule.comment);
+}
+
+std::string ruleset_text(const nft::Ruleset& ruleset) {
+  std::string text;
+  for (const auto& table : ruleset.tables) {
+    text += fmt::format("table {}\n", nft::to_string(table));
+  }
+  for (const auto& chain : ruleset.chains) {
+    text += fmt::format("chain {}\n", chain_text(chain.key, chain.hook));
+    for (const auto& rule : chain.rules) {
+      text += fmt::format("  {}\n", rule_text(rule.rule));
+    }
+  }
+  return text;
+}
+
+}  // namespace smtpegress::test

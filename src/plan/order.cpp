@@ -29,8 +29,8 @@ using Order = std::array<Step, 6>;
 // first: on a host with ip_forward=0 that opens forwarding before the guard stands.)
 constexpr Order kUpOrder{Step::kFirewall, Step::kRoutes,   Step::kSysctls,
                          Step::kRules,    Step::kOldRules, Step::kOldRoutes};
-// Take-over: the script's mark, rule and route go on steering until ours stand beside them; then one transaction swaps the
-// firewall's rules, and the old rule and route go. The unreachable route closes the script's hole first of all.
+// Take-over: the unreachable route closes the script's hole first of all. Then our route and rule replace the script's,
+// which its mark goes on finding, until one transaction swaps the firewall's rules; what else is the script's goes last.
 constexpr Order kTakeOverOrder{Step::kRoutes,   Step::kSysctls,  Step::kRules,
                                Step::kFirewall, Step::kOldRules, Step::kOldRoutes};
 // Down: the reverse of up. Until the firewall goes, the guard keeps tcp/25 from the uplink.

@@ -33,8 +33,7 @@ void add_findings(const DesiredState& desired, const ObservedState& observed, co
         break;
       case Presence::kForeign:
         if (finding.current && is_retired(retired, *finding.current)) {
-          // Take-over: ours comes to stand beside it or in its place, and it goes.
-          plan.changes.push_back({Verb::kCreate, finding.object, {}, reason_for(finding)});
+          plan.changes.push_back({Verb::kReplace, finding.object, finding.current, reason_for(finding)});
         } else {
           plan.foreign.push_back(std::move(finding));
         }
@@ -138,7 +137,10 @@ Plan make_plan(const DesiredState& desired, const DesiredState& owned, const Obs
   add_removals(owned.routes, desired.routes, observed.routes, reason, plan);
   add_removals(owned.rules, desired.rules, observed.rules, reason, plan);
   for (const auto& object : retired) {
-    plan.changes.push_back({Verb::kRemove, object, {}, "the shell script's"});
+    const bool replaced = std::ranges::any_of(plan.changes, [&](const Change& c) { return c.previous == object; });
+    if (!replaced) {
+      plan.changes.push_back({Verb::kRemove, object, {}, "the shell script's"});
+    }
   }
   put_in_order(plan);
   return plan;

@@ -19,7 +19,7 @@ TEST(Error, Message_TheKernelsOwnTextFollowsTheErrno) {
 
 TEST(Error, Message_KernelTextAlone) {
   const Error error{.kind = ErrorKind::kKernel, .operation = "commit", .object = {}, .errnum = 0, .kernel_text = "no", .hint = {}};
-  EXPECT_EQ(error.message(), "commit: kernel says: no");
+  EXPECT_EQ(error.message(), "commit: no");
 }
 
 TEST(Error, Message_WithoutErrnoTheHintIsTheReason) {

@@ -53,8 +53,8 @@ class Kernel {
   /// All steps or none. kStale where the ruleset is no longer of `generation`: nothing was changed, observe anew.
   virtual Result<void> commit(const nft::Batch& batch, std::uint32_t generation) = 0;
 
-  /// Tracked tcp flows of IPv4. An absent conntrack is an empty list.
-  virtual Result<std::vector<Flow>> tcp_flows() = 0;
+  /// Tracked tcp flows of IPv4, all those to one of `ports` among them. An absent conntrack is an empty list.
+  virtual Result<std::vector<Flow>> tcp_flows_to(const std::vector<PortRange>& ports) = 0;
   /// A flow that has ended meanwhile is no error.
   virtual Result<void> delete_flow(const Flow& flow) = 0;
 

@@ -20,7 +20,7 @@ bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host
 }
 
 Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host, PathChange change) {
-  const auto flows = kernel.tcp_flows();
+  const auto flows = kernel.tcp_flows_to(profile.ports);
   if (!flows) {
     return std::unexpected(flows.error());
   }

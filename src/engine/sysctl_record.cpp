@@ -32,6 +32,9 @@ std::string dotted(std::string key) {
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted) {
   SysctlValues values;
   for (const auto& sysctl : wanted) {
+    if (values.contains(sysctl.key)) {
+      continue;
+    }
     auto value = kernel.read_sysctl(sysctl.key);
     if (value) {
       values[sysctl.key] = *std::move(value);

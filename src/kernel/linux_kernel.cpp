@@ -2,6 +2,7 @@
 #include <optional>
 #include <utility>
 
+#include "kernel/conntrack_glance.hpp"
 #include "kernel/sysctl.hpp"
 #include "netlink/conntrack_socket.hpp"
 #include "netlink/nft_socket.hpp"
@@ -91,7 +92,10 @@ class LinuxKernel final : public Kernel {
     return with(nft_, [&](netlink::NftSocket& socket) { return socket.commit(batch, generation); });
   }
 
-  Result<std::vector<Flow>> tcp_flows() override {
+  Result<std::vector<Flow>> tcp_flows_to(const std::vector<PortRange>& ports) override {
+    if (!may_track_tcp_to(ports)) {
+      return std::vector<Flow>{};
+    }
     return with(conntrack_, [](netlink::ConntrackSocket& socket) { return socket.tcp_flows(); });
   }
   Result<void> delete_flow(const Flow& flow) override {

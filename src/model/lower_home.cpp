@@ -12,11 +12,11 @@ using namespace rules;
 // Behind every other default route there could be in the table.
 constexpr std::uint32_t kLastMetric = std::numeric_limits<std::uint32_t>::max();
 
-/// tcp/<ports> of the sources gets the mark. After DNAT (priority dstnat + 10), so that what a published port sends back
+/// tcp/<ports> of the sources gets the mark (the chain is not called "mark": nft could not read that back). After DNAT (priority dstnat + 10), so that what a published port sends back
 /// into a source's own network is seen with its real destination and left alone. Not what comes out of the tunnel: no
 /// packet of the sources does, and a forged one would run in a circle.
 OwnChain mark_chain(const Profile& profile) {
-  OwnChain chain{{own_table_key(profile.name), "mark"},
+  OwnChain chain{{own_table_key(profile.name), "mark-mail"},
                  {nft::ChainType::kFilter, nft::Hook::kPrerouting, kAfterDnatPriority, nft::Policy::kAccept},
                  {}};
   for (const auto& source : profile.sources) {

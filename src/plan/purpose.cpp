@@ -10,7 +10,7 @@ struct Purpose {
   std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
   std::string operator()(const OwnChain& chain) const {
     constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kByName{{
-        {"mark", "marks the sources' mail so that the policy rule finds it"},
+        {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
         {"forward", "lets replies be told apart"},
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"public-address", "gives the mail the VPS's address, ahead of any masquerade"},

@@ -10,7 +10,7 @@ enable)
 table inet by-batch
 delete table inet by-batch
 table inet by-batch {
-    chain mark {
+    chain mark-mail {
         type filter hook prerouting priority dstnat + 10
         ip daddr 192.168.203.0/24 return
         iifname != "wg0" ip saddr 192.168.203.0/24 tcp dport 25 counter meta mark set 0x19

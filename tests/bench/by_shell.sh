@@ -3,7 +3,7 @@
 # Home side, address kept through the tunnel; safe to run twice. usage: by_shell.sh enable|disable|status
 set -eu
 
-tunnel=wg0 net=192.168.203.0/24 bridge=$(ip -o -4 addr show to 192.168.203.1/32 | awk '{print $2}')
+tunnel=wg0 net=192.168.203.0/24 bridge=br-$(cat /run/bench-bridge)
 mark=0x19 table=100 priority=10025 kept=/run/by-shell
 
 once() { # TABLE CHAIN -I|-A RULE…: adds the rule unless it is there

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -43,9 +45,14 @@ void in_fresh_namespace(Body body, Run run = Run::kShared) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0) << std::strerror(errno);
   if (child == 0) {
-    enter_namespace(run);
-    if (!testing::Test::HasFailure()) {
-      body();
+    try {
+      ::umask(077);
+      enter_namespace(run);
+      if (!testing::Test::HasFailure()) {
+        body();
+      }
+    } catch (const std::exception& bug) {  // must not reach GoogleTest: it would run the other tests in here too
+      ADD_FAILURE() << bug.what();
     }
     std::exit(testing::Test::HasFailure() ? EXIT_FAILURE : EXIT_SUCCESS);
   }
@@ -60,7 +67,7 @@ struct Output {
 };
 
 inline Output output_of(const std::string& command) {
-  std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen((command + " 2>&1").c_str(), "re"), ::pclose);
+  std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(("{ " + command + "\n} 2>&1").c_str(), "re"), ::pclose);
   Output output;
   std::array<char, 4096> part{};
   while (const std::size_t got = std::fread(part.data(), 1, part.size(), pipe.get())) {

@@ -191,7 +191,7 @@ Result<void> FakeKernel::commit(const nft::Batch& batch, std::uint32_t generatio
   return {};
 }
 
-Result<std::vector<Flow>> FakeKernel::tcp_flows() { return host.flows; }
+Result<std::vector<Flow>> FakeKernel::tcp_flows_to(const std::vector<PortRange>&) { return host.flows; }
 
 Result<void> FakeKernel::delete_flow(const Flow& flow) {
   if (auto begun = begin("delete flow", text(flow)); !begun) {

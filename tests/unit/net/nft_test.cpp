@@ -31,9 +31,21 @@ TEST(Nft, ToString_WritesEveryMatchInNftsWords) {
                   {},
                   {}};
   EXPECT_EQ(to_string(rule),
-            "iifname \"wg0\" oifname != \"br-*\" meta nfproto ipv4 ip saddr 10.0.0.0/8 ip6 daddr != 2001:db8::/32 meta l4proto tcp "
-            "th sport 25 th dport != 25-26 tcp flags & (fin|syn|rst|ack) != syn meta mark 0x19/0xff "
-            "ct state established,related ct direction reply [xt addrtype]");
+            "iifname \"wg0\" oifname != \"br-*\" ip saddr 10.0.0.0/8 ip6 daddr != 2001:db8::/32 tcp sport 25 tcp dport != 25-26 "
+            "tcp flags & (fin|syn|rst|ack) != syn meta mark 0x19/0xff ct state established,related ct direction reply [xt addrtype]");
+}
+
+TEST(Nft, ToString_WhatANarrowerTestImplies_IsNotWrittenTwice) {
+  EXPECT_EQ(to_string(Rule{{rules::ipv4(), rules::to(prefix("10.0.0.0/8"))}, {}, {}}), "ip daddr 10.0.0.0/8");
+  EXPECT_EQ(to_string(Rule{{rules::tcp(), rules::to_port({25, 25})}, {}, {}}), "tcp dport 25");
+}
+
+TEST(Nft, ToString_WhatNothingElseImplies_IsWritten) {
+  EXPECT_EQ(to_string(Rule{{rules::ipv6(), rules::tcp()}, {}, {}}), "meta nfproto ipv6 meta l4proto tcp");
+  EXPECT_EQ(to_string(Rule{{rules::to_port({25, 25})}, {}, {}}), "th dport 25");
+  EXPECT_EQ(to_string(Rule{{rules::protocol(1)}, {}, {}}), "meta l4proto icmp");
+  EXPECT_EQ(to_string(Rule{{rules::protocol(17)}, {}, {}}), "meta l4proto udp");
+  EXPECT_EQ(to_string(Rule{{rules::protocol(132)}, {}, {}}), "meta l4proto 132");
 }
 
 TEST(Nft, ToString_WritesEveryStatementInNftsWords) {

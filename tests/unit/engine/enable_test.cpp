@@ -1,0 +1,259 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "support/engine_host.hpp"
+#include "support/iptables_text.hpp"
+
+namespace smtpegress {
+namespace {
+
+using test::EngineHost;
+
+struct Case {
+  std::string name;
+  FakeHost (*host)();
+  Profile (*profile)();
+  friend void PrintTo(const Case& value, std::ostream* out) { *out << value.name; }
+};
+
+using test::FakeHost;
+
+FakeHost home_without_docker_user() {
+  auto host = test::docker_home();
+  test::chain(host, "filter", "FORWARD").rules.erase(test::chain(host, "filter", "FORWARD").rules.begin());
+  std::erase_if(host.state.ruleset.chains, [](const auto& c) { return c.key.name == "DOCKER-USER"; });
+  return host;
+}
+
+FakeHost strict_home() {
+  auto host = test::bare_home();
+  for (auto& [key, value] : host.sysctls) {
+    if (key.ends_with("/rp_filter")) {
+      value = "1";
+    }
+  }
+  return host;
+}
+
+Profile home() { return test::home_profile(); }
+Profile home_tunnel_only() { return test::home_profile({{{"rp_filter", "tunnel"}}}); }
+Profile home_two_ports() { return test::home_profile({{{"ports", "25,465-466"}, {"sources", "192.168.203.0/25,10.7.0.0/16"}}}); }
+Profile vps() { return test::vps_profile(); }
+
+class EnableOn : public testing::TestWithParam<Case> {};
+
+INSTANTIATE_TEST_SUITE_P(Hosts, EnableOn,
+                         testing::Values(Case{"docker_home", test::docker_home, home}, Case{"bare_home", test::bare_home, home},
+                                         Case{"home_without_docker_user", home_without_docker_user, home},
+                                         Case{"strict_home", strict_home, home},
+                                         Case{"tunnel_only", strict_home, home_tunnel_only},
+                                         Case{"two_ports", test::docker_home, home_two_ports}, Case{"vps", test::vps, vps}),
+                         [](const auto& parameter) { return parameter.param.name; });
+
+TEST_P(EnableOn, Enable_ReachesTheDesiredState) {
+  EngineHost box(GetParam().host());
+  const auto profile = GetParam().profile();
+  const auto report = box.enable(profile);
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_FALSE(report->changes.empty());
+  EXPECT_FALSE(report->was_enabled);
+  EXPECT_TRUE(box.engine.plan(profile, LegacyScripts::kRefuse)->plan.empty());
+  EXPECT_TRUE(box.engine.status(profile.name, {})->as_it_should_be());
+  EXPECT_EQ(box.store.load(profile.name)->value().phase, Phase::kEnabled);
+}
+
+TEST_P(EnableOn, EnableTwice_SecondTimeMakesNoMutatingCall) {
+  EngineHost box(GetParam().host());
+  const auto profile = GetParam().profile();
+  ASSERT_TRUE(box.enable(profile));
+  const auto record = box.state_file(profile.name);
+  box.kernel.forget_calls();
+  const auto again = box.enable(profile);
+  ASSERT_TRUE(again) << test::said(again);
+  EXPECT_TRUE(again->changes.empty());
+  EXPECT_TRUE(again->was_enabled);
+  EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
+  EXPECT_EQ(box.state_file(profile.name), record);
+}
+
+TEST_P(EnableOn, EnableThenDisable_LeavesTheHostExactlyAsItWas) {
+  EngineHost box(GetParam().host());
+  const auto profile = GetParam().profile();
+  const auto before = box.now();
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(box.enable(profile));
+    if (round == 1) {
+      ASSERT_TRUE(box.enable(profile));
+    }
+    EXPECT_NE(box.now(), before);
+    const auto report = box.disable(profile);
+    ASSERT_TRUE(report) << test::said(report);
+    EXPECT_TRUE(report->was_enabled);
+    EXPECT_EQ(box.now(), before);
+    EXPECT_FALSE(std::filesystem::exists(box.store.directory() + "/" + profile.name + ".json"));
+  }
+}
+
+TEST_P(EnableOn, Plan_ChangesNothingAndLeavesNoState) {
+  EngineHost box(GetParam().host());
+  const auto before = box.now();
+  const auto plan = box.engine.plan(GetParam().profile(), LegacyScripts::kRefuse);
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE(plan->plan.empty());
+  EXPECT_EQ(box.now(), before);
+  EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
+  EXPECT_FALSE(std::filesystem::exists(box.store.directory()));
+}
+
+TEST_P(EnableOn, Enable_DoesExactlyWhatPlanSaid) {
+  EngineHost box(GetParam().host());
+  const auto plan = box.engine.plan(GetParam().profile(), LegacyScripts::kRefuse);
+  const auto report = box.enable(GetParam().profile());
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->changes.size(), plan->plan.changes.size());
+  for (std::size_t i = 0; i < report->changes.size(); ++i) {
+    EXPECT_EQ(describe(report->changes[i].object), describe(plan->plan.changes[i].object));
+  }
+}
+
+TEST(Enable, TheRecordIsWrittenAheadOfTheFirstChange) {
+  EngineHost box(test::docker_home());
+  std::string first;
+  std::optional<InstanceRecord> record;
+  box.kernel.before_call = [&](const std::string& call) {
+    if (first.empty()) {
+      first = call;
+      record = box.store.load("mailu-home").value_or(std::nullopt);
+    }
+  };
+  ASSERT_TRUE(box.enable(home()));
+  ASSERT_FALSE(first.empty());
+  ASSERT_TRUE(record) << "no record stood before: " << first;
+  EXPECT_EQ(record->phase, Phase::kEnabling);
+  EXPECT_NE(std::ranges::find(record->sysctls, "net/ipv4/conf/all/rp_filter", &SavedSysctl::key), record->sysctls.end());
+}
+
+TEST(Enable, TheGuardStandsBeforeAnythingElse) {
+  EngineHost box(test::bare_home());
+  ASSERT_TRUE(box.enable(home()));
+  ASSERT_FALSE(box.kernel.calls.empty());
+  EXPECT_TRUE(box.kernel.calls.front().starts_with("commit "));
+  EXPECT_TRUE(box.kernel.calls[1].starts_with("add route unreachable default")) << box.kernel.calls[1];
+  EXPECT_TRUE(box.kernel.calls.back().starts_with("add rule ")) << "the policy rule is the switch: " << box.kernel.calls.back();
+}
+
+TEST(Enable, AllOfNftablesIsOneTransaction) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(home()));
+  EXPECT_EQ(std::ranges::count_if(box.kernel.calls, [](const auto& c) { return c.starts_with("commit"); }), 1);
+}
+
+TEST(Enable, AStaleCommit_IsRetriedOnAFreshLook) {
+  EngineHost box(test::docker_home());
+  box.kernel.stale_commits = 3;
+  const auto report = box.enable(home());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+}
+
+TEST(Enable, AnotherProgramsChangeInBetween_IsSeenAndKept) {
+  EngineHost box(test::docker_home());
+  bool done = false;
+  box.kernel.before_call = [&](const std::string& call) {
+    if (!done && call.starts_with("commit")) {
+      done = true;
+      test::add_iptables(box.host().state.ruleset, "*filter\n-I DOCKER-USER -s 198.51.100.0/24 -j DROP\n");
+      ++box.host().state.ruleset.generation;
+    }
+  };
+  ASSERT_TRUE(box.enable(home()));
+  EXPECT_EQ(test::chain(box.host(), "filter", "DOCKER-USER").rules.size(), 2U);
+}
+
+TEST(Enable, StaleForever_FailsAndLeavesTheHostAsItWas) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  box.kernel.stale_commits = 1000;
+  const auto report = box.enable(home());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().kind, ErrorKind::kKernel);
+  EXPECT_NE(test::said(report).find("another program kept changing the same objects"), std::string::npos) << test::said(report);
+  EXPECT_EQ(box.now(), before);
+  EXPECT_FALSE(*box.store.load("mailu-home"));
+}
+
+TEST(Enable, TheRecordCannotBeWritten_NothingIsTouched) {
+  EngineHost box(test::docker_home());
+  std::filesystem::create_directories(box.store.directory() + "/mailu-home.json.new");
+  const auto before = box.now();
+  const auto report = box.enable(home());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(exit_code_of(report.error().kind), 5);
+  EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Enable, TheRecordCannotBeWrittenAtTheEnd_EverythingIsTakenBack) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  box.kernel.before_call = [&](const std::string&) {
+    std::filesystem::create_directories(box.store.directory() + "/mailu-home.json.new");
+  };
+  const auto report = box.enable(home());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(box.now(), before);
+  EXPECT_FALSE(*box.store.load("mailu-home"));
+}
+
+TEST(Enable, AProfileThatChanged_LeavesNothingOfTheEarlierOne) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(home()));
+  const auto changed = test::home_profile({{{"table", "200"}, {"mark", "0x1900"}, {"priority", "10026"}, {"ports", "25,465"}}});
+  const auto report = box.enable(changed);
+  ASSERT_TRUE(report) << test::said(report);
+  const auto now = box.now();
+  EXPECT_EQ(now.find("table 100"), std::string::npos);
+  EXPECT_EQ(now.find("lookup 100"), std::string::npos);
+  EXPECT_EQ(now.find("mark 0x19 "), std::string::npos);
+  EXPECT_TRUE(box.engine.plan(changed, LegacyScripts::kRefuse)->plan.empty());
+  ASSERT_TRUE(box.disable(changed));
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Enable, AfterACrashHalfWay_CompletesAndDisableStillRestores) {
+  const auto before = EngineHost(test::bare_home()).now();
+  for (std::size_t reached = 1;; ++reached) {
+    EngineHost box(test::bare_home());
+    struct Crash {};
+    box.kernel.before_call = [&](const std::string&) {
+      if (box.kernel.calls.size() == reached) {
+        throw Crash{};
+      }
+    };
+    bool crashed = false;
+    try {
+      (void)box.enable(home());
+    } catch (const Crash&) {
+      crashed = true;
+    }
+    if (!crashed) {
+      EXPECT_GT(reached, 5U);
+      return;
+    }
+    box.kernel.before_call = nullptr;
+    if (reached % 2 == 0) {
+      ASSERT_TRUE(box.enable(home()));
+      EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+    }
+    const auto report = box.disable(home());
+    ASSERT_TRUE(report) << test::said(report);
+    EXPECT_EQ(box.now(), before) << "crashed before call " << reached;
+  }
+}
+
+}  // namespace
+}  // namespace smtpegress

@@ -67,11 +67,11 @@ class Engine {
   Engine(Kernel& kernel, StateStore& store, std::function<std::int64_t()> now)
       : kernel_(kernel), store_(store), now_(std::move(now)) {}
 
-  /// The whole desired state, or the host as it was: after an error everything made has been taken back (kKernel names what
-  /// could not be). kUsage: nothing was touched. Objects whose tunnel is not there yet are in `waiting`.
+  /// The whole desired state, or the host as it was: after an error everything made has been taken back (kKernel names
+  /// what could not be). kUsage: nothing was touched. Objects whose tunnel is not there yet are in `waiting`.
   Result<ApplyReport> enable(const Profile& profile, LegacyScripts legacy);
-  /// What `name`'s enable made goes; sysctls go back where they still hold our value. `fallback` is the profile to go by
-  /// where the state file is lost. On an instance that is not enabled: success, no changes.
+  /// What `name`'s enable made goes; sysctls go back where they still hold our value. `fallback` is the profile to go
+  /// by where the state file is lost. On an instance that is not enabled: success, no changes.
   Result<ApplyReport> disable(const std::string& name, const std::optional<Profile>& fallback);
   Result<PlanReport> plan(const Profile& profile, LegacyScripts legacy);
   /// kNotEnabled where neither the state nor the kernel knows the instance.

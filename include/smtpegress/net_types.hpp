@@ -65,7 +65,8 @@ struct RulePriority {
   auto operator<=>(const RulePriority&) const = default;
 };
 
-/// An interface's name: 1 to 15 bytes (IFNAMSIZ less its NUL), no '/', white space, ':' or control byte; not "." or "..".
+/// An interface's name: 1 to 15 bytes (IFNAMSIZ less its NUL), no '/', white space, ':' or control byte; not "." or
+/// "..".
 class IfName {
  public:
   IfName() = default;

@@ -16,7 +16,14 @@ namespace smtpegress::nft {
 /// Values are NFPROTO_*, linux/netfilter.h.
 enum class Family : std::uint8_t { kInet = 1, kIp = 2, kArp = 3, kNetdev = 5, kBridge = 7, kIp6 = 10 };
 /// Values are NF_INET_*, linux/netfilter.h; for families ip, ip6 and inet.
-enum class Hook : std::uint8_t { kPrerouting = 0, kInput = 1, kForward = 2, kOutput = 3, kPostrouting = 4, kIngress = 5 };
+enum class Hook : std::uint8_t {
+  kPrerouting = 0,
+  kInput = 1,
+  kForward = 2,
+  kOutput = 3,
+  kPostrouting = 4,
+  kIngress = 5
+};
 enum class ChainType : std::uint8_t { kFilter, kNat, kRoute };
 enum class Policy : std::uint8_t { kDrop = 0, kAccept = 1 };  // NF_DROP, NF_ACCEPT
 
@@ -109,8 +116,8 @@ struct MatchOpaque {
   auto operator<=>(const MatchOpaque&) const = default;
 };
 
-using Match = std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags, MatchMark,
-                           MatchCtState, MatchCtDirection, MatchOpaque>;
+using Match = std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags,
+                           MatchMark, MatchCtState, MatchCtDirection, MatchOpaque>;
 
 /// Counts; the values are not part of what a rule is, and live in ObservedRule.
 struct Counter {

@@ -29,9 +29,9 @@ struct RuleCounter {
 struct Finding {
   Object object;
   Presence presence = Presence::kPresent;
-  std::string detail;                ///< why it is not simply present; empty where it is
-  std::optional<Object> current;     ///< what stands in its place (kChanged), to go back to
-  std::vector<RuleCounter> counters; ///< of nf_tables objects, a line per rule
+  std::string detail;                 ///< why it is not simply present; empty where it is
+  std::optional<Object> current;      ///< what stands in its place (kChanged), to go back to
+  std::vector<RuleCounter> counters;  ///< of nf_tables objects, a line per rule
 };
 
 /// Every object of `desired`, in its order.
@@ -62,8 +62,9 @@ struct Plan {
   [[nodiscard]] bool empty() const noexcept { return changes.empty(); }
 };
 
-/// The changes that turn `observed` into `desired`. `owned` is what an earlier enable made (its own desired state): what of
-/// it stands and is no longer wanted goes. `retired` are further objects to remove (the shell scripts', on take-over).
+/// The changes that turn `observed` into `desired`. `owned` is what an earlier enable made (its own desired state):
+/// what of it stands and is no longer wanted goes. `retired` are further objects to remove (the shell scripts', on
+/// take-over).
 [[nodiscard]] Plan make_plan(const DesiredState& desired, const DesiredState& owned, const ObservedState& observed,
                              const SysctlValues& sysctls, const std::vector<Object>& retired = {});
 

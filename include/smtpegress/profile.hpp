@@ -46,8 +46,8 @@ struct ProfileOverrides {
   [[nodiscard]] bool empty() const noexcept { return settings.empty(); }
 };
 
-/// Parses and checks a profile. `origin` names it in messages. Every key is known or refused; the error names origin, key
-/// and what would be right. Overrides are applied to the text before it is checked.
+/// Parses and checks a profile. `origin` names it in messages. Every key is known or refused; the error names origin,
+/// key and what would be right. Overrides are applied to the text before it is checked.
 Result<Profile> parse_profile(std::string name, std::string_view origin, std::string_view json,
                               const ProfileOverrides& overrides = {});
 

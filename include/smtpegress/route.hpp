@@ -49,12 +49,20 @@ struct PolicyRule {
   TableId table;
   std::optional<Mark> mark;
   RouteProtocol protocol;
-  std::vector<UnknownAttribute> other;  ///< any further selector or setting: from, to, iif, invert, suppress, uid range …
+  std::vector<UnknownAttribute>
+      other;  ///< any further selector or setting: from, to, iif, invert, suppress, uid range …
   auto operator<=>(const PolicyRule&) const = default;
 };
 
 // linux/rtnetlink.h RTN_*
-enum class RouteType : std::uint8_t { kUnicast = 1, kLocal = 2, kBroadcast = 3, kBlackhole = 6, kUnreachable = 7, kProhibit = 8 };
+enum class RouteType : std::uint8_t {
+  kUnicast = 1,
+  kLocal = 2,
+  kBroadcast = 3,
+  kBlackhole = 6,
+  kUnreachable = 7,
+  kProhibit = 8
+};
 
 struct Route {
   IpFamily family = IpFamily::kV4;

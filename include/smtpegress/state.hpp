@@ -45,8 +45,8 @@ struct ForeignChainRule {
 
 using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
 
-[[nodiscard]] std::string kind_of(const Object& object);      ///< "policy rule", "egress route", "sysctl" …
-[[nodiscard]] std::string describe(const Object& object);     ///< one line, in the words of ip, nft or sysctl
+[[nodiscard]] std::string kind_of(const Object& object);   ///< "policy rule", "egress route", "sysctl" …
+[[nodiscard]] std::string describe(const Object& object);  ///< one line, in the words of ip, nft or sysctl
 
 struct DesiredState {
   std::string instance;
@@ -65,10 +65,10 @@ using SysctlValues = std::map<std::string, std::optional<std::string>>;
 
 /// Facts about the host that a profile left open, found in the observation.
 struct ResolvedHost {
-  IfName wan;                           ///< VPS
-  std::optional<IpAddress> snat_to;     ///< VPS: an address of wan
-  std::optional<IpAddress> public_ip;   ///< VPS: what the world sees; absent where only a private address is known
-  std::vector<IfName> source_links;     ///< home: the interfaces (bridges) whose whole network is of the sources
+  IfName wan;                          ///< VPS
+  std::optional<IpAddress> snat_to;    ///< VPS: an address of wan
+  std::optional<IpAddress> public_ip;  ///< VPS: what the world sees; absent where only a private address is known
+  std::vector<IfName> source_links;    ///< home: the interfaces (bridges) whose whole network is of the sources
   auto operator<=>(const ResolvedHost&) const = default;
 };
 

@@ -1,7 +1,8 @@
 // The JSON documents, version 1. Members of each beside version, command, ok and exit:
 //   enable, disable  instance, side, changed, was_enabled, changes[], waiting[], flows_dropped, notes[]
 //   plan             instance, side, changes[] (with reason), waiting[], foreign[], legacy[]
-//   status           instance, side, objects[] {kind, object, state, detail, rules[] {role, rule, state, packets, bytes}},
+//   status           instance, side, objects[] {kind, object, state, detail, rules[] {role, rule, state, packets,
+//   bytes}},
 //                    problem, notes[]
 //   verify           instance, side, checks[] {id, title, outcome, detail, mend}
 //   profiles         profiles[] {name, side, description, path, shipped, enabled, problem}

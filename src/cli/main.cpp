@@ -28,7 +28,10 @@ void print(const Options& options, const std::string& text) {
 class Run {
  public:
   explicit Run(const Options& options)
-      : options_(options), kernel_(make_linux_kernel()), store_(options.state_dir), engine_(*kernel_, store_, seconds_since_epoch) {}
+      : options_(options),
+        kernel_(make_linux_kernel()),
+        store_(options.state_dir),
+        engine_(*kernel_, store_, seconds_since_epoch) {}
 
   Result<int> command() {
     switch (options_.command) {

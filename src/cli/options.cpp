@@ -1,6 +1,9 @@
 #include "cli/options.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -25,6 +28,7 @@ struct Row {
   const char* name;
   const char* help;
 };
+constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles";
 constexpr std::array kCommands{
     Row{Command::kEnable, "enable", "Send the mail stack's tcp/25 through the tunnel, and never another way"},
     Row{Command::kDisable, "disable", "Take back exactly what enable made"},
@@ -36,10 +40,13 @@ constexpr std::array kCommands{
 
 void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) {
   command.add_option("--tunnel", flags.tunnel, "The tunnel's interface")->type_name("IF");
-  command.add_option("--subnet", flags.subnets, "A network of the mail stack; may be given several times")->type_name("CIDR");
+  command.add_option("--subnet", flags.subnets, "A network of the mail stack; may be given several times")
+      ->type_name("CIDR");
   command.add_option("--wan", flags.wan, "VPS: the interface that leads to the internet")->type_name("IF");
-  command.add_option("--public-ip", flags.public_ip, "VPS: the address that the mail shall come from")->type_name("ADDR");
-  command.add_option("--set", flags.settings, "Any key of the profile; may be given several times")->type_name("KEY=VALUE");
+  command.add_option("--public-ip", flags.public_ip, "VPS: the address that the mail shall come from")
+      ->type_name("ADDR");
+  command.add_option("--set", flags.settings, "Any key of the profile; may be given several times")
+      ->type_name("KEY=VALUE");
   command.add_flag("--take-over", take_over, "Replace the objects of the old shell scripts, without a gap");
 }
 
@@ -92,8 +99,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   CLI::App app{"Sends a home mail stack's tcp/25 through a tunnel and out by a VPS's address, and by no other way."};
   app.name("smtp-egress");
   app.set_version_flag("--version", SMTP_EGRESS_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();  // global options may follow the command
+  app.require_subcommand(0, 1);  // that there is one is checked below, in plainer words
+  app.fallthrough();             // global options may follow the command
   app.add_flag("--json", json, "Print one JSON document on stdout; messages go to stderr");
   auto* quiet_flag = app.add_flag("-q,--quiet", quiet, "Print errors only");
   app.add_flag("-v,--verbose", verbose, "Print every change")->excludes(quiet_flag);
@@ -111,7 +118,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       options.command_name = row.name;
     });
     if (row.command != Command::kProfiles) {
-      command->add_option("INSTANCE", options.instance, "One side of one mail stack; may be left out where there is only one");
+      command->add_option("INSTANCE", options.instance,
+                          "One side of one mail stack; may be left out where there is only one");
     }
     if (row.command == Command::kEnable || row.command == Command::kPlan) {
       add_profile_flags(*command, flags, take_over);
@@ -123,7 +131,13 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   } catch (const CLI::Success& done) {  // --help, --version
     return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    return usage(error.what());
+    const auto* word = std::find_if(argv + 1, argv + argc, [](const char* arg) { return *arg != '-'; });
+    const bool is_unknown_command = app.get_subcommands().empty() && word != argv + argc;
+    return usage(is_unknown_command ? fmt::format("there is no command '{}'; there are {}", *word, kCommandNames)
+                                    : std::string(error.what()));
+  }
+  if (options.command_name.empty()) {
+    return usage(fmt::format("name a command: {}", kCommandNames));
   }
   auto overrides = overrides_of(flags);
   if (!overrides) {

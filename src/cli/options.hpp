@@ -26,8 +26,8 @@ struct Options {
   std::string state_dir;
 };
 
-/// The options, or the exit code where there is nothing to do: 0 after --help and --version, 2 on a usage error (told on
-/// stderr).
+/// The options, or the exit code where there is nothing to do: 0 after --help and --version, 2 on a usage error (told
+/// on stderr).
 [[nodiscard]] std::variant<Options, int> parse_options(int argc, const char* const* argv);
 
 }  // namespace smtpegress::cli

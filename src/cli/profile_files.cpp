@@ -82,7 +82,8 @@ std::vector<ProfileFile> ProfileFiles::list() const {
 std::optional<ProfileFile> ProfileFiles::find(const std::string& instance) const {
   std::error_code error;
   if (instance.find('/') != std::string::npos) {
-    return fs::exists(instance, error) ? std::optional(ProfileFile{instance_name(instance), instance, false}) : std::nullopt;
+    return fs::exists(instance, error) ? std::optional(ProfileFile{instance_name(instance), instance, false})
+                                       : std::nullopt;
   }
   for (const bool shipped : {false, true}) {
     const auto path = fs::path(shipped ? shipped_dir_ : config_dir_) / (instance + ".json");

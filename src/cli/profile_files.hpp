@@ -17,8 +17,8 @@ struct ProfileFile {
 
 class ProfileFiles {
  public:
-  /// /etc/smtp-egress (SMTP_EGRESS_CONFIG_DIR), then the shipped ones (SMTP_EGRESS_PROFILE_DIR): beside the program in a
-  /// build directory, else where it was installed.
+  /// /etc/smtp-egress (SMTP_EGRESS_CONFIG_DIR), then the shipped ones (SMTP_EGRESS_PROFILE_DIR): beside the program in
+  /// a build directory, else where it was installed.
   ProfileFiles();
 
   /// Sorted by name; a shipped profile that an administrator's one of the same name hides is left out.

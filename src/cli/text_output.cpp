@@ -24,7 +24,9 @@ std::string ports_of(const Profile& profile) {
   return text;
 }
 
-std::string mail_of(const Profile& profile) { return fmt::format("{} from {}", ports_of(profile), sources_of(profile)); }
+std::string mail_of(const Profile& profile) {
+  return fmt::format("{} from {}", ports_of(profile), sources_of(profile));
+}
 
 std::string notes_text(const std::vector<std::string>& notes) {
   std::string text;
@@ -61,13 +63,14 @@ std::string path_of(const ApplyReport& report) {
   const auto mapped = report.host.public_ip && report.host.public_ip != report.host.snat_to
                           ? fmt::format(" (which the provider maps to {})", report.host.public_ip->to_string())
                           : std::string();
-  return fmt::format("{} out of {} leaves by {} as {}{}", mail_of(profile), profile.tunnel.str(), report.host.wan.str(), snat,
-                     mapped);
+  return fmt::format("{} out of {} leaves by {} as {}{}", mail_of(profile), profile.tunnel.str(), report.host.wan.str(),
+                     snat, mapped);
 }
 
 std::string seen_text(const RuleCounter& counter) {
-  return counter.presence == Presence::kPresent ? fmt::format("   [{} packets, {} bytes]", counter.packets, counter.bytes)
-                                                : std::string();
+  return counter.presence == Presence::kPresent
+             ? fmt::format("   [{} packets, {} bytes]", counter.packets, counter.bytes)
+             : std::string();
 }
 
 std::string status_line(Presence presence, std::string_view kind, std::string_view text) {
@@ -110,15 +113,16 @@ std::string enable_text(const ApplyReport& report, Verbosity verbosity) {
     text = fmt::format("{}: closed. {} is refused until the tunnel is there; nothing can leave another way.\n", name,
                        mail_of(report.profile));
     for (const auto& finding : report.waiting) {
-      text += fmt::format("  waiting  {:<14} {}: {}\n", kind_of(finding.object), describe(finding.object), finding.detail);
+      text +=
+          fmt::format("  waiting  {:<14} {}: {}\n", kind_of(finding.object), describe(finding.object), finding.detail);
     }
     text += fmt::format("  When {} is up: `smtp-egress enable {}` (wg-quick's PostUp does it).\n",
                         report.profile.tunnel.str(), name);
   } else if (report.changes.empty()) {
     text = fmt::format("{} is enabled already, and as it should be: nothing changed.\n", name);
   } else if (report.was_enabled) {
-    text = fmt::format("{} mended ({} change{}): {}.\n", name, report.changes.size(), report.changes.size() == 1 ? "" : "s",
-                       path_of(report));
+    text = fmt::format("{} mended ({} change{}): {}.\n", name, report.changes.size(),
+                       report.changes.size() == 1 ? "" : "s", path_of(report));
   } else {
     text = fmt::format("{} enabled: {}.\n", name, path_of(report));
   }
@@ -144,8 +148,10 @@ std::string plan_text(const PlanReport& report) {
     return fmt::format("{}: enable would refuse, and change nothing:\n{}", name, text);
   }
   if (!report.legacy.empty()) {
-    text += fmt::format("The old shell script's set-up is active here; this is what `enable {} --take-over` would do,\n"
-                        "and without --take-over enable refuses.\n", name);
+    text += fmt::format(
+        "The old shell script's set-up is active here; this is what `enable {} --take-over` would do,\n"
+        "and without --take-over enable refuses.\n",
+        name);
   }
   if (report.plan.empty() && report.plan.waiting.empty()) {
     return text + fmt::format("{}: nothing to do, everything is as it should be.\n", name);
@@ -179,8 +185,9 @@ std::string status_text(const StatusReport& report) {
     text += fmt::format("  problem  {}\n", report.problem);
   }
   if (!report.as_it_should_be()) {
-    text += fmt::format("  `smtp-egress enable {0}` mends what is missing or changed; `smtp-egress verify {0}` checks the path.\n",
-                        profile.name);
+    text += fmt::format(
+        "  `smtp-egress enable {0}` mends what is missing or changed; `smtp-egress verify {0}` checks the path.\n",
+        profile.name);
   }
   return text + notes_text(report.notes);
 }
@@ -198,7 +205,8 @@ std::string verify_text(const VerifyReport& report) {
   }
   const auto verdict = failed == 0 ? std::string("mail can take its way through this host")
                                    : fmt::format("{} check{} failed", failed, failed == 1 ? "" : "s");
-  return fmt::format("{} ({}): {}\n{}", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS", verdict, text);
+  return fmt::format("{} ({}): {}\n{}", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS",
+                     verdict, text);
 }
 
 std::string profiles_text(const std::vector<ProfileLine>& profiles) {

@@ -79,13 +79,13 @@ class Disabling {
         return std::unexpected(made.error());
       }
     }
-    return std::unexpected(Error{.kind = ErrorKind::kKernel,
-                                 .operation = "disable",
-                                 .object = record_.profile.name,
-                                 .errnum = 0,
-                                 .kernel_text = {},
-                                 .hint = fmt::format("another program kept changing the same objects, {} times over",
-                                                     kMaxRounds)});
+    return std::unexpected(
+        Error{.kind = ErrorKind::kKernel,
+              .operation = "disable",
+              .object = record_.profile.name,
+              .errnum = 0,
+              .kernel_text = {},
+              .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
   }
 
   /// Decides once what goes back to what; later rounds must not take our own writes for somebody else's.
@@ -138,7 +138,9 @@ Result<ApplyReport> Engine::disable(const std::string& name, const std::optional
   if (!was_enabled && !fallback) {
     return usage_error("disable", name, "is neither enabled nor a known profile; `smtp-egress profiles` lists those");
   }
-  auto report = Disabling(kernel_, store_, was_enabled ? **std::move(record) : InstanceRecord{*fallback, {}, Phase::kEnabled, {}}).run();
+  auto report =
+      Disabling(kernel_, store_, was_enabled ? **std::move(record) : InstanceRecord{*fallback, {}, Phase::kEnabled, {}})
+          .run();
   if (report) {
     report->was_enabled = was_enabled || !report->changes.empty();
   }

@@ -22,19 +22,20 @@ Error in_the_way(const Finding& finding) {
                                      describe(finding.current.value_or(finding.object))),
                .errnum = 0,
                .kernel_text = {},
-               .hint = fmt::format("{}; remove it, or choose another with --set {}. Nothing was changed", finding.detail,
-                                   is_rule ? "priority=…, --set table=… or --set mark=…" : "table=…")};
+               .hint = fmt::format("{}; remove it, or choose another with --set {}. Nothing was changed",
+                                   finding.detail, is_rule ? "priority=…, --set table=… or --set mark=…" : "table=…")};
 }
 
 Error scripts_in_the_way(const std::vector<Object>& legacy) {
-  return Error{.kind = ErrorKind::kUsage,
-               .operation = "enable:",
-               .object = "the shell scripts' set-up is active on this host",
-               .errnum = 0,
-               .kernel_text = {},
-               .hint = fmt::format("{} objects, such as {}; `smtp-egress enable … --take-over` replaces them without a gap, "
-                                   "`smtp-egress plan … --take-over` shows how. Nothing was changed",
-                                   legacy.size(), describe(legacy.front()))};
+  return Error{
+      .kind = ErrorKind::kUsage,
+      .operation = "enable:",
+      .object = "the shell scripts' set-up is active on this host",
+      .errnum = 0,
+      .kernel_text = {},
+      .hint = fmt::format("{} objects, such as {}; `smtp-egress enable … --take-over` replaces them without a gap, "
+                          "`smtp-egress plan … --take-over` shows how. Nothing was changed",
+                          legacy.size(), describe(legacy.front()))};
 }
 
 /// Takes back what was made, and says in the error how that went.
@@ -69,12 +70,13 @@ class Enabling {
         return finish();
       }
     }
-    return fail(Error{.kind = ErrorKind::kKernel,
-                      .operation = "enable",
-                      .object = profile_.name,
-                      .errnum = 0,
-                      .kernel_text = {},
-                      .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
+    return fail(
+        Error{.kind = ErrorKind::kKernel,
+              .operation = "enable",
+              .object = profile_.name,
+              .errnum = 0,
+              .kernel_text = {},
+              .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
   }
 
  private:
@@ -144,7 +146,7 @@ class Enabling {
   Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
     const auto is_forward = [](const SavedSysctl& s) { return s.key == kIpForward && s.previous != s.ours; };
     if (std::ranges::any_of(record_.sysctls, is_forward) && std::ranges::none_of(saved_before, is_forward)) {
-      auto side_effects = forwarding_side_effects(kernel_, seen.observed.links);
+      auto side_effects = forwarding_side_effects(kernel_, seen.observed.links, others_);
       if (!side_effects) {
         return std::unexpected(side_effects.error());
       }

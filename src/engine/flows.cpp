@@ -8,18 +8,20 @@ bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host
   const auto of_sources = [&](const IpAddress& address) {
     return std::ranges::any_of(profile.sources, [&](const Prefix& source) { return source.contains(address); });
   };
-  const bool mail = of_sources(flow.source) && !of_sources(flow.destination) &&
-                    std::ranges::any_of(profile.ports, [&](const PortRange& p) { return p.contains(flow.destination_port); });
+  const bool mail =
+      of_sources(flow.source) && !of_sources(flow.destination) &&
+      std::ranges::any_of(profile.ports, [&](const PortRange& p) { return p.contains(flow.destination_port); });
   if (!mail) {
     return false;
   }
   // By the tunnel a flow keeps its address at home, and has the SNAT address on the VPS.
-  const bool by_tunnel = profile.side == Side::kHome ? flow.reply_destination == flow.source
-                                                     : flow.reply_destination == host.snat_to;
+  const bool by_tunnel =
+      profile.side == Side::kHome ? flow.reply_destination == flow.source : flow.reply_destination == host.snat_to;
   return by_tunnel == (change == PathChange::kOffTunnel);
 }
 
-Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host, PathChange change) {
+Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host,
+                                     PathChange change) {
   const auto flows = kernel.tcp_flows_to(profile.ports);
   if (!flows) {
     return std::unexpected(flows.error());

@@ -1,5 +1,6 @@
 // Flows that were open before the path changed keep their old address mapping, and would hang until they time out
-// (FACTS 7). They are dropped from connection tracking, so that their next packet starts anew; no other flow is touched.
+// (FACTS 7). They are dropped from connection tracking, so that their next packet starts anew; no other flow is
+// touched.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +16,7 @@ enum class PathChange : std::uint8_t { kOntoTunnel, kOffTunnel };
 [[nodiscard]] bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host, PathChange change);
 
 /// How many were dropped.
-Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host, PathChange change);
+Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host,
+                                     PathChange change);
 
 }  // namespace smtpegress

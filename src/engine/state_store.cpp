@@ -98,17 +98,15 @@ json to_json(const InstanceRecord& record) {
     sysctls.push_back({{"key", sysctl.key}, {"previous", sysctl.previous}, {"ours", sysctl.ours}});
   }
   const auto phase = std::ranges::find(kPhaseNames, record.phase, &decltype(kPhaseNames)::value_type::first);
-  return {{"version", kStateVersion},
-          {"instance", record.profile.name},
-          {"phase", phase->second},
-          {"profile", json::parse(profile_to_json(record.profile))},
-          {"host", to_json(record.host)},
-          {"sysctls", std::move(sysctls)}};
+  return {{"version", kStateVersion},     {"instance", record.profile.name},
+          {"phase", phase->second},       {"profile", json::parse(profile_to_json(record.profile))},
+          {"host", to_json(record.host)}, {"sysctls", std::move(sysctls)}};
 }
 
 std::unexpected<Error> damaged(const std::string& path, std::string_view what) {
-  return usage_error("read state", path,
-                     fmt::format("{}; move the file away, then `smtp-egress disable` removes what is recognisably ours", what));
+  return usage_error(
+      "read state", path,
+      fmt::format("{}; move the file away, then `smtp-egress disable` removes what is recognisably ours", what));
 }
 
 Result<InstanceRecord> from_json(const std::string& path, const std::string& name, const std::string& text) {
@@ -154,7 +152,8 @@ StateLock::~StateLock() {
 Result<StateLock> StateStore::lock() {
   if (::mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
     const int error = errno;
-    return system_error("create state directory", directory_, error, {}, "run as root, or name another with --state-dir");
+    return system_error("create state directory", directory_, error, {},
+                        "run as root, or name another with --state-dir");
   }
   const auto path = directory_ + "/lock";
   Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -170,10 +169,10 @@ Result<StateLock> StateStore::lock() {
     }
     if (std::chrono::steady_clock::now() >= limit) {
       const auto holder = read_file(path);
-      return system_error("lock", path, EBUSY, {},
-                          fmt::format("another smtp-egress ({}) has been at work for {} s; try again when it is done",
-                                      holder && !holder->empty() ? "process " + *holder : "of unknown process",
-                                      kLockLimit.count()));
+      return system_error(
+          "lock", path, EBUSY, {},
+          fmt::format("another smtp-egress ({}) has been at work for {} s; try again when it is done",
+                      holder && !holder->empty() ? "process " + *holder : "of unknown process", kLockLimit.count()));
     }
     std::this_thread::sleep_for(kLockPoll);
   }
@@ -215,7 +214,8 @@ Result<void> StateStore::save(const InstanceRecord& record) {
     if (file.get() < 0) {
       return fail("create");
     }
-    if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || ::fsync(file.get()) != 0) {
+    if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        ::fsync(file.get()) != 0) {
       return fail("write");
     }
   }

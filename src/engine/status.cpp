@@ -55,7 +55,8 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
 }
 
 bool StatusReport::as_it_should_be() const {
-  return problem.empty() && std::ranges::all_of(findings, [](const Finding& f) { return f.presence == Presence::kPresent; });
+  return problem.empty() &&
+         std::ranges::all_of(findings, [](const Finding& f) { return f.presence == Presence::kPresent; });
 }
 
 Result<StatusReport> Engine::status(const std::string& name, const std::optional<Profile>& fallback) {
@@ -68,10 +69,13 @@ Result<StatusReport> Engine::status(const std::string& name, const std::optional
     report.problem = view->seen.unresolved->message();
   }
   if (!view->record) {
-    report.notes.push_back("its state file is gone, so the previous sysctl values are not known; this is the kernel's view");
+    report.notes.push_back(
+        "its state file is gone, so the previous sysctl values are not known; this is the kernel's view");
   } else if (view->record->phase == Phase::kEnabling) {
-    report.notes.push_back(fmt::format("an enable was cut short: `smtp-egress enable {0}` completes it, `smtp-egress disable "
-                                       "{0}` takes it back", name));
+    report.notes.push_back(
+        fmt::format("an enable was cut short: `smtp-egress enable {0}` completes it, `smtp-egress disable "
+                    "{0}` takes it back",
+                    name));
   } else if (view->record->phase == Phase::kDisabling) {
     report.notes.push_back(fmt::format("a disable was cut short: `smtp-egress disable {}` completes it", name));
   }

@@ -33,7 +33,9 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   return result;
 }
 
-DesiredState owned_by(const Profile& profile) { return lower(profile, ResolvedHost{}, ObservedState{}); }
+DesiredState owned_by(const Profile& profile) {
+  return lower(profile, ResolvedHost{}, ObservedState{});
+}
 
 Result<std::vector<InstanceRecord>> other_records(const StateStore& store, const std::string& name) {
   const auto names = store.list();

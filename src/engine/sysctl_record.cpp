@@ -49,8 +49,8 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
 
 std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
                                      const SysctlValues& current, const std::vector<InstanceRecord>& others) {
-  // An interface that appears while conf/default holds our value is born with it: without us it would have had default's
-  // previous one. Which are born later shows in that an earlier round has saved the rest.
+  // An interface that appears while conf/default holds our value is born with it: without us it would have had
+  // default's previous one. Which are born later shows in that an earlier round has saved the rest.
   const auto of_default = std::ranges::find(saved, "net/ipv4/conf/default/rp_filter", &SavedSysctl::key);
   const auto inherited = of_default == saved.end() ? std::nullopt : std::optional(*of_default);
   for (const auto& sysctl : wanted) {
@@ -64,13 +64,22 @@ std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::
       continue;
     }
     if (const auto value = current.find(sysctl.key); value != current.end() && value->second) {
-      saved.push_back({sysctl.key, inherited ? inherited->previous : *value->second, sysctl.value});
+      const bool born_with_ours = inherited && *value->second == inherited->ours;
+      saved.push_back({sysctl.key, born_with_ours ? inherited->previous : *value->second, sysctl.value});
     }
   }
   return saved;
 }
 
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links) {
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links,
+                                                         const std::vector<InstanceRecord>& others) {
+  if (const auto* holder = holder_of(others, kIpForward); holder != nullptr) {
+    auto found_by_it = holder->sysctls;  // what stands there now is the effect already
+    std::erase_if(found_by_it, [](const SavedSysctl& sysctl) {
+      return !sysctl.key.ends_with("/forwarding") && !sysctl.key.ends_with("/accept_redirects");
+    });
+    return found_by_it;
+  }
   std::vector<SysctlSpec> keys{{"net/ipv4/conf/default/forwarding", "1"}};
   for (const auto& link : links) {
     keys.push_back({"net/ipv4/conf/" + link.name.str() + "/forwarding", "1"});
@@ -105,8 +114,8 @@ Restoration restoration(const std::vector<SavedSysctl>& saved, const SysctlValue
     if (*found->second == sysctl.ours && sysctl.previous == sysctl.ours) {
       result.targets.push_back({sysctl.key, sysctl.previous});  // unchanged; a side effect may yet change it
     } else if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
-      result.notes.push_back(fmt::format("{} stays {}: instance {} needs it", dotted(sysctl.key), *found->second,
-                                         holder->profile.name));
+      result.notes.push_back(
+          fmt::format("{} stays {}: instance {} needs it", dotted(sysctl.key), *found->second, holder->profile.name));
     } else if (*found->second != sysctl.ours && *found->second != sysctl.previous) {
       result.notes.push_back(fmt::format("{} stays {}: somebody set it since enable (it was {}, then ours {})",
                                          dotted(sysctl.key), *found->second, sysctl.previous, sysctl.ours));

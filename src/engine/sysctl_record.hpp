@@ -15,15 +15,18 @@ inline constexpr std::string_view kIpForward = "net/ipv4/ip_forward";
 /// Current values of `wanted`'s keys.
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted);
 
-/// What has to be remembered of `wanted` before it is applied: keys already in `saved` keep their previous value, keys that
-/// another instance holds take over its previous value (the last one out restores), the rest is saved from `current`, also
-/// where it has our value already.
-[[nodiscard]] std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
-                                                   const SysctlValues& current, const std::vector<InstanceRecord>& others);
+/// What has to be remembered of `wanted` before it is applied: keys already in `saved` keep their previous value, keys
+/// that another instance holds take over its previous value (the last one out restores), the rest is saved from
+/// `current`, also where it has our value already.
+[[nodiscard]] std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved,
+                                                   const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
+                                                   const std::vector<InstanceRecord>& others);
 
 /// Switching ip_forward sets every interface's `forwarding` and `all/accept_redirects` as a side effect
 /// (inet_forward_change, net/ipv4/devinet.c). Those whose value does not come back by itself when ip_forward goes back.
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links);
+/// Another instance that has switched it already has found them, and this one takes over what it found.
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links,
+                                                         const std::vector<InstanceRecord>& others);
 
 struct Restoration {
   std::vector<SysctlSpec> targets;  ///< ip_forward first, for its side effects on the others

@@ -9,7 +9,9 @@ namespace {
 // Rounds of observing and committing a rollback's batch while others change the ruleset.
 constexpr int kMaxStaleRounds = 20;
 
-bool is_gone(const Error& error) { return error.errnum == ESRCH || error.errnum == ENOENT || error.errnum == ENODEV; }
+bool is_gone(const Error& error) {
+  return error.errnum == ESRCH || error.errnum == ENOENT || error.errnum == ENODEV;
+}
 
 /// What is to go and has gone already is as it should be.
 Result<void> or_gone(Result<void> result) {
@@ -45,8 +47,8 @@ struct MakeSingle {
     return {};
   }
 
-  /// Two routes of one destination and metric cannot stand side by side, so the old one goes first, and comes back if the
-  /// new one is refused. Meanwhile the unreachable route answers.
+  /// Two routes of one destination and metric cannot stand side by side, so the old one goes first, and comes back if
+  /// the new one is refused. Meanwhile the unreachable route answers.
   Result<void> replace(const Route& route, const Route& previous) const {
     if (auto removed = or_gone(kernel.delete_route(previous)); !removed) {
       return removed;

@@ -10,8 +10,8 @@ class Transaction {
  public:
   explicit Transaction(Kernel& kernel) : kernel_(kernel) {}
 
-  /// Makes the changes in order; those to nf_tables as one batch on `ruleset`'s generation. May be called again with a new
-  /// plan after kStale: what was made before is remembered for rollback().
+  /// Makes the changes in order; those to nf_tables as one batch on `ruleset`'s generation. May be called again with a
+  /// new plan after kStale: what was made before is remembered for rollback().
   Result<void> run(const Plan& plan, const nft::Ruleset& ruleset);
 
   /// Takes back every change made since construction, newest first. Goes on after a failure and returns the first one,

@@ -19,11 +19,11 @@ struct Inquiry {
   void skipped(std::string id, std::string title, std::string detail) const;
 };
 
-void check_objects(const Inquiry& ask);      ///< every object of ours is in the kernel as it should be
-void check_tunnel(const Inquiry& ask);       ///< there, up; WireGuard: recent handshake, AllowedIPs
-void check_routes(const Inquiry& ask);       ///< lookups with and without the mark; the way back to the sources
-void check_sysctls(const Inquiry& ask);      ///< effective rp_filter, forwarding
-void check_path(const Inquiry& ask);         ///< nothing ahead of our rules drops or rewrites the flow
+void check_objects(const Inquiry& ask);         ///< every object of ours is in the kernel as it should be
+void check_tunnel(const Inquiry& ask);          ///< there, up; WireGuard: recent handshake, AllowedIPs
+void check_routes(const Inquiry& ask);          ///< lookups with and without the mark; the way back to the sources
+void check_sysctls(const Inquiry& ask);         ///< effective rp_filter, forwarding
+void check_path(const Inquiry& ask);            ///< nothing ahead of our rules drops or rewrites the flow
 void check_public_address(const Inquiry& ask);  ///< VPS
 
 }  // namespace smtpegress

@@ -9,7 +9,8 @@
 namespace smtpegress {
 namespace {
 
-// Only looked up, never sent to. A resolver's address, like the one that the shell scripts asked about: surely not local.
+// Only looked up, never sent to. A resolver's address, like the one that the shell scripts asked about: surely not
+// local.
 constexpr IpAddress kSomewhere{IpFamily::kV4, {8, 8, 8, 8}};
 
 std::string answer_text(const RouteAnswer& answer) {
@@ -28,7 +29,8 @@ void look_up(const Inquiry& ask, std::string id, std::string title, const RouteQ
     return;
   }
   const auto& tunnel = ask.view.profile.tunnel;
-  const bool right = answer->errnum == 0 && (wanted.empty() ? answer->interface != tunnel : answer->interface == wanted);
+  const bool right =
+      answer->errnum == 0 && (wanted.empty() ? answer->interface != tunnel : answer->interface == wanted);
   if (right) {
     ask.passed(std::move(id), std::move(title), answer_text(*answer));
   } else {
@@ -55,7 +57,8 @@ void check_home_rp_filter(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   const auto tunnel_filter = effective_rp_filter(ask, profile.tunnel.str());
   const auto title = fmt::format("reverse-path filtering lets replies in by {}", profile.tunnel.str());
-  const auto detail = fmt::format("rp_filter in force is {} (the larger of all and {})", tunnel_filter, profile.tunnel.str());
+  const auto detail =
+      fmt::format("rp_filter in force is {} (the larger of all and {})", tunnel_filter, profile.tunnel.str());
   if (tunnel_filter == kStrict) {
     ask.failed("rp-filter", title, detail,
                fmt::format("`smtp-egress enable {}` sets net.ipv4.conf.{}.rp_filter=2; look for what set it to 1",
@@ -100,8 +103,8 @@ void check_forwarding(const Inquiry& ask) {
 
 void check_home_routes(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
-  const auto mend = fmt::format("`smtp-egress status {}` shows what is missing; `ip rule` shows an earlier rule that matches",
-                                profile.name);
+  const auto mend = fmt::format(
+      "`smtp-egress status {}` shows what is missing; `ip rule` shows an earlier rule that matches", profile.name);
   look_up(ask, "route-marked", fmt::format("marked mail is routed into {}", profile.tunnel.str()),
           {kSomewhere, {}, {}, profile.mark.value}, profile.tunnel, mend);
   look_up(ask, "route-unmarked", "everything else is not", {kSomewhere, {}, {}, 0}, {},
@@ -112,7 +115,8 @@ void check_home_routes(const Inquiry& ask) {
 void check_vps_routes(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   for (const auto& source : profile.sources) {
-    look_up(ask, "route-back", fmt::format("replies to {} are routed into {}", source.to_string(), profile.tunnel.str()),
+    look_up(ask, "route-back",
+            fmt::format("replies to {} are routed into {}", source.to_string(), profile.tunnel.str()),
             {source.address, {}, {}, 0}, profile.tunnel,
             fmt::format("`ip route add {} dev {}`; wg-quick does it where AllowedIPs has it and Table is not off",
                         source.to_string(), profile.tunnel.str()));

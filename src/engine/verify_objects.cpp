@@ -27,7 +27,8 @@ std::string_view wrong_with(Presence presence) {
 
 void check_objects(const Inquiry& ask) {
   if (const auto& unresolved = ask.view.seen.unresolved) {
-    ask.failed("host", "the profile fits this host", unresolved->message(), "put that right; what follows is held against "
+    ask.failed("host", "the profile fits this host", unresolved->message(),
+               "put that right; what follows is held against "
                "what was found at the last enable");
   }
   bool all = true;
@@ -37,13 +38,14 @@ void check_objects(const Inquiry& ask) {
     }
     all = false;
     const auto& name = ask.view.profile.name;
-    const auto mend = finding.presence == Presence::kForeign ? "remove it, or choose another mark, table or priority"
-                      : finding.presence == Presence::kWaiting
-                          ? fmt::format("bring up {}, then `smtp-egress enable {}`", ask.view.profile.tunnel.str(), name)
-                          : fmt::format("`smtp-egress enable {}`", name);
+    const auto mend =
+        finding.presence == Presence::kForeign ? "remove it, or choose another mark, table or priority"
+        : finding.presence == Presence::kWaiting
+            ? fmt::format("bring up {}, then `smtp-egress enable {}`", ask.view.profile.tunnel.str(), name)
+            : fmt::format("`smtp-egress enable {}`", name);
     ask.failed("objects", "everything is in force",
-               fmt::format("{} {} {}{}{}", kind_of(finding.object), describe(finding.object), wrong_with(finding.presence),
-                           finding.detail.empty() ? "" : ": ", finding.detail),
+               fmt::format("{} {} {}{}{}", kind_of(finding.object), describe(finding.object),
+                           wrong_with(finding.presence), finding.detail.empty() ? "" : ": ", finding.detail),
                mend);
   }
   if (all) {
@@ -74,7 +76,8 @@ void check_public_address(const Inquiry& ask) {
   } else {
     ask.skipped("public-address", title,
                 fmt::format("{} on {} is private; which public address the provider maps it to is not known here "
-                            "(--public-ip tells)", host.snat_to->to_string(), host.wan.str()));
+                            "(--public-ip tells)",
+                            host.snat_to->to_string(), host.wan.str()));
   }
 }
 

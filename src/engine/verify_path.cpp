@@ -23,8 +23,8 @@ struct Met {
 };
 
 template <class Find>
-void each_chain(const nft::Ruleset& ruleset, nft::Hook hook, nft::ChainType type, const std::vector<FlowPacket>& packets,
-                Find find, std::vector<Met>& met) {
+void each_chain(const nft::Ruleset& ruleset, nft::Hook hook, nft::ChainType type,
+                const std::vector<FlowPacket>& packets, Find find, std::vector<Met>& met) {
   for (const auto& chain : ruleset.chains) {
     if (!sees_ipv4(chain, hook, type)) {
       continue;
@@ -67,16 +67,20 @@ void check_path(const Inquiry& ask) {
   };
 
   std::vector<Met> met;
-  each_chain(ruleset, nft::Hook::kPrerouting, nft::ChainType::kFilter, arriving_replies(view.profile, view.seen.host), drops, met);
+  each_chain(ruleset, nft::Hook::kPrerouting, nft::ChainType::kFilter, arriving_replies(view.profile, view.seen.host),
+             drops, met);
   judge(ask, "replies-arrive", "no firewall drops replies on arrival", met, "are dropped",
-        fmt::format("`smtp-egress enable {}` puts our exception ahead in ip raw PREROUTING; elsewhere remove or move the rule",
-                    view.profile.name));
+        fmt::format(
+            "`smtp-egress enable {}` puts our exception ahead in ip raw PREROUTING; elsewhere remove or move the rule",
+            view.profile.name));
 
   met.clear();
-  each_chain(ruleset, nft::Hook::kForward, nft::ChainType::kFilter, forwarded_packets(view.profile, view.seen.host), drops, met);
-  judge(ask, "forwarded", "no forward firewall drops the mail or its replies", met, "are dropped",
-        fmt::format("`smtp-egress enable {}` puts our admission at that chain's head; elsewhere remove or move the rule",
-                    view.profile.name));
+  each_chain(ruleset, nft::Hook::kForward, nft::ChainType::kFilter, forwarded_packets(view.profile, view.seen.host),
+             drops, met);
+  judge(
+      ask, "forwarded", "no forward firewall drops the mail or its replies", met, "are dropped",
+      fmt::format("`smtp-egress enable {}` puts our admission at that chain's head; elsewhere remove or move the rule",
+                  view.profile.name));
 
   met.clear();
   each_chain(ruleset, nft::Hook::kPostrouting, nft::ChainType::kFilter, outgoing, drops, met);
@@ -84,11 +88,13 @@ void check_path(const Inquiry& ask) {
 
   met.clear();
   const auto rewrites = [&](const nft::ObservedChain& chain, const PacketFacts& packet) {
-    return chain.hook->priority < rules::kBeforeSnatPriority ? find_source_rewrite(ruleset, chain, packet) : std::nullopt;
+    return chain.hook->priority < rules::kBeforeSnatPriority ? find_source_rewrite(ruleset, chain, packet)
+                                                             : std::nullopt;
   };
   each_chain(ruleset, nft::Hook::kPostrouting, nft::ChainType::kNat, outgoing, rewrites, met);
-  judge(ask, "address", view.profile.side == Side::kHome ? "the mail keeps its address into the tunnel"
-                                                         : "the mail gets the public address and no other",
+  judge(ask, "address",
+        view.profile.side == Side::kHome ? "the mail keeps its address into the tunnel"
+                                         : "no other rule gives the mail an address first",
         met, "are given another address", "move that chain to priority srcnat (100) or later");
 }
 

@@ -19,8 +19,7 @@ bool covered(const Prefix& wanted, const std::vector<Prefix>& allowed) {
     return true;
   }
   const auto bits = static_cast<std::uint8_t>(wanted.address.size() * 8);
-  if (wanted.length >= bits ||
-      std::ranges::none_of(allowed, [&](const Prefix& p) { return wanted.contains(p); })) {
+  if (wanted.length >= bits || std::ranges::none_of(allowed, [&](const Prefix& p) { return wanted.contains(p); })) {
     return false;
   }
   Prefix low{wanted.address, static_cast<std::uint8_t>(wanted.length + 1)};
@@ -32,8 +31,10 @@ bool covered(const Prefix& wanted, const std::vector<Prefix>& allowed) {
 
 void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
   const auto title = "the tunnel's last handshake is recent";
-  const auto mend = fmt::format("`wg show {}` here and at the other end: keys, endpoint, its udp port in both firewalls; "
-                                "PersistentKeepalive = 25 on the home side", ask.view.profile.tunnel.str());
+  const auto mend = fmt::format(
+      "`wg show {}` here and at the other end: keys, endpoint, its udp port in both firewalls; "
+      "PersistentKeepalive = 25 on the home side",
+      ask.view.profile.tunnel.str());
   if (peer.last_handshake == 0) {
     ask.failed("handshake", title, fmt::format("peer {} has never answered", peer.public_key), mend);
     return;
@@ -64,9 +65,11 @@ void check_wireguard(const Inquiry& ask) {
     return;
   }
   for (const auto& wanted : wanted_through(profile)) {
-    const auto title = profile.side == Side::kHome ? std::string("AllowedIPs let mail to anywhere into the tunnel")
-                                                   : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
-    const auto peer = std::ranges::find_if(device->peers, [&](const WireGuardPeer& p) { return covered(wanted, p.allowed_ips); });
+    const auto title = profile.side == Side::kHome
+                           ? std::string("AllowedIPs let mail to anywhere into the tunnel")
+                           : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
+    const auto peer =
+        std::ranges::find_if(device->peers, [&](const WireGuardPeer& p) { return covered(wanted, p.allowed_ips); });
     if (peer == device->peers.end()) {
       std::string seen;
       for (const auto& candidate : device->peers) {
@@ -74,11 +77,12 @@ void check_wireguard(const Inquiry& ask) {
           seen += (seen.empty() ? "" : ", ") + prefix.to_string();
         }
       }
-      ask.failed("allowed-ips", title, fmt::format("no peer of {} covers {}; it has {}", profile.tunnel.str(),
-                                                   wanted.to_string(), seen.empty() ? "none" : seen),
-                 fmt::format("in {0}.conf: AllowedIPs = …, {1}{2}; then `wg syncconf` or wg-quick down and up",
-                             profile.tunnel.str(), wanted.to_string(),
-                             profile.side == Side::kHome ? " and Table = off" : ""));
+      ask.failed(
+          "allowed-ips", title,
+          fmt::format("no peer of {} covers {}; it has {}", profile.tunnel.str(), wanted.to_string(),
+                      seen.empty() ? "none" : seen),
+          fmt::format("in {0}.conf: AllowedIPs = …, {1}{2}; then `wg syncconf` or wg-quick down and up",
+                      profile.tunnel.str(), wanted.to_string(), profile.side == Side::kHome ? " and Table = off" : ""));
       continue;
     }
     ask.passed("allowed-ips", title, fmt::format("peer {}", peer->public_key));
@@ -99,11 +103,13 @@ void check_tunnel(const Inquiry& ask) {
   const auto title = fmt::format("the tunnel {} is up", tunnel.str());
   const auto* link = ask.view.seen.observed.link(tunnel);
   if (link == nullptr) {
-    ask.failed("tunnel", title, fmt::format("{} does not exist", tunnel.str()), fmt::format("`wg-quick up {}`", tunnel.str()));
+    ask.failed("tunnel", title, fmt::format("{} does not exist", tunnel.str()),
+               fmt::format("`wg-quick up {}`", tunnel.str()));
     return;
   }
   if (!link->up) {
-    ask.failed("tunnel", title, fmt::format("{} is down", tunnel.str()), fmt::format("`ip link set {} up`", tunnel.str()));
+    ask.failed("tunnel", title, fmt::format("{} is down", tunnel.str()),
+               fmt::format("`ip link set {} up`", tunnel.str()));
   } else {
     ask.passed("tunnel", title, fmt::format("mtu {}", link->mtu));
   }

@@ -1,6 +1,6 @@
-// A quick look whether a tracked tcp flow to some port exists at all. A ctnetlink dump takes a lock for every bucket of the
-// kernel's table, empty or not (measured: 4.6 ms for 262144 buckets); /proc/net/nf_conntrack walks the same table without
-// (0.25 ms). Most hosts have no such flow open when enable runs, and need no dump.
+// A quick look whether a tracked tcp flow to some port exists at all. A ctnetlink dump takes a lock for every bucket of
+// the kernel's table, empty or not (measured: 4.6 ms for 262144 buckets); /proc/net/nf_conntrack walks the same table
+// without (0.25 ms). Most hosts have no such flow open when enable runs, and need no dump.
 #pragma once
 
 #include <istream>

@@ -115,6 +115,8 @@ class LinuxKernel final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_linux_kernel() { return std::make_unique<LinuxKernel>(); }
+std::unique_ptr<Kernel> make_linux_kernel() {
+  return std::make_unique<LinuxKernel>();
+}
 
 }  // namespace smtpegress

@@ -63,10 +63,12 @@ void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& ho
       continue;
     }
     const auto place = place_for_admission(ruleset, chain);
-    const bool could_drop = std::ranges::any_of(
-        packets, [&](const FlowPacket& packet) { return find_obstacle(ruleset, chain, packet.facts, is_tagged).has_value(); });
+    const bool could_drop = std::ranges::any_of(packets, [&](const FlowPacket& packet) {
+      return find_obstacle(ruleset, chain, packet.facts, is_tagged).has_value();
+    });
     if (could_drop || place != chain.key) {
-      desired.foreign_rules.push_back({place, rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,
+      desired.foreign_rules.push_back({place,
+                                       rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,
                                        preempting_rule(ruleset, chain, place, packets)});
     }
   }

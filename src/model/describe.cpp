@@ -34,13 +34,19 @@ struct DescribeText {
     return fmt::format("{}: {}", nft::to_string(object.chain), nft::to_string(object.rule));
   }
   std::string operator()(const Route& object) const { return to_string(object); }
-  std::string operator()(const SysctlSpec& object) const { return fmt::format("{} = {}", dotted(object.key), object.value); }
+  std::string operator()(const SysctlSpec& object) const {
+    return fmt::format("{} = {}", dotted(object.key), object.value);
+  }
   std::string operator()(const PolicyRule& object) const { return to_string(object); }
 };
 
 }  // namespace
 
-std::string kind_of(const Object& object) { return std::visit(KindText{}, object); }
-std::string describe(const Object& object) { return std::visit(DescribeText{}, object); }
+std::string kind_of(const Object& object) {
+  return std::visit(KindText{}, object);
+}
+std::string describe(const Object& object) {
+  return std::visit(DescribeText{}, object);
+}
 
 }  // namespace smtpegress

@@ -18,7 +18,9 @@ struct Shape {
   Evidence evidence;
 };
 
-nft::ChainKey chain(std::string table, std::string name) { return {{nft::Family::kIp, std::move(table)}, std::move(name)}; }
+nft::ChainKey chain(std::string table, std::string name) {
+  return {{nft::Family::kIp, std::move(table)}, std::move(name)};
+}
 
 void add_home_shapes(const Profile& profile, const Prefix& source, const PortRange& ports, std::vector<Shape>& shapes) {
   const auto& tunnel = profile.tunnel;
@@ -45,8 +47,10 @@ void add_vps_shapes(const Profile& profile, const ResolvedHost& host, const Pref
   shapes.push_back({chain("filter", "FORWARD"),
                     rule({in(host.wan), out(tunnel), state(nft::kCtEstablished | nft::kCtRelated)}, accept(), {}),
                     Evidence::kGeneric});
-  shapes.push_back({chain("mangle", "FORWARD"), rule({in(tunnel), tcp(), syn}, nft::ClampMss{}, {}), Evidence::kGeneric});
-  shapes.push_back({chain("mangle", "FORWARD"), rule({out(tunnel), tcp(), syn}, nft::ClampMss{}, {}), Evidence::kGeneric});
+  shapes.push_back(
+      {chain("mangle", "FORWARD"), rule({in(tunnel), tcp(), syn}, nft::ClampMss{}, {}), Evidence::kGeneric});
+  shapes.push_back(
+      {chain("mangle", "FORWARD"), rule({out(tunnel), tcp(), syn}, nft::ClampMss{}, {}), Evidence::kGeneric});
   shapes.push_back({chain("nat", "POSTROUTING"),
                     rule({out(host.wan), from(source), tcp(), to_port(ports)}, nft::Snat{snat_to}, {}),
                     Evidence::kSpecific});
@@ -73,7 +77,8 @@ std::vector<Shape> script_shapes(const Profile& profile, const ResolvedHost& hos
 
 }  // namespace
 
-std::vector<Object> find_legacy_objects(const Profile& profile, const ResolvedHost& host, const ObservedState& observed) {
+std::vector<Object> find_legacy_objects(const Profile& profile, const ResolvedHost& host,
+                                        const ObservedState& observed) {
   std::vector<Object> found;
   bool specific = false;
   const auto shapes = script_shapes(profile, host);
@@ -91,8 +96,11 @@ std::vector<Object> find_legacy_objects(const Profile& profile, const ResolvedHo
     for (const auto& rule : observed.rules) {
       // `ip rule add` leaves the protocol unspecified, or says boot, by its version.
       if ((rule.protocol == kBootProtocol || rule.protocol == RouteProtocol{}) &&
-          rule == PolicyRule{.priority = profile.priority, .table = profile.table, .mark = profile.mark,
-                             .protocol = rule.protocol, .other = {}}) {
+          rule == PolicyRule{.priority = profile.priority,
+                             .table = profile.table,
+                             .mark = profile.mark,
+                             .protocol = rule.protocol,
+                             .other = {}}) {
         found.emplace_back(rule);
         specific = true;
       }

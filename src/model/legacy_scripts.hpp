@@ -1,5 +1,5 @@
-// The objects of the two shell scripts that this program replaces, found by their exact shapes with the profile's values.
-// They carry no mark of ownership, so they are only ever reported, or removed when a person says --take-over.
+// The objects of the two shell scripts that this program replaces, found by their exact shapes with the profile's
+// values. They carry no mark of ownership, so they are only ever reported, or removed when a person says --take-over.
 #pragma once
 
 #include <vector>

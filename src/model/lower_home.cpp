@@ -12,9 +12,10 @@ using namespace rules;
 // Behind every other default route there could be in the table.
 constexpr std::uint32_t kLastMetric = std::numeric_limits<std::uint32_t>::max();
 
-/// tcp/<ports> of the sources gets the mark (the chain is not called "mark": nft could not read that back). After DNAT (priority dstnat + 10), so that what a published port sends back
-/// into a source's own network is seen with its real destination and left alone. Not what comes out of the tunnel: no
-/// packet of the sources does, and a forged one would run in a circle.
+/// tcp/<ports> of the sources gets the mark (the chain is not called "mark": nft could not read that back). After DNAT
+/// (priority dstnat + 10), so that what a published port sends back into a source's own network is seen with its real
+/// destination and left alone. Not what comes out of the tunnel: no packet of the sources does, and a forged one would
+/// run in a circle.
 OwnChain mark_chain(const Profile& profile) {
   OwnChain chain{{own_table_key(profile.name), "mark-mail"},
                  {nft::ChainType::kFilter, nft::Hook::kPrerouting, kAfterDnatPriority, nft::Policy::kAccept},
@@ -24,26 +25,25 @@ OwnChain mark_chain(const Profile& profile) {
   }
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      chain.rules.push_back(
-          rule({in(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
-               nft::SetMark{profile.mark}, "mark"));
+      chain.rules.push_back(rule({in(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
+                                 nft::SetMark{profile.mark}, "mark"));
     }
   }
   return chain;
 }
 
-/// Replies out of the tunnel get the same mark, so that one stateless `meta mark` accept admits both directions in chains
-/// that must stay readable to iptables (FACTS 11, 34). Then the guard: what no one may send past the tunnel. It stands
-/// without tunnel, route or rule. Bridged packets come by here too (br_netfilter), hence "stays local".
+/// Replies out of the tunnel get the same mark, so that one stateless `meta mark` accept admits both directions in
+/// chains that must stay readable to iptables (FACTS 11, 34). Then the guard: what no one may send past the tunnel. It
+/// stands without tunnel, route or rule. Bridged packets come by here too (br_netfilter), hence "stays local".
 OwnChain forward_chain(const Profile& profile, const ResolvedHost& host) {
   OwnChain chain{{own_table_key(profile.name), "forward"},
                  {nft::ChainType::kFilter, nft::Hook::kForward, kManglePriority, nft::Policy::kAccept},
                  {}};
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports),
-                                  state(nft::kCtEstablished), reply()},
-                                 nft::SetMark{profile.mark}, "admit replies"));
+      chain.rules.push_back(
+          rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
+               nft::SetMark{profile.mark}, "admit replies"));
     }
     chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
                                nft::SetMark{profile.mark}, "admit path errors"));
@@ -53,16 +53,15 @@ OwnChain forward_chain(const Profile& profile, const ResolvedHost& host) {
   }
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      chain.rules.push_back(
-          rule({out(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)}, nft::Reject{},
-               "guard"));
+      chain.rules.push_back(rule({out(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
+                                 nft::Reject{}, "guard"));
     }
   }
   // The sources are IPv4; the same containers' IPv6 has no tunnel to go through, and must not go around it.
   for (const auto& link : host.source_links) {
     for (const auto& ports : profile.ports) {
-      chain.rules.push_back(rule({in(link), out(link, nft::Sense::kIsNot), ipv6(), tcp(), to_port(ports)}, nft::Reject{},
-                                 "guard ipv6"));
+      chain.rules.push_back(
+          rule({in(link), out(link, nft::Sense::kIsNot), ipv6(), tcp(), to_port(ports)}, nft::Reject{}, "guard ipv6"));
     }
   }
   return chain;

@@ -12,26 +12,29 @@ using namespace rules;
 void add_admission(const Profile& profile, const IfName& wan, const Prefix& source, const PortRange& ports,
                    std::vector<nft::Rule>& rules) {
   const nft::SetMark mark{profile.mark};
-  rules.push_back(rule({in(profile.tunnel), out(wan), ipv4(), from(source), tcp(), to_port(ports)}, mark, "admit flow"));
-  rules.push_back(rule({in(wan), out(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports),
-                        state(nft::kCtEstablished), reply()},
-                       mark, "admit replies"));
+  rules.push_back(
+      rule({in(profile.tunnel), out(wan), ipv4(), from(source), tcp(), to_port(ports)}, mark, "admit flow"));
+  rules.push_back(rule(
+      {in(wan), out(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
+      mark, "admit replies"));
 }
 
 /// Both ends of the connection learn a segment size that fits the tunnel.
-void add_mss_clamp(const Profile& profile, const Prefix& source, const PortRange& ports, std::vector<nft::Rule>& rules) {
+void add_mss_clamp(const Profile& profile, const Prefix& source, const PortRange& ports,
+                   std::vector<nft::Rule>& rules) {
   const auto syn = flags(kSyn | kRst, kSyn);
-  rules.push_back(rule({in(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports), syn}, nft::ClampMss{}, "mss clamp"));
-  rules.push_back(rule({out(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), syn}, nft::ClampMss{}, "mss clamp"));
+  rules.push_back(
+      rule({in(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports), syn}, nft::ClampMss{}, "mss clamp"));
+  rules.push_back(
+      rule({out(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), syn}, nft::ClampMss{}, "mss clamp"));
 }
 
 }  // namespace
 
 void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
   const auto table = own_table_key(profile.name);
-  OwnChain forward{{table, "forward"},
-                   {nft::ChainType::kFilter, nft::Hook::kForward, kManglePriority, nft::Policy::kAccept},
-                   {}};
+  OwnChain forward{
+      {table, "forward"}, {nft::ChainType::kFilter, nft::Hook::kForward, kManglePriority, nft::Policy::kAccept}, {}};
   OwnChain snat{{table, "public-address"},
                 {nft::ChainType::kNat, nft::Hook::kPostrouting, kBeforeSnatPriority, nft::Policy::kAccept},
                 {}};
@@ -42,9 +45,9 @@ void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& d
       snat.rules.push_back(
           rule({out(host.wan), ipv4(), from(source), tcp(), to_port(ports)}, nft::Snat{host.snat_to}, "snat"));
     }
-    forward.rules.push_back(rule({in(host.wan), out(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP),
-                                  state(nft::kCtRelated)},
-                                 nft::SetMark{profile.mark}, "admit path errors"));
+    forward.rules.push_back(
+        rule({in(host.wan), out(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
+             nft::SetMark{profile.mark}, "admit path errors"));
   }
   desired.chains = {std::move(forward), std::move(snat)};
   desired.sysctls = {{"net/ipv4/ip_forward", "1"}};

@@ -18,7 +18,9 @@ std::vector<FlowPacket> each(const Profile& profile, Make make) {
   return packets;
 }
 
-IfName single(const std::vector<IfName>& links) { return links.size() == 1 ? links.front() : IfName{}; }
+IfName single(const std::vector<IfName>& links) {
+  return links.size() == 1 ? links.front() : IfName{};
+}
 
 /// The interface on the sources' side of this host, and the one on the internet's side.
 IfName inner_link(const Profile& profile, const ResolvedHost& host) {

@@ -1,5 +1,5 @@
-// How we know what is ours, in one place: our tables by name, our rules in foreign chains by tag (and, in the planner, by
-// whole comparison), policy rules and routes by protocol number, priority and full selector. Nothing is ours by
+// How we know what is ours, in one place: our tables by name, our rules in foreign chains by tag (and, in the planner,
+// by whole comparison), policy rules and routes by protocol number, priority and full selector. Nothing is ours by
 // resemblance: a script's or a person's rule of the same shape is foreign.
 #pragma once
 
@@ -28,7 +28,9 @@ inline constexpr std::string_view kTagPrefix = "smtp-egress:";
   return std::string(kTagPrefix) + std::string(instance) + ":" + std::string(role);
 }
 
-[[nodiscard]] inline bool is_tagged(const nft::Rule& rule) { return rule.comment.starts_with(kTagPrefix); }
+[[nodiscard]] inline bool is_tagged(const nft::Rule& rule) {
+  return rule.comment.starts_with(kTagPrefix);
+}
 [[nodiscard]] inline bool is_tagged_by(const nft::Rule& rule, std::string_view instance) {
   return rule.comment.starts_with(tag_for(instance, ""));
 }

@@ -17,7 +17,9 @@ Holds by_sense(Holds plain, Sense sense) {
   return plain == Holds::kYes ? Holds::kNo : Holds::kYes;
 }
 
-Holds when(bool condition) { return condition ? Holds::kYes : Holds::kNo; }
+Holds when(bool condition) {
+  return condition ? Holds::kYes : Holds::kNo;
+}
 
 Holds within(const std::optional<Prefix>& facts, const Prefix& wanted) {
   if (!facts) {
@@ -55,7 +57,8 @@ struct MatchHolds {
   }
   Holds operator()(const nft::MatchL4Proto& m) const { return by_sense(when(m.protocol == packet.protocol), m.sense); }
   Holds operator()(const nft::MatchPort& m) const {
-    return by_sense(within(m.side == nft::Side::kSource ? packet.source_port : packet.destination_port, m.ports), m.sense);
+    return by_sense(within(m.side == nft::Side::kSource ? packet.source_port : packet.destination_port, m.ports),
+                    m.sense);
   }
   Holds operator()(const nft::MatchTcpFlags& m) const {
     if (packet.tcp_flags_never && m.mask == 0x17 && m.value == *packet.tcp_flags_never) {  // fin|syn|rst|ack

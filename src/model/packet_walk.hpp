@@ -11,14 +11,14 @@ namespace smtpegress {
 
 /// A set of packets, as far as it is known: an unset field may be anything.
 struct PacketFacts {
-  IfName in;   ///< empty: anything
+  IfName in;  ///< empty: anything
   IfName out;
   std::optional<Prefix> source;
   std::optional<Prefix> destination;
   std::optional<PortRange> source_port;
   std::optional<PortRange> destination_port;
-  std::uint8_t protocol = 6;            ///< IPPROTO_TCP
-  std::uint32_t ct_states = 0;          ///< the states it may be in; 0: not tracked yet, unknown
+  std::uint8_t protocol = 6;    ///< IPPROTO_TCP
+  std::uint32_t ct_states = 0;  ///< the states it may be in; 0: not tracked yet, unknown
   std::optional<nft::CtDirection> direction;
   std::optional<std::uint32_t> mark;
   std::optional<std::uint8_t> tcp_flags_never;  ///< flags & (fin|syn|rst|ack) is never this value
@@ -31,8 +31,8 @@ struct Obstacle {
   bool certain = false;  ///< some of the packets surely end there; else it depends on what is not known here
 };
 
-/// The first place in the base chain `chain`, or in a chain it jumps to, where such a packet may be dropped, rejected or
-/// handed to userspace; nothing if it surely comes through. Rules for which `skip` holds are taken as not there.
+/// The first place in the base chain `chain`, or in a chain it jumps to, where such a packet may be dropped, rejected
+/// or handed to userspace; nothing if it surely comes through. Rules for which `skip` holds are taken as not there.
 using SkipRule = bool (*)(const nft::Rule&);
 [[nodiscard]] std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
                                                     const PacketFacts& packet, SkipRule skip = nullptr);

@@ -19,7 +19,7 @@ constexpr RulePriority kDefaultPriority{10025};
 constexpr PortRange kSmtpPort{25, 25};
 constexpr std::size_t kMaxInstanceName = 48;  // bytes; with the prefix well inside NFT_NAME_MAXLEN (256) and NAME_MAX
 constexpr std::uint32_t kMainRulePriority = 32766;  // the kernel's rule for the main table, net/ipv4/fib_rules.c
-constexpr std::size_t kMaxSources = 64;  // a rule each; more belongs into a set
+constexpr std::size_t kMaxSources = 64;             // a rule each; more belongs into a set
 
 enum class Belongs : std::uint8_t { kBoth, kHomeOnly, kVpsOnly };
 
@@ -65,7 +65,8 @@ Reader scalar(T Profile::*member, Result<T> (*parse)(std::string_view), std::str
 }
 
 template <class T>
-Reader optional_scalar(std::optional<T> Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
+Reader optional_scalar(std::optional<T> Profile::*member, Result<T> (*parse)(std::string_view),
+                       std::string_view right) {
   return [=](const json& value, Profile& profile) -> Result<void> {
     if (!value.is_string()) {
       return wrong_type(value, right);
@@ -100,7 +101,8 @@ Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view
       }
       for (const auto& earlier : items) {
         if (earlier.overlaps(*parsed)) {
-          return usage_error({}, parsed->to_string(), fmt::format("overlaps {}; name each only once", earlier.to_string()));
+          return usage_error({}, parsed->to_string(),
+                             fmt::format("overlaps {}; name each only once", earlier.to_string()));
         }
       }
       items.push_back(*std::move(parsed));
@@ -127,7 +129,8 @@ Result<Prefix> parse_source(std::string_view text) {
 Result<IpAddress> parse_public_ip(std::string_view text) {
   auto address = IpAddress::parse(text);
   if (!address || address->family != IpFamily::kV4) {
-    return usage_error({}, fmt::format("'{}'", text), "is not an IPv4 address; write it like 203.0.113.10, or \"auto\"");
+    return usage_error({}, fmt::format("'{}'", text),
+                       "is not an IPv4 address; write it like 203.0.113.10, or \"auto\"");
   }
   const auto first = address->bytes[0];
   if (first == 0 || first == 127 || first >= 224) {
@@ -148,9 +151,10 @@ Result<Number> parse_u32(std::string_view text, std::string_view right) {
 Result<TableId> parse_table(std::string_view text) {
   auto table = parse_u32<TableId>(text, "a table number");
   if (table && (table->value == 0 || (table->value >= 253 && table->value <= 255))) {
-    return usage_error({}, fmt::format("'{}'", text),
-                       "is one of the kernel's own tables (0 unspec, 253 default, 254 main, 255 local); choose another, "
-                       "such as 100");
+    return usage_error(
+        {}, fmt::format("'{}'", text),
+        "is one of the kernel's own tables (0 unspec, 253 default, 254 main, 255 local); choose another, "
+        "such as 100");
   }
   return table;
 }
@@ -178,7 +182,9 @@ Result<RpFilterScope> parse_rp_filter(std::string_view text) {
   return usage_error({}, fmt::format("'{}'", text), "is not a choice; write \"all\" or \"tunnel\"");
 }
 
-Result<std::string> parse_text(std::string_view text) { return std::string(text); }
+Result<std::string> parse_text(std::string_view text) {
+  return std::string(text);
+}
 
 const std::array<Key, 11>& keys() {
   static const std::array<Key, 11> kKeys{{
@@ -227,7 +233,8 @@ Result<void> check_complete(std::string_view origin, const Profile& profile) {
                        "names no network; give the mail stack's, such as --subnet 192.168.203.0/24");
   }
   if (profile.sources.size() > kMaxSources || profile.ports.size() > kMaxSources) {
-    return usage_error("read profile", key_object(origin, profile.sources.size() > kMaxSources ? "sources" : "ports", {}),
+    return usage_error("read profile",
+                       key_object(origin, profile.sources.size() > kMaxSources ? "sources" : "ports", {}),
                        fmt::format("has more than {} entries; join adjacent ones", kMaxSources));
   }
   if (profile.ports.empty()) {
@@ -238,12 +245,14 @@ Result<void> check_complete(std::string_view origin, const Profile& profile) {
                        "is the tunnel too; the WAN is the interface that leads to the internet");
   }
   if (profile.tunnel.str() == "lo") {
-    return usage_error("read profile", key_object(origin, "tunnel", "lo"), "cannot be a tunnel; name the WireGuard interface");
+    return usage_error("read profile", key_object(origin, "tunnel", "lo"),
+                       "cannot be a tunnel; name the WireGuard interface");
   }
   return {};
 }
 
-/// An override's value: JSON where it is JSON of the right shape, else a text; a key that holds a list takes "a,b" as well.
+/// An override's value: JSON where it is JSON of the right shape, else a text; a key that holds a list takes "a,b" as
+/// well.
 json override_value(const std::string& key, const std::string& text) {
   const json parsed = json::parse(text, nullptr, false);
   const bool is_list = key == "sources" || key == "ports";
@@ -292,15 +301,16 @@ Result<json> parse_document(std::string_view origin, std::string_view text) {
   return document;
 }
 
-Result<void> read_keys(std::string_view origin, const json& document, const ProfileOverrides& overrides, Profile& profile) {
+Result<void> read_keys(std::string_view origin, const json& document, const ProfileOverrides& overrides,
+                       Profile& profile) {
   for (const auto& [name, value] : document.items()) {
-    const auto key = std::ranges::find(keys(), name, &Key::name);
-    if (key == keys().end()) {
-      return usage_error("read profile", key_object(origin, name, {}),
-                         fmt::format("is not known; known are {}", known_keys(profile.side)));
-    }
     const bool overridden = std::ranges::any_of(overrides.settings, [&](const auto& s) { return s.first == name; });
     const std::string_view source = overridden ? std::string_view("command line") : origin;
+    const auto key = std::ranges::find(keys(), name, &Key::name);
+    if (key == keys().end()) {
+      return usage_error("read profile", key_object(source, name, {}),
+                         fmt::format("is not known; known are {}", known_keys(profile.side)));
+    }
     if (auto belongs = check_belongs(source, *key, profile.side); !belongs) {
       return belongs;
     }
@@ -315,13 +325,14 @@ Result<void> read_keys(std::string_view origin, const json& document, const Prof
 
 Result<std::string> check_instance_name(std::string_view name) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   };
   if (name.empty() || name.size() > kMaxInstanceName || name.front() == '.' || name.front() == '-' ||
       !std::ranges::all_of(name, allowed)) {
-    return usage_error("instance name", fmt::format("'{}'", name.substr(0, kMaxInstanceName)),
-                       fmt::format("use letters, digits, '.', '_' and '-', at most {} bytes, such as mailu-home",
-                                   kMaxInstanceName));
+    return usage_error(
+        "instance name", fmt::format("'{}'", name.substr(0, kMaxInstanceName)),
+        fmt::format("use letters, digits, '.', '_' and '-', at most {} bytes, such as mailu-home", kMaxInstanceName));
   }
   return std::string(name);
 }

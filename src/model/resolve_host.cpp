@@ -79,8 +79,9 @@ Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& ob
     return usage_error(std::string(kOperation), "key 'wan'", "there is no default route to find it by; give --wan IF");
   }
   if (host.wan == profile.tunnel) {
-    return usage_error(std::string(kOperation), fmt::format("default route dev {}", host.wan.str()),
-                       "the default route goes into the tunnel; give --wan with the interface that leads to the internet");
+    return usage_error(
+        std::string(kOperation), fmt::format("default route dev {}", host.wan.str()),
+        "the default route goes into the tunnel; give --wan with the interface that leads to the internet");
   }
   const auto* link = observed.link(host.wan);
   if (link == nullptr) {
@@ -102,10 +103,11 @@ Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& ob
   } else if (const auto mapped = std::ranges::find_if(addresses, is_private); mapped != addresses.end()) {
     host.snat_to = *mapped;  // the provider maps the public address to this one
   } else {
-    return usage_error(std::string(kOperation), fmt::format("public address {}", profile.public_ip->to_string()),
-                       fmt::format("is not on {} (it has {}), nor is there a private address the provider could map it to; "
-                                   "add it there, or give --public-ip with one of those",
-                                   host.wan.str(), list_of(addresses)));
+    return usage_error(
+        std::string(kOperation), fmt::format("public address {}", profile.public_ip->to_string()),
+        fmt::format("is not on {} (it has {}), nor is there a private address the provider could map it to; "
+                    "add it there, or give --public-ip with one of those",
+                    host.wan.str(), list_of(addresses)));
   }
   return host;
 }

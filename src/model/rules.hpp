@@ -12,8 +12,8 @@
 namespace smtpegress::rules {
 
 // Priorities of the hooks, linux/netfilter_ipv4.h.
-inline constexpr std::int32_t kRawPriority = -300;          // NF_IP_PRI_RAW
-inline constexpr std::int32_t kManglePriority = -150;       // NF_IP_PRI_MANGLE
+inline constexpr std::int32_t kRawPriority = -300;             // NF_IP_PRI_RAW
+inline constexpr std::int32_t kManglePriority = -150;          // NF_IP_PRI_MANGLE
 inline constexpr std::int32_t kAfterDnatPriority = -100 + 10;  // NF_IP_PRI_NAT_DST + 10
 inline constexpr std::int32_t kBeforeSnatPriority = 100 - 1;   // NF_IP_PRI_NAT_SRC - 1: outranks every usual nat chain
 
@@ -29,24 +29,48 @@ inline nft::Match in(const IfName& name, nft::Sense sense = nft::Sense::kIs) {
 inline nft::Match out(const IfName& name, nft::Sense sense = nft::Sense::kIs) {
   return nft::MatchInterface{nft::Way::kOut, name.str(), false, sense};
 }
-inline nft::Match ipv4() { return nft::MatchNfProto{IpFamily::kV4}; }
-inline nft::Match ipv6() { return nft::MatchNfProto{IpFamily::kV6}; }
-inline nft::Match from(const Prefix& prefix) { return nft::MatchAddress{nft::Side::kSource, prefix, nft::Sense::kIs}; }
-inline nft::Match to(const Prefix& prefix) { return nft::MatchAddress{nft::Side::kDestination, prefix, nft::Sense::kIs}; }
-inline nft::Match protocol(std::uint8_t number) { return nft::MatchL4Proto{number, nft::Sense::kIs}; }
-inline nft::Match tcp() { return protocol(IPPROTO_TCP); }
-inline nft::Match from_port(const PortRange& ports) { return nft::MatchPort{nft::Side::kSource, ports, nft::Sense::kIs}; }
+inline nft::Match ipv4() {
+  return nft::MatchNfProto{IpFamily::kV4};
+}
+inline nft::Match ipv6() {
+  return nft::MatchNfProto{IpFamily::kV6};
+}
+inline nft::Match from(const Prefix& prefix) {
+  return nft::MatchAddress{nft::Side::kSource, prefix, nft::Sense::kIs};
+}
+inline nft::Match to(const Prefix& prefix) {
+  return nft::MatchAddress{nft::Side::kDestination, prefix, nft::Sense::kIs};
+}
+inline nft::Match protocol(std::uint8_t number) {
+  return nft::MatchL4Proto{number, nft::Sense::kIs};
+}
+inline nft::Match tcp() {
+  return protocol(IPPROTO_TCP);
+}
+inline nft::Match from_port(const PortRange& ports) {
+  return nft::MatchPort{nft::Side::kSource, ports, nft::Sense::kIs};
+}
 inline nft::Match to_port(const PortRange& ports) {
   return nft::MatchPort{nft::Side::kDestination, ports, nft::Sense::kIs};
 }
-inline nft::Match state(std::uint32_t states) { return nft::MatchCtState{states}; }
-inline nft::Match reply() { return nft::MatchCtDirection{nft::CtDirection::kReply}; }
-inline nft::Match marked(const Mark& mark) { return nft::MatchMark{mark, nft::Sense::kIs}; }
+inline nft::Match state(std::uint32_t states) {
+  return nft::MatchCtState{states};
+}
+inline nft::Match reply() {
+  return nft::MatchCtDirection{nft::CtDirection::kReply};
+}
+inline nft::Match marked(const Mark& mark) {
+  return nft::MatchMark{mark, nft::Sense::kIs};
+}
 inline nft::Match flags(std::uint8_t mask, std::uint8_t value, nft::Sense sense = nft::Sense::kIs) {
   return nft::MatchTcpFlags{mask, value, sense};
 }
-inline nft::Statement accept() { return nft::Verdict{nft::VerdictCode::kAccept, {}}; }
-inline nft::Statement leave_chain() { return nft::Verdict{nft::VerdictCode::kReturn, {}}; }
+inline nft::Statement accept() {
+  return nft::Verdict{nft::VerdictCode::kAccept, {}};
+}
+inline nft::Statement leave_chain() {
+  return nft::Verdict{nft::VerdictCode::kReturn, {}};
+}
 
 /// Counts, then does `action`.
 inline nft::Rule rule(std::vector<nft::Match> matches, nft::Statement action, std::string comment) {

@@ -90,10 +90,16 @@ Result<Prefix> Prefix::parse(std::string_view text) {
 bool Prefix::contains(const IpAddress& other) const noexcept {
   return other.family == address.family && masked(other, length) == address;
 }
-bool Prefix::contains(const Prefix& other) const noexcept { return other.length >= length && contains(other.address); }
-bool Prefix::overlaps(const Prefix& other) const noexcept { return contains(other) || other.contains(*this); }
+bool Prefix::contains(const Prefix& other) const noexcept {
+  return other.length >= length && contains(other.address);
+}
+bool Prefix::overlaps(const Prefix& other) const noexcept {
+  return contains(other) || other.contains(*this);
+}
 
-std::string Prefix::to_string() const { return fmt::format("{}/{}", address.to_string(), length); }
+std::string Prefix::to_string() const {
+  return fmt::format("{}/{}", address.to_string(), length);
+}
 
 Result<Mark> Mark::parse(std::string_view text) {
   const auto slash = text.find('/');
@@ -108,7 +114,8 @@ Result<Mark> Mark::parse(std::string_view text) {
     return usage_error({}, quoted, "is mark 0, which every unmarked packet has; choose another, such as 0x19");
   }
   if ((*value & ~*mask) != 0) {
-    return usage_error({}, quoted, fmt::format("has bits outside its mask; {:#x}/{:#x} would fit", *value, *value | *mask));
+    return usage_error({}, quoted,
+                       fmt::format("has bits outside its mask; {:#x}/{:#x} would fit", *value, *value | *mask));
   }
   return Mark{*value, *mask};
 }
@@ -125,9 +132,8 @@ Result<IfName> IfName::parse(std::string_view text) {
   // Printable form: a name with odd bytes must not reach a terminal or a log as it is.
   std::string shown;
   for (const char c : text.substr(0, 40)) {
-    shown += std::isprint(static_cast<unsigned char>(c)) != 0
-                 ? std::string(1, c)
-                 : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    shown += std::isprint(static_cast<unsigned char>(c)) != 0 ? std::string(1, c)
+                                                              : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
   }
   if (text.empty()) {
     return usage_error({}, "''", "is not an interface name; write it like wg0");

@@ -26,7 +26,9 @@ std::string_view family_text(Family family) {
   return "unknown";
 }
 
-std::string_view sense_text(Sense sense) { return sense == Sense::kIs ? "" : "!= "; }
+std::string_view sense_text(Sense sense) {
+  return sense == Sense::kIs ? "" : "!= ";
+}
 
 struct Named {
   std::uint32_t bit;
@@ -59,8 +61,8 @@ struct Context {
         protocol = l4->protocol == 6 ? "tcp" : "udp";
       }
       has_address = has_address || std::holds_alternative<MatchAddress>(match);
-      has_transport = has_transport || std::holds_alternative<MatchPort>(match) ||
-                      std::holds_alternative<MatchTcpFlags>(match);
+      has_transport =
+          has_transport || std::holds_alternative<MatchPort>(match) || std::holds_alternative<MatchTcpFlags>(match);
     }
   }
   [[nodiscard]] bool implies(const Match& match) const {
@@ -105,9 +107,7 @@ struct MatchText {
   std::string operator()(const MatchMark& m) const {
     return fmt::format("meta mark {}{}", sense_text(m.sense), m.mark.to_string());
   }
-  std::string operator()(const MatchCtState& m) const {
-    return "ct state " + bits_text(m.states, kCtStateNames, ',');
-  }
+  std::string operator()(const MatchCtState& m) const { return "ct state " + bits_text(m.states, kCtStateNames, ','); }
   std::string operator()(const MatchCtDirection& m) const {
     return m.direction == CtDirection::kReply ? "ct direction reply" : "ct direction original";
   }
@@ -154,14 +154,20 @@ std::string to_string(const Rule& rule) {
   return text;
 }
 
-std::string to_string(const TableKey& table) { return fmt::format("{} {}", family_text(table.family), table.name); }
-std::string to_string(const ChainKey& chain) { return fmt::format("{} {}", to_string(chain.table), chain.name); }
+std::string to_string(const TableKey& table) {
+  return fmt::format("{} {}", family_text(table.family), table.name);
+}
+std::string to_string(const ChainKey& chain) {
+  return fmt::format("{} {}", to_string(chain.table), chain.name);
+}
 
 const ObservedChain* Ruleset::find(const ChainKey& key) const {
   const auto found = std::ranges::find(chains, key, &ObservedChain::key);
   return found == chains.end() ? nullptr : &*found;
 }
 
-bool Ruleset::has(const TableKey& key) const { return std::ranges::find(tables, key) != tables.end(); }
+bool Ruleset::has(const TableKey& key) const {
+  return std::ranges::find(tables, key) != tables.end();
+}
 
 }  // namespace smtpegress::nft

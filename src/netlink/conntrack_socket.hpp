@@ -3,15 +3,16 @@
 
 #include <vector>
 
-#include "smtpegress/route.hpp"
 #include "netlink/handles.hpp"
+#include "smtpegress/route.hpp"
 
 namespace smtpegress::netlink {
 
 class ConntrackSocket {
  public:
   static Result<ConntrackSocket> open();
-  Result<std::vector<Flow>> tcp_flows();    ///< IPv4; filtered in the kernel where it can (CTA_FILTER), here again in any case
+  Result<std::vector<Flow>>
+  tcp_flows();  ///< IPv4; filtered in the kernel where it can (CTA_FILTER), here again in any case
   Result<void> delete_flow(const Flow& flow);  ///< ENOENT is success
 
  private:

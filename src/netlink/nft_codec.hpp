@@ -4,8 +4,8 @@
 
 #include <libmnl/libmnl.h>
 
-#include "smtpegress/nft.hpp"
 #include "netlink/handles.hpp"
+#include "smtpegress/nft.hpp"
 
 namespace smtpegress::netlink {
 

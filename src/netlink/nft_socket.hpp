@@ -1,8 +1,8 @@
 // nf_tables over nfnetlink: dumps and batches (libmnl, libnftnl).
 #pragma once
 
-#include "smtpegress/nft.hpp"
 #include "netlink/handles.hpp"
+#include "smtpegress/nft.hpp"
 
 namespace smtpegress::netlink {
 

@@ -1,11 +1,11 @@
-// rtnetlink: links, addresses, policy rules, routes, route lookups (libnl-3's sockets and attributes; codecs of our own,
-// because libnl-route 3.7 has no accessor for several rule attributes, FACTS 22).
+// rtnetlink: links, addresses, policy rules, routes, route lookups (libnl-3's sockets and attributes; codecs of our
+// own, because libnl-route 3.7 has no accessor for several rule attributes, FACTS 22).
 #pragma once
 
 #include <vector>
 
-#include "smtpegress/kernel.hpp"
 #include "netlink/handles.hpp"
+#include "smtpegress/kernel.hpp"
 
 namespace smtpegress::netlink {
 

@@ -9,6 +9,7 @@ namespace {
 struct BatchMaker {
   const nft::Ruleset& ruleset;
   nft::Batch& batch;
+  std::vector<nft::TableKey> tables_removed;
 
   void create(const OwnTable& table) { batch.emplace_back(nft::AddTable{table.key}); }
   void remove(const OwnTable& table) { batch.emplace_back(nft::DeleteTable{table.key}); }
@@ -20,6 +21,9 @@ struct BatchMaker {
     }
   }
   void remove(const OwnChain& chain) {
+    if (std::ranges::find(tables_removed, chain.key.table) != tables_removed.end()) {
+      return;  // goes with its table, whatever else there may be in it
+    }
     batch.emplace_back(nft::FlushChain{chain.key});
     batch.emplace_back(nft::DeleteChain{chain.key});
   }
@@ -81,7 +85,12 @@ void add(BatchMaker& maker, const Change& change, const T& object) {
 
 nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ruleset) {
   nft::Batch batch;
-  BatchMaker maker{ruleset, batch};
+  BatchMaker maker{ruleset, batch, {}};
+  for (const auto& change : changes) {
+    if (const auto* table = std::get_if<OwnTable>(&change.object); table != nullptr && change.verb == Verb::kRemove) {
+      maker.tables_removed.push_back(table->key);
+    }
+  }
   for (const auto& change : changes) {
     if (const auto* table = std::get_if<OwnTable>(&change.object)) {
       add(maker, change, *table);

@@ -109,8 +109,9 @@ Finding inspect_route(const Route& desired, const ObservedState& observed) {
   if (!desired.interface.empty()) {
     const auto* link = observed.link(desired.interface);
     if (link == nullptr || !link->up) {
-      return found(desired, Presence::kWaiting,
-                   fmt::format("the tunnel {} {}", desired.interface.str(), link == nullptr ? "does not exist" : "is down"));
+      return found(
+          desired, Presence::kWaiting,
+          fmt::format("the tunnel {} {}", desired.interface.str(), link == nullptr ? "does not exist" : "is down"));
     }
   }
   return found(desired, Presence::kMissing);
@@ -123,8 +124,8 @@ Finding inspect_rule(const PolicyRule& desired, const ObservedState& observed) {
   for (const auto& rule : observed.rules) {
     if (rule.family == desired.family && rule.priority == desired.priority) {
       if (rule.protocol != kOurProtocol) {
-        return found(desired, Presence::kForeign, fmt::format("priority {} is taken by: {}", rule.priority.value, to_string(rule)),
-                     rule);
+        return found(desired, Presence::kForeign,
+                     fmt::format("priority {} is taken by: {}", rule.priority.value, to_string(rule)), rule);
       }
       return found(desired, Presence::kChanged, fmt::format("is {}", to_string(rule)), rule);
     }

@@ -24,17 +24,18 @@ Step step_of(const Change& change) {
 
 using Order = std::array<Step, 6>;
 
-// Up: the guard stands before forwarding may be switched on and before any packet is steered, so that there is no instant
-// in which tcp/25 could leave by the uplink; the policy rule is the switch, and comes last. (DESIGN's draft had sysctls
-// first: on a host with ip_forward=0 that opens forwarding before the guard stands.)
+// Up: the guard stands before forwarding may be switched on and before any packet is steered, so that there is no
+// instant in which tcp/25 could leave by the uplink; the policy rule is the switch, and comes last. (DESIGN's draft had
+// sysctls first: on a host with ip_forward=0 that opens forwarding before the guard stands.)
 constexpr Order kUpOrder{Step::kFirewall, Step::kRoutes,   Step::kSysctls,
                          Step::kRules,    Step::kOldRules, Step::kOldRoutes};
 // Take-over: the unreachable route closes the script's hole first of all. Then our route and rule replace the script's,
-// which its mark goes on finding, until one transaction swaps the firewall's rules; what else is the script's goes last.
+// which its mark goes on finding, until one transaction swaps the firewall's rules; what else is the script's goes
+// last.
 constexpr Order kTakeOverOrder{Step::kRoutes,   Step::kSysctls,  Step::kRules,
                                Step::kFirewall, Step::kOldRules, Step::kOldRoutes};
 // Down: the reverse of up. Until the firewall goes, the guard keeps tcp/25 from the uplink.
-constexpr Order kDownOrder{Step::kOldRules, Step::kRules,  Step::kSysctls,
+constexpr Order kDownOrder{Step::kOldRules,  Step::kRules,  Step::kSysctls,
                            Step::kOldRoutes, Step::kRoutes, Step::kFirewall};
 
 const Order& order_of(Course course) {

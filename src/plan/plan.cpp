@@ -1,6 +1,7 @@
 #include "smtpegress/plan.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "model/ownership.hpp"
 #include "plan/order.hpp"
@@ -14,7 +15,9 @@ bool contains(const std::vector<T>& list, const T& item) {
   return std::ranges::find(list, item) != list.end();
 }
 
-bool is_retired(const std::vector<Object>& retired, const Object& object) { return contains(retired, object); }
+bool is_retired(const std::vector<Object>& retired, const Object& object) {
+  return contains(retired, object);
+}
 
 void add_findings(const DesiredState& desired, const ObservedState& observed, const SysctlValues& sysctls,
                   const std::vector<Object>& retired, Plan& plan) {
@@ -51,7 +54,8 @@ void add_intruders(const DesiredState& desired, const DesiredState& owned, const
   };
   for (const auto& wanted : desired.routes) {
     for (const auto& route : observed.routes) {
-      if (route.family == wanted.family && route.table == wanted.table && route.protocol != kOurProtocol && !reported(route)) {
+      if (route.family == wanted.family && route.table == wanted.table && route.protocol != kOurProtocol &&
+          !reported(route)) {
         plan.foreign.push_back({route, Presence::kForeign, "another program's route in the egress table", route, {}});
       }
     }
@@ -67,9 +71,24 @@ void add_intruders(const DesiredState& desired, const DesiredState& owned, const
   }
 }
 
-void add_own_table_removals(const DesiredState& desired, const DesiredState& owned, const nft::Ruleset& ruleset, Plan& plan) {
+OwnChain as_own(const nft::ObservedChain& chain) {
+  OwnChain own{chain.key, chain.hook.value_or(nft::BaseHook{}), {}};
+  for (const auto& rule : chain.rules) {
+    own.rules.push_back(rule.rule);
+  }
+  return own;
+}
+
+void add_own_table_removals(const DesiredState& desired, const DesiredState& owned, const nft::Ruleset& ruleset,
+                            Plan& plan) {
   if (!desired.table) {
     if (owned.table && ruleset.has(*owned.table)) {
+      // With the table go its chains; each is named, so that the way back makes them again, in the order they had.
+      for (const auto& chain : ruleset.chains | std::views::reverse) {
+        if (chain.key.table == *owned.table) {
+          plan.changes.push_back({Verb::kRemove, as_own(chain), {}, "made by enable"});
+        }
+      }
       plan.changes.push_back({Verb::kRemove, OwnTable{*owned.table}, {}, "made by enable"});
     }
     return;
@@ -79,12 +98,9 @@ void add_own_table_removals(const DesiredState& desired, const DesiredState& own
     return;
   }
   for (const auto& chain : ruleset.chains) {
-    if (chain.key.table == *desired.table && std::ranges::find(desired.chains, chain.key, &OwnChain::key) == desired.chains.end()) {
-      OwnChain extra{chain.key, chain.hook.value_or(nft::BaseHook{}), {}};
-      for (const auto& rule : chain.rules) {
-        extra.rules.push_back(rule.rule);
-      }
-      plan.changes.push_back({Verb::kRemove, std::move(extra), {}, "not part of this profile"});
+    if (chain.key.table == *desired.table &&
+        std::ranges::find(desired.chains, chain.key, &OwnChain::key) == desired.chains.end()) {
+      plan.changes.push_back({Verb::kRemove, as_own(chain), {}, "not part of this profile"});
     }
   }
 }
@@ -106,7 +122,9 @@ void add_foreign_chain_removals(const DesiredState& desired, const nft::Ruleset&
       if (wanted != desired.foreign_rules.end() && !contains(kept, *wanted)) {
         kept.push_back(*wanted);
       } else {
-        plan.changes.push_back({Verb::kRemove, ForeignChainRule{chain.key, observed.rule, observed.handle, {}}, {},
+        plan.changes.push_back({Verb::kRemove,
+                                ForeignChainRule{chain.key, observed.rule, observed.handle, {}},
+                                {},
                                 desired.table ? "carries our tag, but is not what is wanted" : "made by enable"});
       }
     }

@@ -117,6 +117,24 @@ class Switching(Scenario):
         self.assertEqual(late, [], "these went the old way after another had gone the new one")
 
 
+class Ipv6(Scenario):
+    """The profile names the containers' IPv4; their IPv6 has no tunnel, and must not go around it."""
+
+    options = Options(ipv6=True)
+
+    def knock6(self) -> None:
+        words = ["/usr/bin/python3", "-c", f"import socket; socket.create_connection(('{topology.MX6}', 25), 1)"]
+        self.lab.container.run(words, check=False)
+
+    def test_tcp_25_is_refused_and_the_rest_is_not(self) -> None:
+        self.knock6()
+        self.assertGreater(self.lab.isp_leak_count(), 0, "without us it leaves by the home line; else this proves nothing")
+        self.enable_home()
+        with self.no_leak():
+            self.knock6()
+        self.assertEqual(self.lab.container.seen_as(topology.MX6, 443), topology.CONTAINER6)
+
+
 class StrictHost(Scenario):
     """A host whose administrator has reverse path filtering on everywhere."""
 

@@ -55,6 +55,13 @@ class Readable(Scenario):
                 bare = line.endswith(("PREROUTING -j ACCEPT", "DOCKER-USER -j ACCEPT"))
                 self.assertFalse(bare, f"a bare accept: {line}")
 
+    def test_nft_reads_back_what_it_lists_of_ours(self) -> None:
+        """A chain called "mark", a word of nft's language, could be listed but not loaded again."""
+        self.enable_both()
+        for host, name in ((self.lab.home, "mailu-home"), (self.lab.vps, "mailu-vps")):
+            listed = host.output(["nft", "list", "table", "inet", f"smtp-egress-{name}"])
+            host.run(["nft", "--check", "-f", "-"], input=listed)
+
     def test_save_and_restore_keep_the_mail_going(self) -> None:
         """iptables-save | iptables-restore turns a rule's comment into a match; it is still recognised as ours."""
         with self.nothing_changes(self.lab.home, detail=Detail.CONTENT):

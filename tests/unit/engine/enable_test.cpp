@@ -11,6 +11,7 @@ namespace smtpegress {
 namespace {
 
 using test::EngineHost;
+using test::FakeHost;
 
 struct Case {
   std::string name;
@@ -18,8 +19,6 @@ struct Case {
   Profile (*profile)();
   friend void PrintTo(const Case& value, std::ostream* out) { *out << value.name; }
 };
-
-using test::FakeHost;
 
 FakeHost home_without_docker_user() {
   auto host = test::docker_home();

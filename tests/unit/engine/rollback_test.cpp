@@ -51,7 +51,7 @@ std::vector<Deed> deeds() {
        [](EngineHost& box) {
          enabled_home(box);
          test::chain(box.host(), "raw", "PREROUTING").rules.erase(test::chain(box.host(), "raw", "PREROUTING").rules.begin());
-         test::chain(box.host(), "smtp-egress-mailu-home", "mark", nft::Family::kInet).rules.clear();
+         test::chain(box.host(), "smtp-egress-mailu-home", "mark-mail", nft::Family::kInet).rules.clear();
          box.host().state.routes.erase(box.host().state.routes.begin());
          box.host().sysctls["net/ipv4/conf/wg0/rp_filter"] = "1";
        },

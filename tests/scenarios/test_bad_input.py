@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+"""Wrong words and wrong profiles: the documented exit code, one line that names file, key and what would be right, and
+nothing touched."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from typing import Any
+
+from scenario import REFUSED, Detail, Scenario, topology
+
+HOME = {"side": "home", "sources": [topology.CONTAINER_NET]}
+VPS = {"side": "vps", "sources": [topology.CONTAINER_NET]}
+
+# Profile, and what the one line must name beside the file.
+WRONG_PROFILES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
+    ("unknown key", {**HOME, "tunel": "wg0"}, ("'tunel'", "tunnel")),
+    ("no side", {"sources": [topology.CONTAINER_NET]}, ("'side'", "home", "vps")),
+    ("wrong side", {**HOME, "side": "house"}, ("'side'", "'house'", "vps")),
+    ("no sources", {"side": "home"}, ("'sources'", "--subnet")),
+    ("sources not a list", {**HOME, "sources": topology.CONTAINER_NET}, ("'sources'", "list")),
+    ("source not a network", {**HOME, "sources": ["192.168.203"]}, ("'sources'", "192.168.203.0/24")),
+    ("prefix too long", {**HOME, "sources": ["192.168.203.0/33"]}, ("'sources'", "0 to 32")),
+    ("host bits set", {**HOME, "sources": ["192.168.203.10/24"]}, ("'sources'", "192.168.203.0/24")),
+    ("the whole internet", {**HOME, "sources": ["0.0.0.0/0"]}, ("'sources'", "internet")),
+    ("IPv6 source", {**HOME, "sources": ["2001:db8::/64"]}, ("'sources'", "IPv4")),
+    ("overlapping sources", {**HOME, "sources": ["192.168.203.0/24", "192.168.0.0/16"]}, ("'sources'", "overlaps")),
+    ("tunnel of the wrong type", {**HOME, "tunnel": ["wg0"]}, ("'tunnel'", "array")),
+    ("tunnel's name too long", {**HOME, "tunnel": "wireguard-to-vps"}, ("'tunnel'", "16 bytes", "15")),
+    ("tunnel with a slash", {**HOME, "tunnel": "../wg0"}, ("'tunnel'", "'/'")),
+    ("tunnel with a control byte", {**HOME, "tunnel": "wg\u001b0"}, ("'tunnel'", "\\x1b")),
+    ("mark 0", {**HOME, "mark": "0x0"}, ("'mark'", "0x19")),
+    ("mark outside its mask", {**HOME, "mark": "0x119/0xff"}, ("'mark'", "mask")),
+    ("mark of 33 bits", {**HOME, "mark": "0x100000000"}, ("'mark'", "32 bits")),
+    ("mark not a number", {**HOME, "mark": "smtp"}, ("'mark'", "0x19")),
+    *((f"table {table}", {**HOME, "table": table}, ("'table'", "100")) for table in (0, 253, 254, 255)),
+    ("table negative", {**HOME, "table": -1}, ("'table'",)),
+    ("table fractional", {**HOME, "table": 100.5}, ("'table'",)),
+    ("priority 0", {**HOME, "priority": 0}, ("'priority'", "10025")),
+    ("priority behind main", {**HOME, "priority": 32767}, ("'priority'", "32766")),
+    ("port 0", {**HOME, "ports": [0]}, ("'ports'", "1 to 65535")),
+    ("port 65536", {**HOME, "ports": [65536]}, ("'ports'", "1 to 65535")),
+    ("ports backwards", {**HOME, "ports": ["30-25"]}, ("'ports'",)),
+    ("no port", {**HOME, "ports": []}, ("'ports'", "[25]")),
+    ("port twice", {**HOME, "ports": [25, "20-30"]}, ("'ports'", "overlaps")),
+    ("rp_filter unknown", {**HOME, "rp_filter": "off"}, ("'rp_filter'", "tunnel")),
+    ("a key of the other side", {**HOME, "wan": "eth0"}, ("'wan'", "VPS")),
+    ("a home key on the VPS", {**VPS, "table": 100}, ("'table'", "home")),
+    ("public address IPv6", {**VPS, "public_ip": "2001:db8::1"}, ("'public_ip'", "IPv4")),
+    ("public address a name", {**VPS, "public_ip": "vps.example.net"}, ("'public_ip'", "IPv4")),
+    ("public address multicast", {**VPS, "public_ip": "224.0.0.1"}, ("'public_ip'",)),
+    ("WAN is the tunnel", {**VPS, "wan": "wg0"}, ("'wan'", "tunnel")),
+    ("not an object", [HOME], ("object",)),
+)
+WRONG_TEXTS = (
+    ("not JSON", '{"side": "home",\n "sources" []}', ("line 2",)),
+    ("empty", "", ("JSON",)),
+    ("a key twice", '{"side": "home", "sources": ["192.168.203.0/24"], "mark": "0x19", "mark": "0x20"}', ("'mark'", "twice")),
+    ("half a file", '{"side": "home", "sour', ("line 1",)),
+)
+WRONG_WORDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("no command", (), ()),
+    ("unknown command", ("enabel", "mailu-home"), ("enabel",)),
+    ("unknown option", ("enable", "mailu-home", "--tunel", "wg0"), ("--tunel",)),
+    ("unknown profile", ("enable", "mailu-hom"), ("'mailu-hom'", "mailu-home")),
+    ("missing file", ("enable", "./no-such.json"), ("./no-such.json",)),
+    ("instance name with odd bytes", ("enable", "mailu home"), ("letters",)),
+    ("instance name dot-dot", ("disable", ".."), ("letters",)),
+    ("set without a value", ("enable", "mailu-home", "--set", "table"), ("KEY=VALUE",)),
+    ("set of an unknown key", ("enable", "mailu-home", "--set", "tabel=200"), ("command line", "'tabel'")),
+    ("set of a wrong value", ("enable", "mailu-home", "--set", "table=254"), ("command line", "'table'", "100")),
+    ("bad subnet", ("enable", "home", "--subnet", "192.168.203.1/24"), ("command line", "192.168.203.0/24")),
+    ("generic profile without its network", ("enable", "home"), ("--subnet",)),
+    ("overlapping subnets", ("enable", "home", "--subnet", "10.0.0.0/8", "--subnet", "10.1.0.0/16"), ("overlaps",)),
+    ("interface name too long", ("enable", "mailu-home", "--tunnel", "averyveryverylongname"), ("15",)),
+    ("home option on the VPS side only", ("enable", "mailu-home", "--public-ip", topology.VPS), ("'public_ip'", "VPS")),
+    ("no instance", ("enable",), ("INSTANCE",)),
+    ("quiet and verbose", ("--quiet", "--verbose", "enable", "mailu-home"), ()),
+)
+
+
+class BadInput(Scenario):
+    """One lab for all: that nothing was touched is what each of them shows."""
+
+    def refused(self, *arguments: str, words: tuple[str, ...]) -> None:
+        done = self.egress(self.lab.home, *arguments, expect=REFUSED)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(len(done.stderr.splitlines()), 1, f"one line, please: {done.stderr}")
+        self.assert_said(done, *words)
+
+    def test_wrong_profiles(self) -> None:
+        with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+            for title, profile, words in WRONG_PROFILES:
+                self.wrong_file(title, json.dumps(profile), words)
+            for title, text, words in WRONG_TEXTS:
+                self.wrong_file(title, text, words)
+
+    def wrong_file(self, title: str, text: str, words: tuple[str, ...]) -> None:
+        with self.subTest(title):
+            self.lab.home.path("/run/wrong.json").write_text(text)
+            self.refused("enable", "/run/wrong.json", words=("/run/wrong.json", *words))
+
+    def test_wrong_words(self) -> None:
+        with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+            for title, arguments, words in WRONG_WORDS:
+                with self.subTest(title):
+                    self.refused(*arguments, words=words)
+
+    def test_a_taken_priority(self) -> None:
+        self.lab.home.run(["ip", "rule", "add", "from", "10.9.0.0/16", "lookup", "77", "pref", "10025"])
+        self.in_the_way("10025", "priority")
+
+    def test_a_used_table(self) -> None:
+        self.lab.home.run(["ip", "route", "add", "10.9.0.0/16", "via", topology.HOME_ROUTER, "table", "100"])
+        self.in_the_way("10.9.0.0/16", "table")
+
+    def test_a_used_mark(self) -> None:
+        self.lab.home.run(["ip", "rule", "add", "fwmark", "0x19", "lookup", "77", "pref", "500"])
+        self.in_the_way("500: from all fwmark 0x19", "mark")
+
+    def test_another_default_route_in_the_table(self) -> None:
+        self.lab.home.run(["ip", "route", "add", "default", "via", topology.HOME_ROUTER, "table", "100"])
+        self.in_the_way(topology.HOME_ROUTER, "table")
+
+    def in_the_way(self, *words: str) -> None:
+        with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+            self.refused("enable", "mailu-home", words=words)
+        self.assertIn("in the way", self.egress(self.lab.home, "plan", "mailu-home").stdout)
+
+    def test_json_says_the_same(self) -> None:
+        done = self.egress(self.lab.home, "--json", "enable", "mailu-hom", expect=REFUSED)
+        document = json.loads(done.stdout)
+        self.assertEqual((document["version"], document["ok"], document["exit"]), (1, False, REFUSED))
+        self.assertEqual(document["error"]["kind"], "usage")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,145 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "support/engine_host.hpp"
+#include "support/iptables_text.hpp"
+
+namespace smtpegress {
+namespace {
+
+using test::EngineHost;
+
+TEST(Disable, NotEnabled_SucceedsWithoutAnyChange) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  const auto report = box.engine.disable("mailu-home", test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_FALSE(report->was_enabled);
+  EXPECT_TRUE(report->changes.empty());
+  EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Disable, UnknownName_IsRefusedWithAWayToFindIt) {
+  EngineHost box(test::docker_home());
+  const auto report = box.engine.disable("nobody", std::nullopt);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().kind, ErrorKind::kUsage);
+  EXPECT_NE(test::said(report).find("smtp-egress profiles"), std::string::npos);
+}
+
+TEST(Disable, TheStateFileIsLost_WhatIsRecognisablyOursGoes) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  std::filesystem::remove(box.store.directory() + "/mailu-home.json");
+  const auto report = box.engine.disable("mailu-home", test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_TRUE(report->was_enabled);
+  const auto now = box.now();
+  EXPECT_EQ(now.find("smtp-egress"), std::string::npos);
+  EXPECT_EQ(now.find("proto 25"), std::string::npos);
+}
+
+TEST(Disable, ObjectsOfOthersOfTheSameShape_Stay) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  auto rule = test::script_policy_rule();
+  rule.priority = {20000};
+  box.host().state.rules.insert(box.host().state.rules.end() - 2, rule);
+  test::add_iptables(box.host().state.ruleset, "*filter\n-A DOCKER-USER -m mark --mark 0x19 -j ACCEPT\n");
+  auto route = test::script_route();
+  route.metric = 5;
+  box.host().state.routes.push_back(route);
+  const auto report = box.disable(test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_NE(std::ranges::find(box.host().state.rules, rule), box.host().state.rules.end());
+  EXPECT_NE(std::ranges::find(box.host().state.routes, route), box.host().state.routes.end());
+  EXPECT_EQ(test::chain(box.host(), "filter", "DOCKER-USER").rules.size(), 1U);
+}
+
+TEST(Disable, TheRuleIsTheFirstToGoAndTheFirewallTheLast) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.kernel.forget_calls();
+  ASSERT_TRUE(box.disable(test::home_profile()));
+  EXPECT_TRUE(box.kernel.calls.front().starts_with("delete rule ")) << box.kernel.calls.front();
+  EXPECT_TRUE(box.kernel.calls.back().starts_with("commit ")) << box.kernel.calls.back();
+}
+
+TEST(Disable, HalfGoneAlready_TakesBackTheRest) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  std::erase_if(box.host().state.rules, [](const auto& r) { return r.protocol == kOurProtocol; });
+  std::erase_if(box.host().state.routes, [](const auto& r) { return r.type == RouteType::kUnreachable; });
+  ASSERT_TRUE(box.disable(test::home_profile()));
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Disable, GoneBetweenLookingAndDeleting_IsNoError) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.kernel.before_call = [&](const std::string& call) {
+    if (call.starts_with("delete rule")) {
+      std::erase_if(box.host().state.rules, [](const auto& r) { return r.protocol == kOurProtocol; });
+    }
+  };
+  const auto report = box.disable(test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Disable, ASecondTagOfOursInAChain_GoesToo) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  auto& rules = test::chain(box.host(), "filter", "DOCKER-USER").rules;
+  rules.push_back(rules.front());  // as iptables-restore of an older dump leaves it
+  rules.back().handle = 999;
+  ASSERT_TRUE(box.disable(test::home_profile()));
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Disable, AStaleCommit_IsRetriedAndSysctlsAreNotTakenForSomebodyElses) {
+  EngineHost box(test::bare_home());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.kernel.stale_commits = 2;
+  const auto report = box.disable(test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_TRUE(report->notes.empty());
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Disable, TheWanIsGone_TheVpsIsStillTakenBack) {
+  EngineHost box(test::vps());
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  test::remove_link(box.host(), "eth0");
+  const auto report = box.disable(test::vps_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_EQ(box.now().find("smtp-egress"), std::string::npos);
+}
+
+TEST(Disable, ARecordFromACrashedDisable_IsCompleted) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  struct Crash {};
+  box.kernel.before_call = [&](const std::string& call) {
+    if (call.starts_with("commit")) {
+      throw Crash{};
+    }
+  };
+  EXPECT_THROW((void)box.disable(test::home_profile()), Crash);
+  EXPECT_EQ(box.store.load("mailu-home")->value().phase, Phase::kDisabling);
+  box.kernel.before_call = nullptr;
+  EXPECT_FALSE(box.engine.status("mailu-home", {})->notes.empty());
+  ASSERT_TRUE(box.disable(test::home_profile()));
+  EXPECT_EQ(box.now(), before);
+}
+
+}  // namespace
+}  // namespace smtpegress

@@ -1,0 +1,87 @@
+#include "engine/flows.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "support/engine_host.hpp"
+
+namespace smtpegress {
+namespace {
+
+using test::EngineHost;
+using test::mail_flow;
+
+/// A mail of the old path, one of the tunnel's path, and what is none of our business.
+std::vector<Flow> home_flows() {
+  return {mail_flow("192.168.203.10", "198.51.100.25", 25, "192.168.1.10"),
+          mail_flow("192.168.203.11", "198.51.100.25", 25, "192.168.203.11"),
+          mail_flow("192.168.203.10", "198.51.100.25", 443, "192.168.1.10"),
+          mail_flow("192.168.1.10", "198.51.100.25", 25, "192.168.1.10"),
+          mail_flow("192.168.203.10", "192.168.203.11", 25, "192.168.203.1")};
+}
+
+TEST(Flows, Enable_DropsTheMailOfTheOldPathAndNothingElse) {
+  auto host = test::docker_home();
+  host.flows = home_flows();
+  EngineHost box(host);
+  const auto report = box.enable(test::home_profile());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->flows_dropped, 1U);
+  ASSERT_EQ(box.host().flows.size(), 4U);
+  EXPECT_EQ(box.host().flows.front().source, test::address("192.168.203.11"));
+}
+
+TEST(Flows, Disable_DropsTheMailOfTheTunnelAndNothingElse) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.host().flows = home_flows();
+  const auto report = box.disable(test::home_profile());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->flows_dropped, 1U);
+  ASSERT_EQ(box.host().flows.size(), 4U);
+  EXPECT_EQ(box.host().flows.front().source, test::address("192.168.203.10"));
+}
+
+TEST(Flows, EnableOfAnEnabledHost_DropsNone) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.host().flows = home_flows();
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  EXPECT_EQ(box.host().flows.size(), 5U);
+}
+
+TEST(Flows, Vps_TheSnatAddressTellsThePaths) {
+  const auto profile = test::vps_profile({{{"public_ip", "203.0.113.10"}}});
+  const ResolvedHost host{test::ifname("eth0"), test::address("203.0.113.10"), test::address("203.0.113.10"), {}};
+  const auto masqueraded = mail_flow("192.168.203.10", "198.51.100.25", 25, "203.0.113.99");
+  const auto ours = mail_flow("192.168.203.10", "198.51.100.25", 25, "203.0.113.10");
+  EXPECT_TRUE(is_stale(masqueraded, profile, host, PathChange::kOntoTunnel));
+  EXPECT_FALSE(is_stale(ours, profile, host, PathChange::kOntoTunnel));
+  EXPECT_TRUE(is_stale(ours, profile, host, PathChange::kOffTunnel));
+  EXPECT_FALSE(is_stale(masqueraded, profile, host, PathChange::kOffTunnel));
+}
+
+TEST(Flows, EveryConfiguredPortIsTheMails) {
+  const auto profile = test::home_profile({{{"ports", "25,465-466"}}});
+  EXPECT_TRUE(is_stale(mail_flow("192.168.203.10", "198.51.100.25", 466, "192.168.1.10"), profile, {}, PathChange::kOntoTunnel));
+  EXPECT_FALSE(is_stale(mail_flow("192.168.203.10", "198.51.100.25", 467, "192.168.1.10"), profile, {}, PathChange::kOntoTunnel));
+}
+
+TEST(Flows, DroppingFails_EnableStandsAndSaysSo) {
+  auto host = test::docker_home();
+  host.flows = home_flows();
+  EngineHost box(host);
+  box.kernel.before_call = [&](const std::string& call) {
+    if (call.starts_with("delete flow")) {
+      box.kernel.fault = {box.kernel.calls.size(), EBUSY};
+    }
+  };
+  const auto report = box.enable(test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  ASSERT_EQ(report->notes.size(), 1U);
+  EXPECT_NE(report->notes[0].find("may hang until they time out"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace smtpegress

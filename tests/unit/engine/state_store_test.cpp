@@ -1,0 +1,159 @@
+#include "engine/state_store.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "support/hosts.hpp"
+#include "support/temp_dir.hpp"
+
+namespace smtpegress {
+namespace {
+
+class Store : public testing::Test {
+ protected:
+  test::TempDir directory_;
+  StateStore store_{directory_.file("state")};
+
+  static InstanceRecord record() {
+    return {test::home_profile(), {{}, {}, {}, {test::ifname("br-mailu")}}, Phase::kEnabled,
+            {{"net/ipv4/ip_forward", "0", "1"}, {"net/ipv4/conf/wg0/rp_filter", "1", "2"}}};
+  }
+  std::string write(const std::string& text) {
+    std::filesystem::create_directories(store_.directory());
+    directory_.write("state/mailu-home.json", text);
+    const auto loaded = store_.load("mailu-home");
+    return loaded ? "accepted" : loaded.error().message();
+  }
+  std::string damaged(std::string_view what, std::string_view by) {
+    EXPECT_TRUE(store_.lock());
+    EXPECT_TRUE(store_.save(record()));
+    auto text = directory_.read("state/mailu-home.json");
+    const auto at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what << " is not in " << text;
+    return write(text.replace(at, what.size(), by));
+  }
+};
+
+TEST_F(Store, SaveThenLoad_GivesTheSameRecord) {
+  ASSERT_TRUE(store_.lock());
+  for (const auto phase : {Phase::kEnabling, Phase::kEnabled, Phase::kDisabling}) {
+    auto saved = record();
+    saved.phase = phase;
+    ASSERT_TRUE(store_.save(saved));
+    const auto loaded = store_.load("mailu-home");
+    ASSERT_TRUE(loaded);
+    EXPECT_EQ(loaded->value(), saved);
+  }
+}
+
+TEST_F(Store, AVpsRecord_KeepsWhatWasFoundOnTheHost) {
+  ASSERT_TRUE(store_.lock());
+  const InstanceRecord saved{test::vps_profile(),
+                             {test::ifname("eth0"), test::address("10.0.0.5"), test::address("203.0.113.10"), {}},
+                             Phase::kEnabled,
+                             {}};
+  ASSERT_TRUE(store_.save(saved));
+  EXPECT_EQ(store_.load("mailu-vps")->value(), saved);
+}
+
+TEST_F(Store, Load_NoFile_IsNoRecordAndNoError) {
+  const auto loaded = store_.load("mailu-home");
+  ASSERT_TRUE(loaded);
+  EXPECT_FALSE(loaded->has_value());
+  EXPECT_TRUE(store_.list()->empty());
+}
+
+TEST_F(Store, Save_LeavesNoFileBeside) {
+  ASSERT_TRUE(store_.lock());
+  ASSERT_TRUE(store_.save(record()));
+  EXPECT_FALSE(std::filesystem::exists(store_.directory() + "/mailu-home.json.new"));
+}
+
+TEST_F(Store, FilesAndDirectory_AreForTheirOwnerAlone) {
+  ASSERT_TRUE(store_.lock());
+  ASSERT_TRUE(store_.save(record()));
+  struct stat seen {};
+  ASSERT_EQ(::stat(store_.directory().c_str(), &seen), 0);
+  EXPECT_EQ(seen.st_mode & 0777U, 0700U);
+  ASSERT_EQ(::stat((store_.directory() + "/mailu-home.json").c_str(), &seen), 0);
+  EXPECT_EQ(seen.st_mode & 0777U, 0600U);
+}
+
+TEST_F(Store, ADamagedFile_IsRefusedWithItsNameAndWhatToDo) {
+  for (const auto* text : {"", "{", "[]", "{}", "{\"version\": 2}"}) {
+    const auto said = write(text);
+    EXPECT_NE(said.find("mailu-home.json: is damaged, or of another version of this program; move the file away"),
+              std::string::npos) << said;
+  }
+}
+
+TEST_F(Store, APartThatIsMissingOrWrong_IsRefused) {
+  EXPECT_NE(damaged("\"phase\": \"enabled\"", "\"phase\": \"asleep\"").find("names an unknown phase"), std::string::npos);
+  EXPECT_NE(damaged("\"phase\"", "\"fase\"").find("lacks a part"), std::string::npos);
+  EXPECT_NE(damaged("\"sysctls\"", "\"sysctl\"").find("lacks a part"), std::string::npos);
+  EXPECT_NE(damaged("\"previous\": \"0\"", "\"previous\": 0").find("lacks a part"), std::string::npos);
+  EXPECT_NE(damaged("\"192.168.203.0/24\"", "\"192.168.203.1/24\"").find("key 'sources'"), std::string::npos);
+}
+
+TEST_F(Store, ASysctlThatIsNotOurs_IsNeverWritten) {
+  EXPECT_NE(damaged("net/ipv4/ip_forward", "kernel/core_pattern").find("names a sysctl that is not ours"), std::string::npos);
+  EXPECT_NE(damaged("net/ipv4/ip_forward", "net/ipv4/../../kernel/x").find("names a sysctl that is not ours"), std::string::npos);
+}
+
+TEST_F(Store, ASymbolicLink_IsNotFollowed) {
+  std::filesystem::create_directories(store_.directory());
+  directory_.write("elsewhere", "{}");
+  std::filesystem::create_symlink(directory_.file("elsewhere"), store_.directory() + "/mailu-home.json");
+  EXPECT_FALSE(store_.load("mailu-home"));
+  std::filesystem::create_symlink(directory_.file("elsewhere"), store_.directory() + "/mailu-home.json.new");
+  EXPECT_FALSE(store_.save(record()));
+  EXPECT_EQ(directory_.read("elsewhere"), "{}");
+}
+
+TEST_F(Store, List_NamesOfRecordsSorted) {
+  ASSERT_TRUE(store_.lock());
+  for (const auto* name : {"b", "a"}) {
+    auto one = record();
+    one.profile.name = name;
+    ASSERT_TRUE(store_.save(one));
+  }
+  directory_.write("state/.hidden.json", "");
+  directory_.write("state/a.json.new", "");
+  EXPECT_EQ(*store_.list(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_F(Store, Remove_IsDoneOnceAndForAll) {
+  ASSERT_TRUE(store_.lock());
+  ASSERT_TRUE(store_.save(record()));
+  EXPECT_TRUE(store_.remove("mailu-home"));
+  EXPECT_TRUE(store_.remove("mailu-home"));
+  EXPECT_FALSE(store_.load("mailu-home")->has_value());
+}
+
+TEST_F(Store, Lock_IsFreeAgainWhenItsHolderIsDone) {
+  { ASSERT_TRUE(store_.lock()); }
+  EXPECT_TRUE(store_.lock());
+}
+
+TEST_F(Store, Lock_NoSuchParent_NamesTheDirectoryAndAWayOut) {
+  StateStore nowhere(directory_.file("a/b/c"));
+  const auto lock = nowhere.lock();
+  ASSERT_FALSE(lock);
+  EXPECT_NE(lock.error().message().find(directory_.file("a/b/c")), std::string::npos);
+  EXPECT_NE(lock.error().message().find("--state-dir"), std::string::npos);
+}
+
+TEST_F(Store, Lock_HeldByAnother_GivesUpAfterTenSecondsAndNamesIt) {
+  const auto held = store_.lock();
+  ASSERT_TRUE(held);
+  const auto second = store_.lock();
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::kKernel);
+  EXPECT_NE(second.error().message().find("another smtp-egress (process "), std::string::npos) << second.error().message();
+}
+
+}  // namespace
+}  // namespace smtpegress

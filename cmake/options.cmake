@@ -11,6 +11,9 @@ target_compile_options(project_options INTERFACE -Wno-restrict
   -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast
   -Woverloaded-virtual -Wimplicit-fallthrough)
 
+# So that the linker can leave out what the program does not use.
+target_compile_options(project_options INTERFACE -ffunction-sections -fdata-sections)
+
 if(SMTP_EGRESS_COVERAGE)
   target_compile_options(project_options INTERFACE --coverage -fprofile-update=atomic)
   target_link_options(project_options INTERFACE --coverage)

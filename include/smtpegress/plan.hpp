@@ -18,8 +18,7 @@ enum class Presence : std::uint8_t {
 };
 
 struct RuleCounter {
-  std::string role;  ///< the rule's comment
-  std::string text;  ///< the rule in nft's words
+  nft::Rule rule;  ///< its comment says its role
   Presence presence = Presence::kPresent;
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;

@@ -42,8 +42,8 @@ ordered_json json_of(const Change& change) {
 }
 
 ordered_json json_of(const RuleCounter& counter) {
-  return {{"role", counter.role},
-          {"rule", counter.text},
+  return {{"role", counter.rule.comment},
+          {"rule", nft::to_string(counter.rule)},
           {"state", presence_text(counter.presence)},
           {"packets", counter.packets},
           {"bytes", counter.bytes}};

@@ -88,7 +88,8 @@ std::string finding_text(const Finding& finding) {
   }
   if (is_chain) {
     for (const auto& counter : finding.counters) {
-      text += status_line(counter.presence, counter.role, counter.text) + seen_text(counter) + "\n";
+      text +=
+          status_line(counter.presence, counter.rule.comment, nft::to_string(counter.rule)) + seen_text(counter) + "\n";
     }
   }
   return text;

@@ -14,6 +14,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "model/profile_document.hpp"
+
 namespace smtpegress {
 namespace {
 
@@ -99,7 +101,7 @@ json to_json(const InstanceRecord& record) {
   }
   const auto phase = std::ranges::find(kPhaseNames, record.phase, &decltype(kPhaseNames)::value_type::first);
   return {{"version", kStateVersion},     {"instance", record.profile.name},
-          {"phase", phase->second},       {"profile", json::parse(profile_to_json(record.profile))},
+          {"phase", phase->second},       {"profile", profile_document(record.profile)},
           {"host", to_json(record.host)}, {"sysctls", std::move(sysctls)}};
 }
 
@@ -115,7 +117,7 @@ Result<InstanceRecord> from_json(const std::string& path, const std::string& nam
     return damaged(path, "is damaged, or of another version of this program");
   }
   try {
-    auto profile = parse_profile(name, path, document.at("profile").dump());
+    auto profile = read_profile(name, path, document.at("profile"));
     if (!profile) {
       return std::unexpected(profile.error());
     }

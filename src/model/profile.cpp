@@ -7,6 +7,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "model/profile_document.hpp"
+
 namespace smtpegress {
 namespace {
 
@@ -346,6 +348,11 @@ Result<Profile> parse_profile(std::string name, std::string_view origin, std::st
   for (const auto& [key, value] : overrides.settings) {
     (*document)[key] = override_value(key, value);
   }
+  return read_profile(std::move(name), origin, *document, overrides);
+}
+
+Result<Profile> read_profile(std::string name, std::string_view origin, const json& document,
+                             const ProfileOverrides& overrides) {
   Profile profile{.name = std::move(name),
                   .description = {},
                   .side = Side::kHome,
@@ -359,10 +366,10 @@ Result<Profile> parse_profile(std::string name, std::string_view origin, std::st
                   .wan = {},
                   .public_ip = {}};
   // The side decides which keys there may be, so it is read first.
-  if (!document->contains("side")) {
+  if (!document.contains("side")) {
     return usage_error("read profile", key_object(origin, "side", {}), "is missing; write \"home\" or \"vps\"");
   }
-  const json side_only{{"side", (*document)["side"]}};
+  const json side_only{{"side", document.at("side")}};
   if (auto read = read_keys(origin, side_only, overrides, profile); !read) {
     return std::unexpected(read.error());
   }
@@ -370,7 +377,7 @@ Result<Profile> parse_profile(std::string name, std::string_view origin, std::st
     profile.table = kDefaultTable;
     profile.priority = kDefaultPriority;
   }
-  if (auto read = read_keys(origin, *document, overrides, profile); !read) {
+  if (auto read = read_keys(origin, document, overrides, profile); !read) {
     return std::unexpected(read.error());
   }
   if (auto complete = check_complete(origin, profile); !complete) {
@@ -380,6 +387,10 @@ Result<Profile> parse_profile(std::string name, std::string_view origin, std::st
 }
 
 std::string profile_to_json(const Profile& profile) {
+  return profile_document(profile).dump(2);
+}
+
+json profile_document(const Profile& profile) {
   json document{{"description", profile.description},
                 {"side", profile.side == Side::kHome ? "home" : "vps"},
                 {"tunnel", profile.tunnel.str()},
@@ -398,7 +409,7 @@ std::string profile_to_json(const Profile& profile) {
     document["wan"] = profile.wan ? profile.wan->str() : "auto";
     document["public_ip"] = profile.public_ip ? profile.public_ip->to_string() : "auto";
   }
-  return document.dump(2);
+  return document;
 }
 
 }  // namespace smtpegress

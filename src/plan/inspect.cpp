@@ -12,7 +12,7 @@ Finding found(Object object, Presence presence, std::string detail = {}, std::op
 }
 
 RuleCounter counter_of(const nft::Rule& rule, const nft::ObservedRule* observed) {
-  return {rule.comment, nft::to_string(rule), observed != nullptr ? Presence::kPresent : Presence::kMissing,
+  return {rule, observed != nullptr ? Presence::kPresent : Presence::kMissing,
           observed != nullptr ? observed->packets : 0, observed != nullptr ? observed->bytes : 0};
 }
 
@@ -24,7 +24,7 @@ std::string roles_missing(const std::vector<RuleCounter>& counters) {
   std::string roles;
   for (const auto& counter : counters) {
     if (counter.presence == Presence::kMissing) {
-      roles += (roles.empty() ? "" : ", ") + counter.role;
+      roles += (roles.empty() ? "" : ", ") + counter.rule.comment;
     }
   }
   return roles;

@@ -3,7 +3,8 @@
 # Home side, address kept through the tunnel; safe to run twice. usage: by_shell.sh enable|disable|status
 set -eu
 
-tunnel=wg0 net=192.168.203.0/24 bridge=br-$(cat /run/bench-bridge)
+tunnel=wg0 net=192.168.203.0/24
+bridge=$(ip -o -4 address show | awk 'index($4, "192.168.203.1/") == 1 { print $2; exit }')
 mark=0x19 table=100 priority=10025 kept=/run/by-shell
 
 once() { # TABLE CHAIN -I|-A RULE…: adds the rule unless it is there

@@ -178,16 +178,17 @@ TEST_F(NftSocketTest, Commit_EachFailingStep_IsNamed) {
   });
 }
 
-TEST_F(NftSocketTest, Commit_KernelsOwnText_IsKept) {
+TEST_F(NftSocketTest, AddChain_WithAnotherHook_IsRefused) {
   in_new_namespace([] {
     Nft nft;
     nft.must_commit({AddTable{kTable}, AddChain{kForward, kForwardHook}});
-    // Another hook for a chain that is there.
-    const auto done = nft.commit({AddChain{kForward, {ChainType::kFilter, Hook::kPrerouting, -150, Policy::kAccept}}});
+    const BaseHook other{ChainType::kFilter, Hook::kPrerouting, -150, Policy::kAccept};
+    const auto done = nft.commit({AddChain{kForward, other}});
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().operation, "add chain");
-    EXPECT_EQ(done.error().errnum, EEXIST);
-    RecordProperty("kernel_text", done.error().kernel_text);
+    EXPECT_EQ(done.error().object, "inet smtp-egress forward");
+    EXPECT_NE(done.error().errnum, 0);
+    EXPECT_EQ(nft.observe().find(kForward)->hook, kForwardHook);
   });
 }
 
@@ -303,36 +304,100 @@ TEST_F(NftSocketTest, Observe_Counters) {
   });
 }
 
-TEST_F(NftSocketTest, Observe_WhileOthersChange_IsNeverTorn) {
+/// Changes `batch`(round) as fast as it goes, on a thread of its own, as long as this object lives.
+class Churn {
+ public:
+  template <class MakeBatch>
+  explicit Churn(MakeBatch batch)
+      : thread_([this, batch] {  // a thread inherits the network namespace of the one that starts it
+          Nft nft;
+          for (std::uint16_t round = 0; !stop_; ++round) {
+            nft.must_commit(batch(round));
+          }
+        }) {}
+  Churn(const Churn&) = delete;
+  Churn& operator=(const Churn&) = delete;
+  ~Churn() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+/// Observes again and again; `check` gets every ruleset. Giving up (EINTR) is allowed, a torn ruleset is not.
+template <class Check>
+void observe_often(Check check) {
+  auto socket = netlink::NftSocket::open();
+  ASSERT_TRUE(socket);
+  int whole = 0;
+  for (int i = 0; i < 300; ++i) {
+    const auto ruleset = socket->observe();
+    if (!ruleset) {
+      EXPECT_EQ(ruleset.error().errnum, EINTR);
+      continue;
+    }
+    ++whole;
+    check(*ruleset);
+  }
+  EXPECT_GT(whole, 0);
+}
+
+TEST_F(NftSocketTest, Observe_WhileOthersCommit_IsNeverTorn) {
+  // A dump of Linux 6.18 repeats rules where a transaction in progress has added some, and nothing tells
+  // (nft_dump.cpp).
   in_new_namespace([] {
     Nft nft;
     nft.must_commit({AddTable{kTable}, AddChain{kForward, kForwardHook}, AddChain{kPrerouting, kForwardHook}});
-    std::atomic<bool> stop = false;
-    std::thread other([&stop] {  // the same number of rules in both chains, at any moment
-      Nft theirs;
-      for (std::uint16_t round = 1; !stop; ++round) {
-        Batch batch{FlushChain{kForward}, FlushChain{kPrerouting}};
-        for (std::uint16_t i = 0; i < 1 + round % 40; ++i) {
-          batch.push_back(AppendRule{kForward, numbered(25)});
-          batch.push_back(AppendRule{kPrerouting, numbered(25)});
-        }
-        theirs.must_commit(batch);
+    const Churn others([](std::uint16_t round) {  // the same rules in both chains, at any moment
+      Batch batch{FlushChain{kForward}, FlushChain{kPrerouting}};
+      for (int i = 0; i < 1 + round % 40; ++i) {
+        batch.push_back(AppendRule{kForward, numbered(round)});
+        batch.push_back(AppendRule{kPrerouting, numbered(round)});
       }
+      return batch;
     });
-    auto socket = netlink::NftSocket::open();
-    int whole = 0;
-    for (int i = 0; i < 400 && socket; ++i) {
-      const auto ruleset = socket->observe();
-      if (!ruleset) {
-        EXPECT_EQ(ruleset.error().errnum, EINTR);
-        continue;
-      }
-      ++whole;
-      EXPECT_EQ(ruleset->find(kForward)->rules.size(), ruleset->find(kPrerouting)->rules.size());
+    observe_often([](const Ruleset& ruleset) {
+      const auto rules_of = [&](const ChainKey& key) {
+        std::vector<Rule> rules;
+        for (const auto& observed : ruleset.find(key)->rules) {
+          rules.push_back(observed.rule);
+        }
+        return rules;
+      };
+      const auto rules = rules_of(kForward);
+      EXPECT_EQ(rules, rules_of(kPrerouting));
+      EXPECT_TRUE(std::ranges::all_of(rules, [&](const Rule& rule) { return rule == rules.front(); }));
+    });
+  });
+}
+
+TEST_F(NftSocketTest, Observe_LongDumpWhileOthersCommit_LosesNothing) {  // where rules in front come and go
+  in_new_namespace([] {
+    Nft nft;
+    Batch batch{AddTable{kTable}, AddChain{kForward, kForwardHook}, AddChain{kPrerouting, kForwardHook}};
+    std::vector<Rule> expected;
+    for (std::uint16_t port = 1; port <= 300; ++port) {
+      expected.push_back(numbered(port));
+      batch.push_back(AppendRule{kPrerouting, expected.back()});
     }
-    stop = true;
-    other.join();
-    EXPECT_GT(whole, 0);
+    nft.must_commit(batch);
+    const Churn others([](std::uint16_t round) {
+      Batch change{FlushChain{kForward}};
+      for (int i = 0; i < round % 40; ++i) {
+        change.push_back(AppendRule{kForward, numbered(25)});
+      }
+      return change;
+    });
+    observe_often([&](const Ruleset& ruleset) {
+      std::vector<Rule> rules;
+      for (const auto& observed : ruleset.find(kPrerouting)->rules) {
+        rules.push_back(observed.rule);
+      }
+      EXPECT_TRUE(rules == expected) << rules.size() << " rules";
+    });
   });
 }
 

@@ -211,7 +211,6 @@ TEST_F(NftToolsTest, Nft_OtherRules_StayOpaque) {
         {"ip ttl set 5", "payload set"},
         {"th dport 25-26 meta cgroup 7 accept", "meta 23"},
         {"quota 25 mbytes accept", "quota"},
-        {"queue num 1", "queue"},
     };
     must_run("nft 'add table inet t; add chain inet t c { type filter hook forward priority 0; }'");
     Nft nft;

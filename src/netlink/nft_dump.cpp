@@ -1,0 +1,197 @@
+#include "netlink/nft_dump.hpp"
+
+// libc's structures before linux/*, see nft_layout.hpp.
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "netlink/attributes.hpp"
+#include "netlink/exchange.hpp"
+#include "netlink/nft_codec.hpp"
+
+namespace smtpegress::netlink {
+namespace {
+
+constexpr int kAttempts = 10;  // a ruleset that changes more often than that is being reloaded in a loop
+// Bytes. A dump's datagram has room for 32 KiB (netlink_dump, net/netlink/af_netlink.c): one that is less than half
+// full did not end for want of room.
+constexpr std::size_t kSurelyUncut = 16 * 1024;
+constexpr const char* kPermissionHint = "it takes root, or CAP_NET_ADMIN in this network namespace";
+constexpr const char* kSupportHint = "this kernel lacks nf_tables or one of its modules";
+
+using ChainRule = std::pair<nft::ChainKey, nft::ObservedRule>;
+
+struct Request {
+  nlmsghdr header{};
+  nfgenmsg nfnetlink{};
+};
+
+Request request(std::uint16_t type, std::uint16_t flags) {
+  Request r;
+  r.header.nlmsg_len = sizeof r;
+  r.header.nlmsg_type = static_cast<std::uint16_t>((NFNL_SUBSYS_NFTABLES << 8) | type);
+  r.header.nlmsg_flags = flags;
+  r.nfnetlink.nfgen_family = NFPROTO_UNSPEC;  // every family
+  r.nfnetlink.version = NFNETLINK_V0;
+  return r;
+}
+
+std::unexpected<Error> read_error(Refusal refusal) {
+  return nft_error("read ruleset", {}, refusal.errnum, std::move(refusal.kernel_text));
+}
+
+std::unexpected<Error> unsettled() {
+  return system_error("read ruleset", {}, EINTR, {},
+                      "another program keeps changing it; try again when that has ended");
+}
+
+template <class T>
+struct Dump {
+  std::vector<T> objects;
+  bool one_datagram = true;
+  std::size_t bytes = 0;
+
+  /// Read by the kernel in one go, from beginning to end.
+  [[nodiscard]] bool is_whole() const { return one_datagram && bytes < kSurelyUncut; }
+};
+
+template <class T>
+Result<Dump<T>> read_dump(int fd, std::uint16_t type, Result<T> (*decode)(const nlmsghdr*)) {
+  Request r = request(type, NLM_F_DUMP);
+  auto answer = dump(fd, &r.header);
+  if (!answer) {
+    return read_error(std::move(answer.error()));
+  }
+  Dump<T> read;
+  const nlmsghdr* next = nullptr;  // where a message of the same datagram would be
+  for (const auto* message : *answer) {
+    auto object = decode(message);
+    if (!object) {
+      return std::unexpected(object.error());
+    }
+    read.one_datagram = read.one_datagram && (next == nullptr || next == message);
+    next = reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const std::uint8_t*>(message) +
+                                             NLMSG_ALIGN(message->nlmsg_len));
+    read.bytes += message->nlmsg_len;
+    read.objects.push_back(std::move(*object));
+  }
+  return read;
+}
+
+bool same_object(const nft::TableKey& a, const nft::TableKey& b) {
+  return a == b;
+}
+bool same_object(const nft::ObservedChain& a, const nft::ObservedChain& b) {
+  return a.key == b.key && a.handle == b.handle;
+}
+bool same_object(const ChainRule& a, const ChainRule& b) {
+  return a.first == b.first && a.second.handle == b.second.handle;
+}
+
+/// A dump without holes or repetitions. The kernel goes on with a dump, from one datagram to the next, by counting
+/// objects, and counts those that a transaction in progress has added or is removing: objects then come twice or not at
+/// all, while the generation stays and NLM_F_DUMP_INTR is not set (Linux 6.18, __nf_tables_dump_rules). What came in
+/// one datagram was read in one go. A longer dump counts only when two in a row agree.
+template <class T>
+Result<std::vector<T>> read_settled(int fd, std::uint16_t type, Result<T> (*decode)(const nlmsghdr*)) {
+  std::optional<Dump<T>> last;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    auto read = read_dump(fd, type, decode);
+    if (!read) {
+      return std::unexpected(read.error());
+    }
+    const bool agrees = last && std::ranges::equal(last->objects, read->objects,
+                                                   [](const T& a, const T& b) { return same_object(a, b); });
+    if (read->is_whole() || agrees) {
+      return std::move(read->objects);
+    }
+    last = std::move(*read);
+  }
+  return unsettled();
+}
+
+void add_rules(nft::Ruleset& ruleset, std::vector<ChainRule> rules) {
+  std::size_t chain = 0;
+  for (auto& [key, rule] : rules) {
+    // The kernel dumps a chain's rules together.
+    if (chain >= ruleset.chains.size() || ruleset.chains[chain].key != key) {
+      const auto found = std::ranges::find(ruleset.chains, key, &nft::ObservedChain::key);
+      chain = static_cast<std::size_t>(found - ruleset.chains.begin());
+      if (found == ruleset.chains.end()) {
+        ruleset.chains.push_back({.key = std::move(key), .handle = 0, .hook = std::nullopt, .rules = {}});
+      }
+    }
+    ruleset.chains[chain].rules.push_back(std::move(rule));
+  }
+}
+
+Result<nft::Ruleset> read_once(int fd) {
+  auto tables = read_settled<nft::TableKey>(fd, NFT_MSG_GETTABLE, decode_table);
+  if (!tables) {
+    return std::unexpected(tables.error());
+  }
+  auto chains = read_settled<nft::ObservedChain>(fd, NFT_MSG_GETCHAIN, decode_chain);
+  if (!chains) {
+    return std::unexpected(chains.error());
+  }
+  auto rules = read_settled<ChainRule>(fd, NFT_MSG_GETRULE, decode_nft_rule);
+  if (!rules) {
+    return std::unexpected(rules.error());
+  }
+  nft::Ruleset ruleset{.generation = 0, .tables = std::move(*tables), .chains = std::move(*chains)};
+  add_rules(ruleset, std::move(*rules));
+  return ruleset;
+}
+
+}  // namespace
+
+std::unexpected<Error> nft_error(std::string operation, std::string object, int errnum, std::string text) {
+  const char* hint = "";
+  if (errnum == EPERM) {
+    hint = kPermissionHint;
+  } else if (errnum == EOPNOTSUPP || errnum == EPROTONOSUPPORT) {
+    hint = kSupportHint;
+  }
+  return system_error(std::move(operation), std::move(object), errnum, std::move(text), hint);
+}
+
+Result<std::uint32_t> read_generation(int fd) {
+  Request r = request(NFT_MSG_GETGEN, 0);
+  auto answer = ask(fd, &r.header);
+  if (!answer) {
+    return read_error(std::move(answer.error()));
+  }
+  for (const auto* message : *answer) {
+    if (const auto id = Attributes(message_payload(message, sizeof(nfgenmsg))).be32(NFTA_GEN_ID)) {
+      return *id;
+    }
+  }
+  return read_error({.errnum = EBADMSG, .kernel_text = {}});
+}
+
+Result<nft::Ruleset> read_ruleset(int fd) {
+  auto before = read_generation(fd);
+  for (int attempt = 0; attempt < kAttempts && before; ++attempt) {
+    auto ruleset = read_once(fd);
+    const auto after = read_generation(fd);
+    if (!after) {
+      return std::unexpected(after.error());
+    }
+    if (*after == *before) {
+      if (ruleset) {
+        ruleset->generation = *after;
+      }
+      return ruleset;
+    }
+    before = after;  // what was read belongs to two rulesets
+  }
+  return before ? unsettled() : std::unexpected(before.error());
+}
+
+}  // namespace smtpegress::netlink

@@ -24,11 +24,6 @@ struct ObservedState {
   [[nodiscard]] const Link* link(int index) const;
 };
 
-enum class Duplicates : std::uint8_t {
-  kRefuse,  ///< EEXIST where the same rule stands already
-  kAllow,   ///< a second rule of the same shape, as take-over needs for an instant
-};
-
 class Kernel {
  public:
   Kernel() = default;

@@ -54,6 +54,11 @@ struct PolicyRule {
   auto operator<=>(const PolicyRule&) const = default;
 };
 
+enum class Duplicates : std::uint8_t {
+  kRefuse,  ///< EEXIST where the same rule stands already
+  kAllow,   ///< a second rule of the same shape, as take-over needs for an instant
+};
+
 // linux/rtnetlink.h RTN_*
 enum class RouteType : std::uint8_t {
   kUnicast = 1,

@@ -63,6 +63,10 @@ class Enabling {
     }
     for (int round = 0; round < kMaxRounds; ++round) {
       const auto more = once();
+      if (!more && complete_) {
+        report_.notes.push_back("everything was made, but could not be looked at once more: " + more.error().message());
+        return finish();
+      }
       if (!more) {
         return fail(more.error());
       }
@@ -124,7 +128,9 @@ class Enabling {
     if (auto written = write_ahead(*seen, saved); !written) {
       return std::unexpected(written.error());
     }
+    complete_ = false;
     auto made = transaction_.run(plan, seen->observed.ruleset);
+    complete_ = made.has_value();
     if (!made && made.error().kind != ErrorKind::kStale) {
       return std::unexpected(made.error());
     }
@@ -169,6 +175,9 @@ class Enabling {
     return std::unexpected(std::move(told));
   }
 
+  /// The desired state is reached, and what is written ahead is enough to undo it: nothing that fails from here on is a
+  /// reason to take it back. (After a take-over there is no exact way back: a script's rule holds expressions of
+  /// iptables' own, which this program reads but does not write.)
   Result<ApplyReport> finish() {
     report_.changes = transaction_.done();
     // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
@@ -184,7 +193,8 @@ class Enabling {
     record_.phase = Phase::kEnabled;
     if (!before_ || *before_ != record_) {
       if (auto saved = store_.save(record_); !saved) {
-        return fail(saved.error());
+        report_.notes.push_back("done, but the state file still says that enable is under way: " +
+                                saved.error().message());
       }
     }
     return std::move(report_);
@@ -200,6 +210,7 @@ class Enabling {
   InstanceRecord record_;
   std::optional<InstanceRecord> written_;  ///< as it was last written ahead
   DesiredState owned_;
+  bool complete_ = false;  ///< the last plan was carried out to its end
   ApplyReport report_;
 };
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "model/profile_document.hpp"
+#include "model/profile_keys.hpp"
 
 namespace smtpegress {
 namespace {
@@ -20,191 +20,7 @@ constexpr TableId kDefaultTable{100};
 constexpr RulePriority kDefaultPriority{10025};
 constexpr PortRange kSmtpPort{25, 25};
 constexpr std::size_t kMaxInstanceName = 48;  // bytes; with the prefix well inside NFT_NAME_MAXLEN (256) and NAME_MAX
-constexpr std::uint32_t kMainRulePriority = 32766;  // the kernel's rule for the main table, net/ipv4/fib_rules.c
-constexpr std::size_t kMaxSources = 64;             // a rule each; more belongs into a set
-
-enum class Belongs : std::uint8_t { kBoth, kHomeOnly, kVpsOnly };
-
-/// Reads one key's value into the profile; an error's object is the offending value.
-using Reader = std::function<Result<void>(const json&, Profile&)>;
-
-struct Key {
-  std::string_view name;
-  Belongs belongs;
-  Reader read;
-};
-
-Result<void> wrong_type(const json& value, std::string_view right) {
-  return usage_error({}, value.dump(-1, ' ', false, json::error_handler_t::replace),
-                     fmt::format("is {}; write {}", value.type_name(), right));
-}
-
-/// A value as text: JSON strings as they are, whole numbers in decimal, so that `25` and `"25"` mean the same.
-std::optional<std::string> scalar_text(const json& value) {
-  if (value.is_string()) {
-    return value.get<std::string>();
-  }
-  if (value.is_number_unsigned()) {
-    return fmt::format("{}", value.get<std::uint64_t>());
-  }
-  return std::nullopt;
-}
-
-template <class T>
-Reader scalar(T Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
-  return [=](const json& value, Profile& profile) -> Result<void> {
-    const auto text = scalar_text(value);
-    if (!text) {
-      return wrong_type(value, right);
-    }
-    auto parsed = parse(*text);
-    if (!parsed) {
-      return std::unexpected(parsed.error());
-    }
-    profile.*member = *std::move(parsed);
-    return {};
-  };
-}
-
-template <class T>
-Reader optional_scalar(std::optional<T> Profile::*member, Result<T> (*parse)(std::string_view),
-                       std::string_view right) {
-  return [=](const json& value, Profile& profile) -> Result<void> {
-    if (!value.is_string()) {
-      return wrong_type(value, right);
-    }
-    (profile.*member).reset();
-    if (const auto text = value.get<std::string>(); text != "auto") {
-      auto parsed = parse(text);
-      if (!parsed) {
-        return std::unexpected(parsed.error());
-      }
-      profile.*member = *std::move(parsed);
-    }
-    return {};
-  };
-}
-
-template <class T>
-Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
-  return [=](const json& value, Profile& profile) -> Result<void> {
-    if (!value.is_array()) {
-      return wrong_type(value, right);
-    }
-    std::vector<T> items;
-    for (const auto& item : value) {
-      const auto text = scalar_text(item);
-      if (!text) {
-        return wrong_type(item, right);
-      }
-      auto parsed = parse(*text);
-      if (!parsed) {
-        return std::unexpected(parsed.error());
-      }
-      for (const auto& earlier : items) {
-        if (earlier.overlaps(*parsed)) {
-          return usage_error({}, parsed->to_string(),
-                             fmt::format("overlaps {}; name each only once", earlier.to_string()));
-        }
-      }
-      items.push_back(*std::move(parsed));
-    }
-    profile.*member = std::move(items);
-    return {};
-  };
-}
-
-Result<Prefix> parse_source(std::string_view text) {
-  auto prefix = Prefix::parse(text);
-  if (!prefix) {
-    return prefix;
-  }
-  if (prefix->address.family != IpFamily::kV4) {
-    return usage_error({}, fmt::format("'{}'", text), "is IPv6; sources are IPv4 networks for now");
-  }
-  if (prefix->is_default()) {
-    return usage_error({}, fmt::format("'{}'", text), "is the whole internet; name the mail stack's own network");
-  }
-  return prefix;
-}
-
-Result<IpAddress> parse_public_ip(std::string_view text) {
-  auto address = IpAddress::parse(text);
-  if (!address || address->family != IpFamily::kV4) {
-    return usage_error({}, fmt::format("'{}'", text),
-                       "is not an IPv4 address; write it like 203.0.113.10, or \"auto\"");
-  }
-  const auto first = address->bytes[0];
-  if (first == 0 || first == 127 || first >= 224) {
-    return usage_error({}, fmt::format("'{}'", text), "is no address that a host on the internet can have");
-  }
-  return address;
-}
-
-template <class Number>
-Result<Number> parse_u32(std::string_view text, std::string_view right) {
-  const json parsed = json::parse(text, nullptr, false);
-  if (!parsed.is_number_unsigned() || parsed.get<std::uint64_t>() > 0xffffffff) {
-    return usage_error({}, fmt::format("'{}'", text), fmt::format("is not {}", right));
-  }
-  return Number{parsed.get<std::uint32_t>()};
-}
-
-Result<TableId> parse_table(std::string_view text) {
-  auto table = parse_u32<TableId>(text, "a table number");
-  if (table && (table->value == 0 || (table->value >= 253 && table->value <= 255))) {
-    return usage_error(
-        {}, fmt::format("'{}'", text),
-        "is one of the kernel's own tables (0 unspec, 253 default, 254 main, 255 local); choose another, "
-        "such as 100");
-  }
-  return table;
-}
-
-Result<RulePriority> parse_priority(std::string_view text) {
-  auto priority = parse_u32<RulePriority>(text, "a rule priority");
-  if (priority && (priority->value == 0 || priority->value >= kMainRulePriority)) {
-    return usage_error({}, fmt::format("'{}'", text),
-                       "must lie between the local table's rule (0) and main's (32766), such as 10025");
-  }
-  return priority;
-}
-
-Result<Side> parse_side(std::string_view text) {
-  if (text == "home" || text == "vps") {
-    return text == "home" ? Side::kHome : Side::kVps;
-  }
-  return usage_error({}, fmt::format("'{}'", text), "is not a side; write \"home\" or \"vps\"");
-}
-
-Result<RpFilterScope> parse_rp_filter(std::string_view text) {
-  if (text == "all" || text == "tunnel") {
-    return text == "all" ? RpFilterScope::kAll : RpFilterScope::kTunnel;
-  }
-  return usage_error({}, fmt::format("'{}'", text), "is not a choice; write \"all\" or \"tunnel\"");
-}
-
-Result<std::string> parse_text(std::string_view text) {
-  return std::string(text);
-}
-
-const std::array<Key, 11>& keys() {
-  static const std::array<Key, 11> kKeys{{
-      {"description", Belongs::kBoth, scalar(&Profile::description, parse_text, "a text")},
-      {"side", Belongs::kBoth, scalar(&Profile::side, parse_side, "\"home\" or \"vps\"")},
-      {"tunnel", Belongs::kBoth, scalar(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
-      {"sources", Belongs::kBoth, list(&Profile::sources, parse_source, "a list like [\"192.168.203.0/24\"]")},
-      {"ports", Belongs::kBoth, list(&Profile::ports, PortRange::parse, "a list like [25]")},
-      {"mark", Belongs::kBoth, scalar(&Profile::mark, Mark::parse, "a mark like \"0x19\"")},
-      {"table", Belongs::kHomeOnly, scalar(&Profile::table, parse_table, "a table number like 100")},
-      {"priority", Belongs::kHomeOnly, scalar(&Profile::priority, parse_priority, "a rule priority like 10025")},
-      {"rp_filter", Belongs::kHomeOnly, scalar(&Profile::rp_filter, parse_rp_filter, "\"all\" or \"tunnel\"")},
-      {"wan", Belongs::kVpsOnly, optional_scalar(&Profile::wan, IfName::parse, "an interface name, or \"auto\"")},
-      {"public_ip", Belongs::kVpsOnly,
-       optional_scalar(&Profile::public_ip, parse_public_ip, "an IPv4 address like \"203.0.113.10\", or \"auto\"")},
-  }};
-  return kKeys;
-}
+constexpr std::size_t kMaxSources = 64;       // a rule each; more belongs into a set
 
 std::string key_object(std::string_view origin, std::string_view key, std::string_view value) {
   return value.empty() ? fmt::format("{}: key '{}'", origin, key) : fmt::format("{}: key '{}': {}", origin, key, value);
@@ -212,7 +28,7 @@ std::string key_object(std::string_view origin, std::string_view key, std::strin
 
 std::string known_keys(Side side) {
   std::string text;
-  for (const auto& key : keys()) {
+  for (const auto& key : profile_keys()) {
     if (key.belongs == Belongs::kBoth || (key.belongs == Belongs::kHomeOnly) == (side == Side::kHome)) {
       text += (text.empty() ? "" : ", ") + std::string(key.name);
     }
@@ -220,7 +36,7 @@ std::string known_keys(Side side) {
   return text;
 }
 
-Result<void> check_belongs(std::string_view origin, const Key& key, Side side) {
+Result<void> check_belongs(std::string_view origin, const ProfileKey& key, Side side) {
   if (key.belongs == Belongs::kBoth || (key.belongs == Belongs::kHomeOnly) == (side == Side::kHome)) {
     return {};
   }
@@ -308,8 +124,8 @@ Result<void> read_keys(std::string_view origin, const json& document, const Prof
   for (const auto& [name, value] : document.items()) {
     const bool overridden = std::ranges::any_of(overrides.settings, [&](const auto& s) { return s.first == name; });
     const std::string_view source = overridden ? std::string_view("command line") : origin;
-    const auto key = std::ranges::find(keys(), name, &Key::name);
-    if (key == keys().end()) {
+    const auto key = std::ranges::find(profile_keys(), name, &ProfileKey::name);
+    if (key == profile_keys().end()) {
       return usage_error("read profile", key_object(source, name, {}),
                          fmt::format("is not known; known are {}", known_keys(profile.side)));
     }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "netlink/handles.hpp"
-#include "smtpegress/kernel.hpp"
+#include "smtpegress/route.hpp"
 
 namespace smtpegress::netlink {
 

@@ -61,14 +61,14 @@ void in_fresh_namespace(Body body, Run run = Run::kShared) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) << "in the child, see above; status " << status;
 }
 
-struct Output {
+struct ShellOutput {
   int status = 0;
   std::string text;
 };
 
-inline Output output_of(const std::string& command) {
+inline ShellOutput output_of(const std::string& command) {
   std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(("{ " + command + "\n} 2>&1").c_str(), "re"), ::pclose);
-  Output output;
+  ShellOutput output;
   std::array<char, 4096> part{};
   while (const std::size_t got = std::fread(part.data(), 1, part.size(), pipe.get())) {
     output.text.append(part.data(), got);

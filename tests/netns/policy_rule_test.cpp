@@ -1,0 +1,210 @@
+// Policy rules in the running kernel: what RouteSocket adds is what `ip` shows, what `ip` adds is what it lists, and it
+// deletes that and nothing else.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "netns/fresh_namespace.hpp"
+#include "netns/route_host.hpp"
+
+namespace smtpegress::netlink {
+namespace {
+
+using test::entry;
+using test::in_fresh_namespace;
+using test::ip_json;
+using test::shell;
+
+TEST(PolicyRules, AddRule_IsWhatIpShows_AndListsBackEqual) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    must(socket.add_rule(our_rule(), Duplicates::kRefuse));
+    const auto shown = entry(ip_json("rule"), "priority", 10025);
+    ASSERT_FALSE(shown.is_null());
+    EXPECT_EQ(shown.at("fwmark"), "0x19");
+    EXPECT_EQ(shown.at("table"), "100");
+    EXPECT_EQ(shown.at("protocol"), "25");
+    EXPECT_EQ(shown.at("src"), "all");
+    EXPECT_FALSE(shown.contains("fwmask"));
+    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+  });
+}
+
+TEST(PolicyRules, AddRule_WithAMaskAndALargeTable_ListsBackEqual) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    auto rule = our_rule();
+    rule.mark = Mark{.value = 0x19, .mask = 0xff};
+    rule.table = {100000};
+    must(socket.add_rule(rule, Duplicates::kRefuse));
+    EXPECT_EQ(count(must(socket.rules()), rule), 1);
+    EXPECT_EQ(entry(ip_json("rule"), "priority", 10025).at("fwmask"), "0xff");
+    must(socket.delete_rule(rule));
+    EXPECT_EQ(must(socket.rules()).size(), 3U);
+  });
+}
+
+TEST(PolicyRules, Rules_MadeByIp_EqualOursOnlyWhereTheyMeanTheSame) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    shell("ip rule add fwmark 0x19 table 100 priority 10025 protocol 25");
+    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+    shell("ip rule delete priority 10025");
+    for (const std::string selector :
+         {"not fwmark 0x19", "from 10.0.0.0/8 fwmark 0x19", "to 10.0.0.0/8 fwmark 0x19", "iif lo fwmark 0x19",
+          "oif lo fwmark 0x19", "fwmark 0x19 uidrange 0-1000", "fwmark 0x19 ipproto tcp", "fwmark 0x19 dport 25",
+          "fwmark 0x19 sport 25", "fwmark 0x19 suppress_prefixlength 0", "fwmark 0x19 suppress_ifgroup 3",
+          "tos 0x10 fwmark 0x19", "fwmark 0x19/0xff"}) {
+      shell("ip rule add " + selector + " table 100 priority 10025 protocol 25");
+      const auto rules = must(socket.rules());
+      EXPECT_EQ(rules.size(), 4U);
+      EXPECT_EQ(count(rules, our_rule()), 0) << selector;
+      shell("ip rule delete priority 10025");
+    }
+  });
+}
+
+TEST(PolicyRules, Rules_OfEveryShape_AreDeletedAndAddedBackAsTheyWere) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    shell(
+        "ip rule add not from 10.0.0.0/8 iif lo fwmark 0x19/0xff ipproto tcp dport 25 table 100 priority 5 protocol 7");
+    shell("ip rule add fwmark 0x19 lookup main suppress_prefixlength 0 priority 6");
+    shell("ip rule add to 192.0.2.0/24 tos 0x10 uidrange 5-6 unreachable priority 7");
+    shell("ip rule add from all goto 32766 priority 8");
+    const auto before = ip_json("rule");
+    const auto rules = must(socket.rules());
+    for (std::uint32_t priority = 5; priority <= 8; ++priority) {
+      const auto rule =
+          std::find_if(rules.begin(), rules.end(), [&](const PolicyRule& r) { return r.priority.value == priority; });
+      ASSERT_NE(rule, rules.end()) << priority;
+      must(socket.delete_rule(*rule));
+      EXPECT_NE(ip_json("rule"), before) << priority;
+      must(socket.add_rule(*rule, Duplicates::kRefuse));
+    }
+    EXPECT_EQ(ip_json("rule"), before);
+    EXPECT_EQ(must(socket.rules()), rules);
+  });
+}
+
+// FACTS 15, and beyond it: EXCL compares the protocol number as well.
+TEST(PolicyRules, AddRule_Twice_IsRefusedUnlessAllowed) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    must(socket.add_rule(our_rule(), Duplicates::kRefuse));
+    const auto error = must_fail(socket.add_rule(our_rule(), Duplicates::kRefuse));
+    EXPECT_EQ(error.errnum, EEXIST);
+    EXPECT_EQ(error.operation, "add rule");
+    EXPECT_EQ(error.object, to_string(our_rule()));
+    EXPECT_FALSE(error.hint.empty());
+    must(socket.add_rule(our_rule(), Duplicates::kAllow));
+    EXPECT_EQ(count(must(socket.rules()), our_rule()), 2);
+    auto other_owner = our_rule();
+    other_owner.protocol = kBootProtocol;
+    must(socket.add_rule(other_owner, Duplicates::kRefuse));
+    EXPECT_EQ(count(must(socket.rules()), other_owner), 1);
+  });
+}
+
+TEST(PolicyRules, DeleteRule_AnotherOwnersOfTheSameShape_IsLeftAlone) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    shell("ip rule add fwmark 0x19 table 100 priority 10025 protocol 3");  // first, so the kernel meets it first
+    shell("ip rule add fwmark 0x19 table 100 priority 10025");  // protocol 0: what ip writes when told nothing
+    must(socket.add_rule(our_rule(), Duplicates::kRefuse));
+    must(socket.delete_rule(our_rule()));
+    auto boot = our_rule();
+    boot.protocol = kBootProtocol;
+    auto unspecified = our_rule();
+    unspecified.protocol = {0};
+    auto rules = must(socket.rules());
+    EXPECT_EQ(count(rules, boot), 1);
+    EXPECT_EQ(count(rules, unspecified), 1);
+    EXPECT_EQ(count(rules, our_rule()), 0);
+    const auto error = must_fail(socket.delete_rule(our_rule()));
+    EXPECT_EQ(error.errnum, ENOENT);
+    EXPECT_EQ(must(socket.rules()), rules);
+    // A request for protocol 0 matches any: the kernel would take the other.
+    EXPECT_EQ(must_fail(socket.delete_rule(unspecified)).errnum, ENOTUNIQ);
+    EXPECT_EQ(must(socket.rules()), rules);
+    must(socket.delete_rule(boot));
+    must(socket.delete_rule(unspecified));
+    EXPECT_EQ(must(socket.rules()).size(), 3U);
+  });
+}
+
+// The kernel does not compare what a request leaves out, nor "not": each of these would go in our rule's stead.
+TEST(PolicyRules, DeleteRule_OneWithFurtherSelectors_IsLeftAlone) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    for (const std::string selector : {"not fwmark 0x19", "iif lo fwmark 0x19", "fwmark 0x19 ipproto tcp dport 25",
+                                       "fwmark 0x19 uidrange 0-1000", "fwmark 0x19 suppress_prefixlength 0"}) {
+      shell("ip rule add " + selector + " table 100 priority 10025 protocol 25");
+      const auto before = must(socket.rules());
+      EXPECT_EQ(must_fail(socket.delete_rule(our_rule())).errnum, ENOENT) << selector;
+      must(socket.add_rule(our_rule(), Duplicates::kAllow));
+      EXPECT_EQ(must_fail(socket.delete_rule(our_rule())).errnum, ENOTUNIQ) << selector;
+      shell("ip rule delete priority 10025");  // the first: the other one
+      must(socket.delete_rule(our_rule()));
+      EXPECT_EQ(must(socket.rules()).size(), 3U);
+    }
+  });
+}
+
+TEST(PolicyRules, DeleteRule_OneOfTwo_LeavesTheOther) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    must(socket.add_rule(our_rule(), Duplicates::kRefuse));
+    must(socket.add_rule(our_rule(), Duplicates::kAllow));
+    must(socket.delete_rule(our_rule()));
+    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+  });
+}
+
+// Some 300 KB: many datagrams. Another thread changes the list all the while.
+TEST(PolicyRules, Rules_ManyAndChanging_AreNeverListedInPart) {
+  in_fresh_namespace([] {
+    constexpr std::uint32_t kStanding = 3000;
+    auto socket = opened();
+    auto rule = our_rule();
+    for (std::uint32_t i = 0; i < kStanding; ++i) {
+      rule.priority = {10000 + i};
+      must(socket.add_rule(rule, Duplicates::kAllow));
+    }
+    std::atomic<bool> stop = false;
+    std::thread other([&] {
+      auto own = opened();
+      auto changing = our_rule();
+      changing.priority = {5};
+      changing.protocol = kBootProtocol;
+      while (!stop) {
+        (void)own.add_rule(changing, Duplicates::kAllow);
+        (void)own.delete_rule(changing);
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+    });
+    int whole = 0;
+    for (int i = 0; i < 30; ++i) {
+      const auto rules = socket.rules();
+      if (!rules) {
+        EXPECT_EQ(rules.error().errnum, EINTR);
+        continue;
+      }
+      ++whole;
+      EXPECT_EQ(
+          std::count_if(rules->begin(), rules->end(), [](const PolicyRule& r) { return r.protocol == kOurProtocol; }),
+          std::ptrdiff_t{kStanding});
+    }
+    stop = true;
+    other.join();
+    EXPECT_GT(whole, 0);
+  });
+}
+
+}  // namespace
+}  // namespace smtpegress::netlink

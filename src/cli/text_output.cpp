@@ -67,9 +67,10 @@ std::string path_of(const ApplyReport& report) {
                      snat, mapped);
 }
 
+/// Ahead of the rule's words, whose length varies.
 std::string seen_text(const RuleCounter& counter) {
   return counter.presence == Presence::kPresent
-             ? fmt::format("   [{} packets, {} bytes]", counter.packets, counter.bytes)
+             ? fmt::format("{:>7} packets {:>11} bytes   ", counter.packets, counter.bytes)
              : std::string();
 }
 
@@ -80,16 +81,16 @@ std::string status_line(Presence presence, std::string_view kind, std::string_vi
 /// A chain of ours is shown by its rules; as a chain only where it is not as it should be.
 std::string finding_text(const Finding& finding) {
   const bool is_chain = std::holds_alternative<OwnChain>(finding.object);
-  const auto detail = finding.detail.empty() ? std::string() : " — " + finding.detail;
   std::string text;
   if (!is_chain || finding.presence != Presence::kPresent) {
     const auto seen = finding.counters.empty() || is_chain ? std::string() : seen_text(finding.counters.front());
-    text = status_line(finding.presence, kind_of(finding.object), describe(finding.object)) + seen + detail + "\n";
+    const auto detail = finding.detail.empty() ? std::string() : " — " + finding.detail;
+    text = status_line(finding.presence, kind_of(finding.object), seen + describe(finding.object)) + detail + "\n";
   }
   if (is_chain) {
     for (const auto& counter : finding.counters) {
-      text +=
-          status_line(counter.presence, counter.rule.comment, nft::to_string(counter.rule)) + seen_text(counter) + "\n";
+      const auto words = seen_text(counter) + nft::to_string(counter.rule);
+      text += status_line(counter.presence, counter.rule.comment, words) + "\n";
     }
   }
   return text;
@@ -132,8 +133,9 @@ std::string enable_text(const ApplyReport& report, Verbosity verbosity) {
 
 std::string disable_text(const ApplyReport& report, Verbosity verbosity) {
   const auto& name = report.profile.name;
-  const auto text = report.was_enabled ? fmt::format("{} disabled: {} takes the host's ordinary way again.\n", name,
-                                                     mail_of(report.profile))
+  const auto now = report.profile.side == Side::kHome ? "takes the host's ordinary way again"
+                                                      : "is no longer let out and translated here";
+  const auto text = report.was_enabled ? fmt::format("{} disabled: {} {}.\n", name, mail_of(report.profile), now)
                                        : fmt::format("{} is not enabled: nothing to take back.\n", name);
   return text + changes_text(report, verbosity);
 }

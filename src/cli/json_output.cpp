@@ -1,12 +1,4 @@
-// The JSON documents, version 1. Members of each beside version, command, ok and exit:
-//   enable, disable  instance, side, changed, was_enabled, changes[], waiting[], flows_dropped, notes[]
-//   plan             instance, side, changes[] (with reason), waiting[], foreign[], legacy[]
-//   status           instance, side, objects[] {kind, object, state, detail, rules[] {role, rule, state, packets,
-//   bytes}},
-//                    problem, notes[]
-//   verify           instance, side, checks[] {id, title, outcome, detail, mend}
-//   profiles         profiles[] {name, side, description, path, shipped, enabled, problem}
-//   any, failed      error {kind, message, operation, object, errno, kernel, hint}
+// The JSON documents, version 1. README.md ("JSON") lists their members; tests hold both against each other.
 #include <array>
 #include <nlohmann/json.hpp>
 

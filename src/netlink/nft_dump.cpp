@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "netlink/attributes.hpp"
 #include "netlink/exchange.hpp"
@@ -96,8 +98,8 @@ bool same_object(const ChainRule& a, const ChainRule& b) {
 
 /// A dump without holes or repetitions. The kernel goes on with a dump, from one datagram to the next, by counting
 /// objects, and counts those that a transaction in progress has added or is removing: objects then come twice or not at
-/// all, while the generation stays and NLM_F_DUMP_INTR is not set (Linux 6.18, __nf_tables_dump_rules). What came in
-/// one datagram was read in one go. A longer dump counts only when two in a row agree.
+/// all, while the generation stays and NLM_F_DUMP_INTR is not set (Linux 6.18, __nf_tables_dump_rules). What fits
+/// one datagram is read in one go. A longer dump counts only when two in a row agree.
 template <class T>
 Result<std::vector<T>> read_settled(int fd, std::uint16_t type, Result<T> (*decode)(const nlmsghdr*)) {
   std::optional<Dump<T>> last;

@@ -8,8 +8,10 @@
 #include <libnftnl/rule.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <span>
@@ -202,8 +204,8 @@ class ForeignRule {
     auto* e = nftnl_expr_alloc(kind);
     nftnl_expr_set_str(e, name_attribute, name);
     nftnl_expr_set_u32(e, revision_attribute, revision);
-    void* copy = std::calloc(1, info.size());  // NOLINT: libnftnl frees it
-    std::memcpy(copy, info.data(), info.size());
+    void* copy = std::calloc(1, info.size() + 1);  // NOLINT: libnftnl frees it
+    std::ranges::copy(info, static_cast<std::uint8_t*>(copy));
     nftnl_expr_set(e, info_attribute, copy, static_cast<std::uint32_t>(info.size()));
     nftnl_rule_add_expr(rule_.get(), e);
     return *this;

@@ -41,18 +41,18 @@ class NamespaceTest : public testing::Test {
   }
 };
 
-struct Output {
+struct CommandResult {
   int status = -1;  ///< exit code; -1 where the program was killed or not started
   std::string text;
 };
 
 /// By a shell, in the calling thread's network namespace; standard error is part of the text.
-inline Output run(const std::string& command) {
+inline CommandResult run(const std::string& command) {
   struct Close {
     void operator()(FILE* pipe) const noexcept { ::pclose(pipe); }
   };
   std::unique_ptr<FILE, Close> pipe(::popen(("{ " + command + "\n} 2>&1").c_str(), "re"));
-  Output output;
+  CommandResult output;
   if (!pipe) {
     return output;
   }

@@ -140,11 +140,14 @@ TEST(ReadWireGuard, TwoEnds_AfterAHandshake_HaveItsTime) {
       [] {
         Daemon one("wg0");
         Daemon two("wg1");
-        shell("ip link set lo up && ip link set wg0 up && ip link set wg1 up && wg genkey > /run/a && wg genkey > /run/b");
+        shell(
+            "ip link set lo up && ip link set wg0 up && ip link set wg1 up && wg genkey > /run/a && wg genkey > "
+            "/run/b");
         shell("wg set wg1 private-key /run/b listen-port 51821 peer $(wg pubkey < /run/a) allowed-ips 0.0.0.0/0");
         // The end that starts comes last: a message that nobody hears is repeated only after five seconds.
-        shell("wg set wg0 private-key /run/a listen-port 51820 peer $(wg pubkey < /run/b) allowed-ips 0.0.0.0/0 "
-              "endpoint 127.0.0.1:51821 persistent-keepalive 1");
+        shell(
+            "wg set wg0 private-key /run/a listen-port 51820 peer $(wg pubkey < /run/b) allowed-ips 0.0.0.0/0 "
+            "endpoint 127.0.0.1:51821 persistent-keepalive 1");
         std::int64_t handshake = 0;
         for (int i = 0; i < 200 && handshake == 0; ++i) {
           std::this_thread::sleep_for(std::chrono::milliseconds(50));

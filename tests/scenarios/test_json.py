@@ -1,0 +1,62 @@
+#!/usr/bin/python3
+"""The JSON documents have exactly the members that README.md lists."""
+
+from __future__ import annotations
+
+import json
+import re
+import unittest
+from typing import Any
+
+from scenario import ENABLE_HOME, NOT_ENABLED, REFUSED, ROOT, Scenario
+
+COMMON = {"version", "command", "ok", "exit"}
+INSTANCE = {"instance", "side"}
+
+
+def documented() -> dict[str, tuple[set[str], dict[str, set[str]]]]:
+    """Command -> its members, and of a member that is a list or object, its own."""
+    section = re.split(r"^(?:#|Coming)", (ROOT / "README.md").read_text().split("### JSON", 1)[1], flags=re.MULTILINE)[0]
+    table: dict[str, tuple[set[str], dict[str, set[str]]]] = {}
+    for row in re.findall(r"^\| (`.*?|any that failed) \| (.*) \|$", section, re.MULTILINE):
+        cell = re.sub(r"\([^)]*\)", "", row[1])
+        inner = {name: set(re.findall(r"`(\w+)(?:\[\])?`", body.split("`rules[]` {", 1)[0]))
+                 for name, body in re.findall(r"`(\w+)(?:\[\])?` \{((?:[^{}]|\{[^}]*\})*)\}", cell)}
+        outer = set(re.findall(r"`(\w+)(?:\[\])?`", re.sub(r"\{(?:[^{}]|\{[^}]*\})*\}", "", cell)))
+        for command in re.findall(r"`(\w+)`", row[0]) or ["failed"]:
+            table[command] = (outer, inner)
+    return table
+
+
+class Documents(Scenario):
+    def check(self, name: str, document: dict[str, Any], *, instance: bool = True) -> None:
+        outer, inner = documented()[name]
+        with self.subTest(name):
+            self.assertEqual(document["version"], 1)
+            self.assertEqual(set(document), COMMON | outer | (INSTANCE if instance else set()))
+            for member, names in inner.items():
+                found = document[member]
+                for item in found if isinstance(found, list) else [found]:
+                    self.assertEqual(set(item) - {"rules"}, names - {"rules"}, member)
+
+    def test_members_are_those_that_the_readme_lists(self) -> None:
+        home = self.lab.home
+        self.check("plan", self.json_of(home, "plan", "mailu-home"))
+        self.check("enable", self.json_of(home, *ENABLE_HOME))
+        self.check("status", self.json_of(home, "status", "mailu-home"))
+        self.check("verify", self.json_of(home, "verify", "mailu-home"))
+        self.check("profiles", self.json_of(home, "profiles"), instance=False)
+        self.check("disable", self.json_of(home, "disable", "mailu-home"))
+
+    def test_failures_are_documents_too(self) -> None:
+        for words, code in ((("status", "mailu-home"), NOT_ENABLED), (("enable", "mailu-home", "--set", "table=0"), REFUSED)):
+            done = self.egress(self.lab.home, "--json", *words, expect=code)
+            document = json.loads(done.stdout)
+            document.pop("instance")
+            self.check("failed", document, instance=False)
+            self.assertEqual(document["exit"], code)
+            self.assertIn(document["error"]["message"], done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

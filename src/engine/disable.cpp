@@ -12,6 +12,7 @@ constexpr int kMaxRounds = 20;  // as in enable
 
 Result<SysctlValues> read_saved(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
   std::vector<SysctlSpec> keys;
+  keys.reserve(saved.size());
   for (const auto& sysctl : saved) {
     keys.push_back({sysctl.key, sysctl.ours});
   }

@@ -6,7 +6,6 @@
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
-#include "model/legacy_scripts.hpp"
 
 namespace smtpegress {
 namespace {
@@ -36,6 +35,19 @@ Error scripts_in_the_way(const std::vector<Object>& legacy) {
       .hint = fmt::format("{} objects, such as {}; `smtp-egress enable … --take-over` replaces them without a gap, "
                           "`smtp-egress plan … --take-over` shows how. Nothing was changed",
                           legacy.size(), describe(legacy.front()))};
+}
+
+/// A sysctl that an earlier profile changed and this one does not want goes back to its previous value.
+void add_unwanted_sysctls(const std::vector<SavedSysctl>& saved, const std::vector<InstanceRecord>& others,
+                          Survey& seen) {
+  auto unwanted = saved;
+  std::erase_if(unwanted, [&](const SavedSysctl& sysctl) {
+    return sysctl.previous == sysctl.ours ||  // a side effect of ip_forward, which stays
+           std::ranges::find(seen.desired.sysctls, sysctl.key, &SysctlSpec::key) != seen.desired.sysctls.end();
+  });
+  for (const auto& target : restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets) {
+    seen.desired.sysctls.push_back(target);
+  }
 }
 
 /// Takes back what was made, and says in the error how that went.
@@ -108,12 +120,11 @@ class Enabling {
     if (!seen) {
       return std::unexpected(seen.error());
     }
-    const auto legacy = find_legacy_objects(profile_, seen->host, seen->observed);
-    if (!legacy.empty() && legacy_ == LegacyScripts::kRefuse) {
-      return std::unexpected(scripts_in_the_way(legacy));
+    if (!seen->legacy.empty() && legacy_ == LegacyScripts::kRefuse) {
+      return std::unexpected(scripts_in_the_way(seen->legacy));
     }
-    add_unwanted_sysctls(*seen);
-    const auto plan = make_plan(seen->desired, owned_, seen->observed, seen->sysctls, legacy);
+    add_unwanted_sysctls(record_.sysctls, others_, *seen);
+    const auto plan = make_plan(seen->desired, owned_, seen->observed, seen->sysctls, seen->legacy);
     if (!plan.foreign.empty()) {
       return std::unexpected(in_the_way(plan.foreign.front()));
     }
@@ -135,18 +146,6 @@ class Enabling {
       return std::unexpected(made.error());
     }
     return true;
-  }
-
-  /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value.
-  void add_unwanted_sysctls(Survey& seen) {
-    auto unwanted = record_.sysctls;
-    std::erase_if(unwanted, [&](const SavedSysctl& saved) {
-      return saved.previous == saved.ours ||  // a side effect of ip_forward, which stays
-             std::ranges::find(seen.desired.sysctls, saved.key, &SysctlSpec::key) != seen.desired.sysctls.end();
-    });
-    for (const auto& target : restoration(unwanted, seen.sysctls, others_, seen.observed.ruleset).targets) {
-      seen.desired.sysctls.push_back(target);
-    }
   }
 
   Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
@@ -225,17 +224,22 @@ Result<ApplyReport> Engine::enable(const Profile& profile, LegacyScripts legacy)
 }
 
 Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
-  auto before = store_.load(profile.name);
+  const auto before = store_.load(profile.name);
   if (!before) {
     return std::unexpected(before.error());
   }
-  auto seen = survey(kernel_, profile);
+  const auto others = other_records(store_, profile.name);
+  if (!others) {
+    return std::unexpected(others.error());
+  }
+  const auto saved = *before ? (*before)->sysctls : std::vector<SavedSysctl>{};
+  auto seen = survey(kernel_, profile, saved);
   if (!seen) {
     return std::unexpected(seen.error());
   }
-  PlanReport report{profile, {}, find_legacy_objects(profile, seen->host, seen->observed)};
+  add_unwanted_sysctls(saved, *others, *seen);
   const auto owned = *before ? owned_by((*before)->profile) : DesiredState{};
-  report.plan = make_plan(seen->desired, owned, seen->observed, seen->sysctls, report.legacy);
+  PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy), seen->legacy};
   if (legacy == LegacyScripts::kTakeOver) {
     report.legacy.clear();
   }

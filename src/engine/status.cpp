@@ -69,7 +69,7 @@ Result<StatusReport> Engine::status(const std::string& name, const std::optional
     report.problem = view->seen.unresolved->message();
   }
   if (!view->record) {
-    report.notes.push_back(
+    report.notes.emplace_back(
         "its state file is gone, so the previous sysctl values are not known; this is the kernel's view");
   } else if (view->record->phase == Phase::kEnabling) {
     report.notes.push_back(

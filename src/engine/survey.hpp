@@ -11,7 +11,8 @@ namespace smtpegress {
 struct Survey {
   ObservedState observed;
   ResolvedHost host;
-  DesiredState desired;
+  std::vector<Object> legacy;  ///< the shell scripts' objects
+  DesiredState desired;        ///< as if those were gone already: they go in the same transaction, or are in the way
   SysctlValues sysctls;  ///< of the desired keys and of those asked for
   std::optional<Error> unresolved;
 };

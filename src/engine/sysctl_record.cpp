@@ -27,6 +27,25 @@ std::string dotted(std::string key) {
   return key;
 }
 
+/// Empty where the value goes back.
+std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, const std::vector<InstanceRecord>& others,
+                         const nft::Ruleset& ruleset) {
+  if (value == sysctl.ours && sysctl.previous == sysctl.ours) {
+    return {};  // unchanged so far; a side effect of ip_forward may yet change it
+  }
+  if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
+    return fmt::format("{} stays {}: instance {} needs it", dotted(sysctl.key), value, holder->profile.name);
+  }
+  if (value != sysctl.ours && value != sysctl.previous) {
+    return fmt::format("{} stays {}: somebody set it since enable (it was {}, then ours {})", dotted(sysctl.key), value,
+                       sysctl.previous, sysctl.ours);
+  }
+  if (sysctl.key == kIpForward && sysctl.previous == "0" && docker_forwards(ruleset)) {
+    return "net.ipv4.ip_forward stays 1: Docker is set up here and needs it";
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted) {
@@ -111,18 +130,10 @@ Restoration restoration(const std::vector<SavedSysctl>& saved, const SysctlValue
     if (found == current.end() || !found->second) {
       continue;  // its interface is gone, and the value with it
     }
-    if (*found->second == sysctl.ours && sysctl.previous == sysctl.ours) {
-      result.targets.push_back({sysctl.key, sysctl.previous});  // unchanged; a side effect may yet change it
-    } else if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
-      result.notes.push_back(
-          fmt::format("{} stays {}: instance {} needs it", dotted(sysctl.key), *found->second, holder->profile.name));
-    } else if (*found->second != sysctl.ours && *found->second != sysctl.previous) {
-      result.notes.push_back(fmt::format("{} stays {}: somebody set it since enable (it was {}, then ours {})",
-                                         dotted(sysctl.key), *found->second, sysctl.previous, sysctl.ours));
-    } else if (sysctl.key == kIpForward && sysctl.previous == "0" && docker_forwards(ruleset)) {
-      result.notes.push_back("net.ipv4.ip_forward stays 1: Docker is set up here and needs it");
-    } else {
+    if (auto why = why_it_stays(sysctl, *found->second, others, ruleset); why.empty()) {
       result.targets.push_back({sysctl.key, sysctl.previous});
+    } else {
+      result.notes.emplace_back(std::move(why));
     }
   }
   std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return s.key == kIpForward; });

@@ -36,6 +36,9 @@ std::string text_of(const WireGuardPeer& peer) {
     allowed.push_back(prefix.to_string());
   }
   std::sort(allowed.begin(), allowed.end());
+  if (allowed.empty()) {
+    allowed.push_back("(none)");
+  }
   auto text = peer.public_key + ' ' + (peer.endpoint.empty() ? "(none)" : peer.endpoint) + ' ' +
               std::to_string(peer.last_handshake) + ' ' +
               (peer.keepalive == 0 ? "off" : std::to_string(peer.keepalive));

@@ -227,6 +227,24 @@ TEST(Enable, AProfileThatChanged_LeavesNothingOfTheEarlierOne) {
   EXPECT_EQ(box.now(), before);
 }
 
+TEST(Enable, AProfileThatChanged_DoesExactlyWhatPlanSaid) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(home()));
+  const auto smaller = test::home_profile({{{"rp_filter", "tunnel"}, {"table", "200"}}});
+  const auto plan = box.engine.plan(smaller, LegacyScripts::kRefuse);
+  const auto report = box.enable(smaller);
+  ASSERT_TRUE(plan && report);
+  std::vector<std::string> said;
+  std::vector<std::string> done;
+  for (const auto& change : plan->plan.changes) {
+    said.push_back(describe(change.object));
+  }
+  for (const auto& change : report->changes) {
+    done.push_back(describe(change.object));
+  }
+  EXPECT_EQ(said, done);
+}
+
 TEST(Enable, AfterACrashHalfWay_CompletesAndDisableStillRestores) {
   const auto before = EngineHost(test::bare_home()).now();
   for (std::size_t reached = 1;; ++reached) {

@@ -82,6 +82,23 @@ TEST(TakeOver, Vps_ReplacesEveryObjectOfTheScript) {
   EXPECT_EQ(forward.front().rule.comment, "smtp-egress:mailu-vps:admission");
 }
 
+TEST(TakeOver, Vps_AdmissionIsPartOfTheOneTransaction) {
+  EngineHost box(scripted_vps());
+  const auto plan = box.engine.plan(test::vps_profile(), LegacyScripts::kTakeOver);
+  ASSERT_TRUE(plan) << test::said(plan);
+  EXPECT_TRUE(std::ranges::any_of(plan->plan.changes, [](const Change& c) { return kind_of(c.object) == "admission"; }))
+      << "the script's accepts go, and FORWARD drops without them";
+  ASSERT_TRUE(box.enable(test::vps_profile(), LegacyScripts::kTakeOver));
+  EXPECT_EQ(std::ranges::count_if(box.kernel.calls, [](const auto& c) { return c.starts_with("commit"); }), 1);
+}
+
+TEST(TakeOver, Vps_TheScriptRunAgainWhileEnabled_LeavesTheAdmissionWanted) {
+  EngineHost box(test::vps());
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  test::add_vps_scripts(box.host());
+  EXPECT_TRUE(box.engine.status("mailu-vps", {})->as_it_should_be());
+}
+
 TEST(TakeOver, ThenDisable_NothingOfEitherIsLeft) {
   EngineHost box(scripted_home());
   ASSERT_TRUE(box.enable(test::home_profile(), LegacyScripts::kTakeOver));

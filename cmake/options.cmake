@@ -7,7 +7,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 add_library(project_options INTERFACE)
 # -Wno-restrict: GCC 12 sees overlap where a std::string is assigned a literal (GCC bug 105651).
-target_compile_options(project_options INTERFACE -Wno-restrict
+target_compile_options(project_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast
   -Woverloaded-virtual -Wimplicit-fallthrough)
 

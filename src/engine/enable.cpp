@@ -239,7 +239,8 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
   }
   add_unwanted_sysctls(saved, *others, *seen);
   const auto owned = *before ? owned_by((*before)->profile) : DesiredState{};
-  PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy), seen->legacy};
+  PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy),
+                    seen->legacy};
   if (legacy == LegacyScripts::kTakeOver) {
     report.legacy.clear();
   }

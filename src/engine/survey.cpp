@@ -38,8 +38,8 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   }
   result.host = host ? *std::move(host) : *remembered;
   result.legacy = find_legacy_objects(profile, result.host, result.observed);
-  result.desired = lower(profile, result.host,
-                         result.legacy.empty() ? result.observed : without(result.observed, result.legacy));
+  result.desired =
+      lower(profile, result.host, result.legacy.empty() ? result.observed : without(result.observed, result.legacy));
   auto wanted = result.desired.sysctls;
   for (const auto& saved : further) {
     wanted.push_back({saved.key, saved.ours});

@@ -13,7 +13,7 @@ struct Survey {
   ResolvedHost host;
   std::vector<Object> legacy;  ///< the shell scripts' objects
   DesiredState desired;        ///< as if those were gone already: they go in the same transaction, or are in the way
-  SysctlValues sysctls;  ///< of the desired keys and of those asked for
+  SysctlValues sysctls;        ///< of the desired keys and of those asked for
   std::optional<Error> unresolved;
 };
 

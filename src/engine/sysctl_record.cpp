@@ -101,7 +101,7 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
   }
   std::vector<SysctlSpec> keys{{"net/ipv4/conf/default/forwarding", "1"}};
   for (const auto& link : links) {
-    keys.push_back({"net/ipv4/conf/" + link.name.str() + "/forwarding", "1"});
+    keys.emplace_back("net/ipv4/conf/" + link.name.str() + "/forwarding", "1");
   }
   std::vector<SavedSysctl> saved;
   const auto forwarding = read_sysctls(kernel, keys);
@@ -111,12 +111,12 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
   }
   for (const auto& [key, value] : *forwarding) {
     if (value == "1") {
-      saved.push_back({key, "1", "1"});
+      saved.emplace_back(key, "1", "1");
     }
   }
   for (const auto& [key, value] : *redirects) {
     if (value == "0") {
-      saved.push_back({key, "0", "0"});
+      saved.emplace_back(key, "0", "0");
     }
   }
   return saved;

@@ -202,6 +202,37 @@ class Walk {
   SkipRule skip_;
 };
 
+/// The first address rewrite; `accepted` or `returned` where surely all the packets left the chain before one.
+Ending rewrite_in(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const PacketFacts& packet, int depth) {
+  for (const auto& observed : chain.rules) {
+    const auto held = holds(observed.rule, packet);
+    if (held == Holds::kNo) {
+      continue;
+    }
+    for (const auto& statement : observed.rule.statements) {
+      if (std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement)) {
+        return {Obstacle{chain.key, nft::to_string(observed.rule), held >= Holds::kSome}, false, false};
+      }
+      const auto* verdict = std::get_if<nft::Verdict>(&statement);
+      if (verdict == nullptr) {
+        continue;
+      }
+      const bool ends = verdict->code == nft::VerdictCode::kAccept || verdict->code == nft::VerdictCode::kDrop;
+      if (held == Holds::kYes && (ends || verdict->code == nft::VerdictCode::kReturn)) {
+        return {std::nullopt, ends, !ends};
+      }
+      const auto* target = verdict->chain.empty() ? nullptr : ruleset.find({chain.key.table, verdict->chain});
+      if (target != nullptr && depth < kMaxJumpDepth) {
+        const auto below = rewrite_in(ruleset, *target, packet, depth + 1);
+        if (below.obstacle || (held == Holds::kYes && below.accepted)) {
+          return below;
+        }
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Holds holds(const nft::Rule& rule, const PacketFacts& packet) {
@@ -223,25 +254,7 @@ std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::Ob
 
 std::optional<Obstacle> find_source_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
                                             const PacketFacts& packet) {
-  for (const auto& observed : chain.rules) {
-    if (holds(observed.rule, packet) == Holds::kNo) {
-      continue;
-    }
-    for (const auto& statement : observed.rule.statements) {
-      if (std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement)) {
-        return Obstacle{chain.key, nft::to_string(observed.rule), holds(observed.rule, packet) >= Holds::kSome};
-      }
-      if (const auto* verdict = std::get_if<nft::Verdict>(&statement); verdict != nullptr && !verdict->chain.empty()) {
-        const auto* target = ruleset.find({chain.key.table, verdict->chain});
-        if (target != nullptr && target != &chain) {
-          if (auto found = find_source_rewrite(ruleset, *target, packet)) {
-            return found;
-          }
-        }
-      }
-    }
-  }
-  return std::nullopt;
+  return rewrite_in(ruleset, chain, packet, 0).obstacle;
 }
 
 }  // namespace smtpegress

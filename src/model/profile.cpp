@@ -72,7 +72,7 @@ Result<void> check_complete(std::string_view origin, const Profile& profile) {
 /// An override's value: JSON where it is JSON of the right shape, else a text; a key that holds a list takes "a,b" as
 /// well.
 json override_value(const std::string& key, const std::string& text) {
-  const json parsed = json::parse(text, nullptr, false);
+  json parsed = json::parse(text, nullptr, false);
   const bool is_list = key == "sources" || key == "ports";
   if (parsed.is_array() || parsed.is_object() || (parsed.is_string() && !is_list)) {
     return parsed;

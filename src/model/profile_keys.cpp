@@ -46,6 +46,14 @@ Reader scalar(T Profile::*member, Result<T> (*parse)(std::string_view), std::str
   };
 }
 
+/// A scalar that is no number: 7 is not an interface's name, though "7" may be.
+template <class T>
+Reader word(T Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
+  return [read = scalar(member, parse, right), right](const json& value, Profile& profile) -> Result<void> {
+    return value.is_string() ? read(value, profile) : wrong_type(value, right);
+  };
+}
+
 template <class T>
 Reader optional_scalar(std::optional<T> Profile::*member, Result<T> (*parse)(std::string_view),
                        std::string_view right) {
@@ -172,15 +180,15 @@ Result<std::string> parse_text(std::string_view text) {
 
 const std::array<ProfileKey, 11>& profile_keys() {
   static const std::array<ProfileKey, 11> kKeys{{
-      {"description", Belongs::kBoth, scalar(&Profile::description, parse_text, "a text")},
-      {"side", Belongs::kBoth, scalar(&Profile::side, parse_side, "\"home\" or \"vps\"")},
-      {"tunnel", Belongs::kBoth, scalar(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
+      {"description", Belongs::kBoth, word(&Profile::description, parse_text, "a text")},
+      {"side", Belongs::kBoth, word(&Profile::side, parse_side, "\"home\" or \"vps\"")},
+      {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
       {"sources", Belongs::kBoth, list(&Profile::sources, parse_source, "a list like [\"192.168.203.0/24\"]")},
       {"ports", Belongs::kBoth, list(&Profile::ports, PortRange::parse, "a list like [25]")},
       {"mark", Belongs::kBoth, scalar(&Profile::mark, Mark::parse, "a mark like \"0x19\"")},
       {"table", Belongs::kHomeOnly, scalar(&Profile::table, parse_table, "a table number like 100")},
       {"priority", Belongs::kHomeOnly, scalar(&Profile::priority, parse_priority, "a rule priority like 10025")},
-      {"rp_filter", Belongs::kHomeOnly, scalar(&Profile::rp_filter, parse_rp_filter, "\"all\" or \"tunnel\"")},
+      {"rp_filter", Belongs::kHomeOnly, word(&Profile::rp_filter, parse_rp_filter, "\"all\" or \"tunnel\"")},
       {"wan", Belongs::kVpsOnly, optional_scalar(&Profile::wan, IfName::parse, "an interface name, or \"auto\"")},
       {"public_ip", Belongs::kVpsOnly,
        optional_scalar(&Profile::public_ip, parse_public_ip, "an IPv4 address like \"203.0.113.10\", or \"auto\"")},

@@ -68,7 +68,7 @@ template <class Visit>
   if (bytes.size() != address.size()) {
     return std::nullopt;
   }
-  std::copy(bytes.begin(), bytes.end(), address.bytes.begin());
+  std::ranges::copy(bytes, address.bytes.begin());
   return address;
 }
 

@@ -15,8 +15,9 @@
 namespace smtpegress::netlink {
 namespace {
 
-constexpr int kReceiveBuffer = 1 << 20;           // bytes; the kernel caps it at net.core.rmem_max
-constexpr std::size_t kDatagramSize = 64 * 1024;  // bytes; a dump's datagrams are at most 32 KiB (netlink_dump)
+constexpr int kReceiveBuffer = 1 << 20;  // bytes; the kernel caps it at net.core.rmem_max
+constexpr std::size_t kDatagramSize =
+    std::size_t{64} * 1024;  // bytes; a dump's datagrams are at most 32 KiB (netlink_dump)
 constexpr timeval kReceiveTimeout{.tv_sec = 5, .tv_usec = 0};  // one wait; others can hold the RTNL lock for long
 constexpr int kDrainLimit = 4096;                              // datagrams; far beyond what a receive buffer holds
 

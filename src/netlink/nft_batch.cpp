@@ -17,7 +17,7 @@ namespace {
 // Room for one message while it is written, in bytes. libnftnl does not check: the kernel takes 128 expressions in a
 // rule (NFT_RULE_MAXEXPRS, net/netfilter/nf_tables_api.c), of at most some 130 bytes each as they are written here, and
 // names and user data of 256 bytes each.
-constexpr std::size_t kMessageRoom = 32 * 1024;
+constexpr std::size_t kMessageRoom = std::size_t{32} * 1024;
 // Matches and statements in a rule: three expressions each stay below the kernel's limit.
 constexpr std::size_t kMaxParts = 40;
 constexpr std::size_t kMaxName = NFT_NAME_MAXLEN - 1;  // bytes, less the NUL

@@ -6,10 +6,12 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,7 @@ namespace {
 constexpr int kAttempts = 10;  // a ruleset that changes more often than that is being reloaded in a loop
 // Bytes. A dump's datagram has room for 32 KiB (netlink_dump, net/netlink/af_netlink.c): one that is less than half
 // full did not end for want of room.
-constexpr std::size_t kSurelyUncut = 16 * 1024;
+constexpr std::size_t kSurelyUncut = std::size_t{16} * 1024;
 constexpr const char* kPermissionHint = "it takes root, or CAP_NET_ADMIN in this network namespace";
 constexpr const char* kSupportHint = "this kernel lacks nf_tables or one of its modules";
 
@@ -53,15 +55,80 @@ std::unexpected<Error> unsettled() {
                       "another program keeps changing it; try again when that has ended");
 }
 
+/// Waits until no transaction is in progress, by an empty one: the kernel takes one at a time. Changes nothing, not
+/// even the generation. Where it is refused, so is what follows, with a better error.
+void wait_for_transactions(int fd) {
+  struct {
+    nlmsghdr begin_header{};
+    nfgenmsg begin{};
+    nlmsghdr end_header{};
+    nfgenmsg end{};
+  } batch;
+  const std::uint16_t subsystem = htons(NFNL_SUBSYS_NFTABLES);
+  batch.begin_header = {.nlmsg_len = sizeof(Request),
+                        .nlmsg_type = NFNL_MSG_BATCH_BEGIN,
+                        .nlmsg_flags = NLM_F_REQUEST,
+                        .nlmsg_seq = 0,
+                        .nlmsg_pid = 0};
+  batch.begin = {.nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0, .res_id = subsystem};
+  batch.end_header = batch.begin_header;
+  batch.end_header.nlmsg_type = NFNL_MSG_BATCH_END;
+  batch.end = batch.begin;
+  ::send(fd, &batch, sizeof batch, 0);
+}
+
 template <class T>
 struct Dump {
   std::vector<T> objects;
+  bool in_sequence = true;  ///< nothing came twice, and no rule is missing between two others
   bool one_datagram = true;
   std::size_t bytes = 0;
 
   /// Read by the kernel in one go, from beginning to end.
   [[nodiscard]] bool is_whole() const { return one_datagram && bytes < kSurelyUncut; }
 };
+
+using Identity = std::tuple<nft::TableKey, std::string, std::uint64_t>;  // table, chain, handle
+
+Identity identity(const nft::TableKey& table) {
+  return {table, {}, 0};
+}
+Identity identity(const nft::ObservedChain& chain) {
+  return {chain.key.table, chain.key.name, chain.handle};
+}
+Identity identity(const ChainRule& rule) {
+  return {rule.first.table, rule.first.name, rule.second.handle};
+}
+
+template <class T>
+std::vector<Identity> identities(const std::vector<T>& objects) {
+  std::vector<Identity> all;
+  all.reserve(objects.size());
+  for (const auto& object : objects) {
+    all.push_back(identity(object));
+  }
+  return all;
+}
+
+template <class T>
+bool repeats(const std::vector<T>& objects) {
+  auto all = identities(objects);
+  std::ranges::sort(all);
+  return std::ranges::adjacent_find(all) != all.end();
+}
+
+template <class T>
+bool follows(const std::vector<T>&, const T&, const nlmsghdr*) {
+  return true;  // tables and chains do not say what they come after
+}
+
+/// A rule names the one before it in its chain.
+template <>
+bool follows(const std::vector<ChainRule>& rules, const ChainRule& rule, const nlmsghdr* message) {
+  const Attributes attributes(message_payload(message, sizeof(nfgenmsg)));
+  const auto position = attributes.be64(NFTA_RULE_POSITION);
+  return !position || (!rules.empty() && rules.back().first == rule.first && rules.back().second.handle == *position);
+}
 
 template <class T>
 Result<Dump<T>> read_dump(int fd, std::uint16_t type, Result<T> (*decode)(const nlmsghdr*)) {
@@ -77,43 +144,39 @@ Result<Dump<T>> read_dump(int fd, std::uint16_t type, Result<T> (*decode)(const 
     if (!object) {
       return std::unexpected(object.error());
     }
+    read.in_sequence = read.in_sequence && follows(read.objects, *object, message);
     read.one_datagram = read.one_datagram && (next == nullptr || next == message);
     next = reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const std::uint8_t*>(message) +
                                              NLMSG_ALIGN(message->nlmsg_len));
     read.bytes += message->nlmsg_len;
     read.objects.push_back(std::move(*object));
   }
+  read.in_sequence = read.in_sequence && !repeats(read.objects);
   return read;
-}
-
-bool same_object(const nft::TableKey& a, const nft::TableKey& b) {
-  return a == b;
-}
-bool same_object(const nft::ObservedChain& a, const nft::ObservedChain& b) {
-  return a.key == b.key && a.handle == b.handle;
-}
-bool same_object(const ChainRule& a, const ChainRule& b) {
-  return a.first == b.first && a.second.handle == b.second.handle;
 }
 
 /// A dump without holes or repetitions. The kernel goes on with a dump, from one datagram to the next, by counting
 /// objects, and counts those that a transaction in progress has added or is removing: objects then come twice or not at
-/// all, while the generation stays and NLM_F_DUMP_INTR is not set (Linux 6.18, __nf_tables_dump_rules). What fits
-/// one datagram is read in one go. A longer dump counts only when two in a row agree.
+/// all, while the generation stays and NLM_F_DUMP_INTR is not set (Linux 6.18, __nf_tables_dump_rules). What fits one
+/// datagram is read in one go. A longer dump counts only when two in a row agree, because nothing else would tell that
+/// its end is missing.
 template <class T>
 Result<std::vector<T>> read_settled(int fd, std::uint16_t type, Result<T> (*decode)(const nlmsghdr*)) {
-  std::optional<Dump<T>> last;
+  std::vector<Identity> last;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     auto read = read_dump(fd, type, decode);
     if (!read) {
       return std::unexpected(read.error());
     }
-    const bool agrees = last && std::ranges::equal(last->objects, read->objects,
-                                                   [](const T& a, const T& b) { return same_object(a, b); });
-    if (read->is_whole() || agrees) {
+    if (!read->in_sequence) {
+      wait_for_transactions(fd);
+      continue;
+    }
+    auto these = identities(read->objects);
+    if (read->is_whole() || these == last) {
       return std::move(read->objects);
     }
-    last = std::move(*read);
+    last = std::move(these);
   }
   return unsettled();
 }
@@ -178,9 +241,13 @@ Result<std::uint32_t> read_generation(int fd) {
 }
 
 Result<nft::Ruleset> read_ruleset(int fd) {
+  // A transaction under way would spoil the dumps, one that has just been committed too, while the kernel clears away
+  // what it removed. So there is to be none before, and whatever was begun meanwhile has to show in the generation.
+  wait_for_transactions(fd);
   auto before = read_generation(fd);
   for (int attempt = 0; attempt < kAttempts && before; ++attempt) {
     auto ruleset = read_once(fd);
+    wait_for_transactions(fd);
     const auto after = read_generation(fd);
     if (!after) {
       return std::unexpected(after.error());

@@ -30,7 +30,7 @@ std::uint8_t usual_scope(const Route& route) {
     case RTN_ANYCAST:
       return RT_SCOPE_LINK;
     case RTN_UNICAST: {
-      const bool has_next_hop = route.gateway || std::any_of(route.other.begin(), route.other.end(), [](const auto& a) {
+      const bool has_next_hop = route.gateway || std::ranges::any_of(route.other, [](const auto& a) {
                                   return a.type == RTA_MULTIPATH || a.type == RTA_VIA;
                                 });
       return has_next_hop ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
@@ -62,7 +62,7 @@ bool read_address(std::optional<IpAddress>& target, IpFamily family, Bytes bytes
 
 bool read_interface(IfName& target, std::span<const Link> links, Bytes bytes) {
   const auto index = value_of<int>(bytes);
-  const auto link = std::find_if(links.begin(), links.end(), [&](const Link& l) { return l.index == index; });
+  const auto link = std::ranges::find(links, index, &Link::index);
   if (link == links.end()) {
     return false;
   }
@@ -130,7 +130,7 @@ Result<Route> decode_route(const nlmsghdr* message, std::span<const Link> links)
     return malformed("routes");
   }
   keep_header(route, *header);
-  std::sort(route.other.begin(), route.other.end());
+  std::ranges::sort(route.other);
   return route;
 }
 

@@ -36,7 +36,7 @@ namespace smtpegress::netlink {
 }
 
 [[nodiscard]] inline bool all_zero(Bytes bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+  return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
 inline void keep(std::vector<UnknownAttribute>& other, std::uint16_t type, Bytes bytes) {

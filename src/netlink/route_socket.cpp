@@ -1,160 +1,18 @@
 #include "netlink/route_socket.hpp"
 
-#include <linux/fib_rules.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <functional>
-#include <optional>
-#include <span>
 
 #include "netlink/exchange.hpp"
 #include "netlink/route_codec.hpp"
-#include "netlink/route_message.hpp"
+#include "netlink/route_list.hpp"
 
 namespace smtpegress::netlink {
 namespace {
 
 constexpr TableId kLocalTable{255};  // RT_TABLE_LOCAL, linux/rtnetlink.h
-
-std::string hint_for(int errnum, const IfName& interface) {
-  switch (errnum) {
-    case EPERM:
-    case EACCES:
-      return "this needs CAP_NET_ADMIN; run it as root";
-    case ENETDOWN:
-      return interface.empty() ? "bring the interface up" : "bring " + interface.str() + " up";
-    case ENODEV:
-      return interface.empty() ? "there is no such interface" : "there is no interface " + interface.str();
-    case EEXIST:
-      return "the same stands there already, made by someone else";
-    case EINTR:
-      return "something on this host changes it all the time; try again";
-    case ETIMEDOUT:
-      return "the kernel did not answer; another program may hold its routing lock";
-    default:
-      return {};
-  }
-}
-
-std::unexpected<Error> refused(std::string operation, std::string object, Refusal refusal,
-                               const IfName& interface = {}) {
-  auto hint = hint_for(refusal.errnum, interface);
-  return system_error(std::move(operation), std::move(object), refusal.errnum, std::move(refusal.kernel_text),
-                      std::move(hint));
-}
-
-std::uint32_t link_filter() {
-  return RTEXT_FILTER_SKIP_STATS;
-}  // statistics are two thirds of a link's message
-
-template <class T>
-using Decoder = std::function<Result<T>(const nlmsghdr*)>;
-using Filter = std::function<bool(const nlmsghdr*)>;
-
-/// One list's request, and what to read of its answer.
-template <class T>
-struct Listing {
-  std::string what;  ///< for errors
-  NlMessage request;
-  Decoder<T> decode;
-  Filter wanted = [](const nlmsghdr*) { return true; };
-};
-
-template <class T>
-struct Listed {
-  std::vector<T> all;
-  int parts = 0;
-};
-
-template <class T>
-Result<Listed<T>> list(nl_sock* socket, const Listing<T>& listing) {
-  const auto messages = dump(socket, listing.request.get());
-  if (!messages) {
-    return refused("list", listing.what, messages.error());
-  }
-  Listed<T> listed{.all = {}, .parts = messages->parts()};
-  for (const nlmsghdr* message : *messages) {
-    if (!listing.wanted(message)) {
-      continue;
-    }
-    auto one = listing.decode(message);
-    if (!one) {
-      return std::unexpected(std::move(one.error()));
-    }
-    listed.all.push_back(std::move(*one));
-  }
-  return listed;
-}
-
-/// The kernel counts its place in rules, and in the routes of one prefix, but marks no dump of them as torn
-/// (dump_rules, net/core/fib_rules.c; fn_trie_dump_leaf, net/ipv4/fib_trie.c): what took several datagrams is read
-/// until it is twice the same.
-template <class T>
-Result<std::vector<T>> list_settled(nl_sock* socket, const Listing<T>& listing) {
-  std::optional<std::vector<T>> before;
-  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-    auto listed = list(socket, listing);
-    if (!listed) {
-      return std::unexpected(std::move(listed.error()));
-    }
-    if (listed->parts <= 1 || before == listed->all) {
-      return std::move(listed->all);
-    }
-    before = std::move(listed->all);
-  }
-  return refused("list", listing.what, {.errnum = EINTR, .kernel_text = {}});
-}
-
-Result<std::vector<PolicyRule>> list_rules(nl_sock* socket, IpFamily family) {
-  fib_rule_hdr header{};
-  header.family = family_to(family);
-  MessageBuilder builder(RTM_GETRULE, NLM_F_REQUEST | NLM_F_DUMP);
-  builder.header(header);
-  return list_settled<PolicyRule>(socket, {.what = "policy rules", .request = builder.take(), .decode = decode_rule});
-}
-
-/// One table's routes, or those of all tables where `table` is zero.
-Result<std::vector<Route>> list_routes(nl_sock* socket, IpFamily family, TableId table, std::span<const Link> links) {
-  rtmsg header{};
-  header.rtm_family = family_to(family);
-  MessageBuilder builder(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP);
-  builder.header(header);
-  if (table.value != 0) {
-    builder.u32(RTA_TABLE, table.value);  // a kernel without strict checking sends all tables nevertheless
-  }
-  auto routes = list_settled<Route>(socket, {.what = "routes",
-                                             .request = builder.take(),
-                                             .decode = [&](const nlmsghdr* m) { return decode_route(m, links); },
-                                             .wanted = [](const nlmsghdr* m) { return !is_cloned_route(m); }});
-  if (routes && table.value != 0) {
-    std::erase_if(*routes, [&](const Route& route) { return route.table != table; });
-  }
-  return routes;
-}
-
-/// By index, or by name where that is not empty.
-Result<Link> one_link(nl_sock* socket, int index, const IfName& name) {
-  ifinfomsg header{};
-  header.ifi_index = index;
-  MessageBuilder builder(RTM_GETLINK, NLM_F_REQUEST);
-  builder.header(header).u32(IFLA_EXT_MASK, link_filter());
-  if (!name.empty()) {
-    builder.text(IFLA_IFNAME, name.str());
-  }
-  const NlMessage request = builder.take();
-  auto messages = ask(socket, request.get());
-  const std::string object = name.empty() ? "number " + std::to_string(index) : name.str();
-  if (!messages) {
-    return refused("find interface", object, std::move(messages.error()), name);
-  }
-  if (messages->empty()) {
-    return refused("find interface", object, {.errnum = ENODEV, .kernel_text = {}}, name);
-  }
-  return decode_link(*messages->begin());
-}
 
 /// 0 for no name.
 Result<int> index_of(nl_sock* socket, const IfName& name) {
@@ -258,26 +116,11 @@ Result<RouteSocket> RouteSocket::open() {
 }
 
 Result<std::vector<Link>> RouteSocket::links() {
-  MessageBuilder builder(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
-  builder.header(ifinfomsg{}).u32(IFLA_EXT_MASK, link_filter());
-  auto listed = list<Link>(socket_.get(), {.what = "links", .request = builder.take(), .decode = decode_link});
-  if (!listed) {
-    return std::unexpected(std::move(listed.error()));
-  }
-  std::erase_if(listed->all, [](const Link& link) { return link.name.empty(); });
-  return std::move(listed->all);
+  return list_links(socket_.get());
 }
 
 Result<std::vector<InterfaceAddress>> RouteSocket::addresses() {
-  MessageBuilder builder(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP);
-  builder.header(ifaddrmsg{});
-  auto listed = list<InterfaceAddress>(
-      socket_.get(),
-      {.what = "addresses", .request = builder.take(), .decode = decode_address, .wanted = is_ip_message});
-  if (!listed) {
-    return std::unexpected(std::move(listed.error()));
-  }
-  return std::move(listed->all);
+  return list_addresses(socket_.get());
 }
 
 Result<std::vector<PolicyRule>> RouteSocket::rules() {

@@ -107,7 +107,7 @@ Result<PolicyRule> decode_rule(const nlmsghdr* message) {
     return malformed("policy rules");
   }
   rule.mark = mark_of(mark);
-  std::sort(rule.other.begin(), rule.other.end());
+  std::ranges::sort(rule.other);
   return rule;
 }
 

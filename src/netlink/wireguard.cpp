@@ -18,9 +18,9 @@
 namespace smtpegress::netlink {
 namespace {
 
-constexpr std::size_t kAnswerLimit = 4 * 1024 * 1024;       // bytes; some 20,000 peers
-constexpr std::chrono::milliseconds kAnswerTimeout{2000};   // for the whole answer
-constexpr timeval kWaitTimeout{.tv_sec = 2, .tv_usec = 0};  // for each of connect, send, recv
+constexpr std::size_t kAnswerLimit = std::size_t{4} * 1024 * 1024;  // bytes; some 20,000 peers
+constexpr std::chrono::milliseconds kAnswerTimeout{2000};           // for the whole answer
+constexpr timeval kWaitTimeout{.tv_sec = 2, .tv_usec = 0};          // for each of connect, send, recv
 constexpr std::string_view kQuestion = "get=1\n\n";
 
 std::unexpected<Error> failed(std::string object, int errnum, std::string kernel_text = {}) {
@@ -103,7 +103,7 @@ int ask_control_socket(int fd, const std::string& path) {
 std::expected<std::string, int> read_answer(int fd) {
   const auto deadline = std::chrono::steady_clock::now() + kAnswerTimeout;
   std::string answer;
-  std::array<char, 16 * 1024> part{};
+  std::array<char, 16384> part{};
   while (!answer.ends_with("\n\n")) {
     const ssize_t got = ::recv(fd, part.data(), part.size(), 0);
     const int errnum = errno;

@@ -30,9 +30,9 @@ std::optional<std::string> key_of(std::string_view hex) {
     return std::nullopt;
   }
   for (std::size_t i = 0; i < key.size(); ++i) {
-    const std::string_view digits = hex.substr(i * 2, 2);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + 2, key[i], 16);
-    if (error != std::errc{} || end != digits.data() + 2) {
+    const char* digits = hex.data() + i * 2;  // two of them, of the length checked above
+    const auto [end, error] = std::from_chars(digits, digits + 2, key[i], 16);
+    if (error != std::errc{} || end != digits + 2) {
       return std::nullopt;
     }
   }
@@ -68,7 +68,7 @@ bool read_peer_line(WireGuardPeer& peer, std::string_view key, std::string_view 
 bool is_peer_key(std::string_view key) {
   static constexpr std::array<std::string_view, 4> kKeys{"endpoint", "persistent_keepalive_interval",
                                                          "last_handshake_time_sec", "allowed_ip"};
-  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
+  return std::ranges::find(kKeys, key) != kKeys.end();
 }
 
 bool read_line(WireGuardDevice& device, std::string_view key, std::string_view value) {

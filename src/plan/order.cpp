@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 
 namespace smtpegress {
 namespace {
@@ -65,16 +66,16 @@ void put_in_order(Plan& plan) {
 
 std::vector<Change> inverse(const std::vector<Change>& done) {
   std::vector<Change> back;
-  for (auto change = done.rbegin(); change != done.rend(); ++change) {
-    switch (change->verb) {
+  for (const auto& change : done | std::views::reverse) {
+    switch (change.verb) {
       case Verb::kCreate:
-        back.push_back({Verb::kRemove, change->object, {}, "rollback"});
+        back.push_back({Verb::kRemove, change.object, {}, "rollback"});
         break;
       case Verb::kRemove:
-        back.push_back({Verb::kCreate, change->object, {}, "rollback"});
+        back.push_back({Verb::kCreate, change.object, {}, "rollback"});
         break;
       case Verb::kReplace:
-        back.push_back({Verb::kReplace, change->previous.value_or(change->object), change->object, "rollback"});
+        back.push_back({Verb::kReplace, change.previous.value_or(change.object), change.object, "rollback"});
         break;
     }
   }

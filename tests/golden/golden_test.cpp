@@ -1,5 +1,6 @@
-// Each folder is one case: a profile and a host, what should be there (desired.txt), what enable would do (plan.txt), what
-// disable then does (undo.txt), byte for byte. UPDATE_GOLDEN=1 writes them anew; read the difference before you commit it.
+// Each folder is one case: a profile and a host, what should be there (desired.txt), what enable would do (plan.txt),
+// what disable then does (undo.txt), byte for byte. UPDATE_GOLDEN=1 writes them anew; read the difference before you
+// commit it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -42,7 +43,8 @@ class Golden : public testing::TestWithParam<std::string> {
   std::string observed_ = read(folder_ / "observed.json");
   // "home-…" and "vps-…" are instances of the shipped names, so that tables and tags read as a person knows them.
   Profile profile_ = parse_profile(GetParam().starts_with("home") ? "mailu-home" : "mailu-vps", "profile.json",
-                                   read(folder_ / "profile.json")).value();
+                                   read(folder_ / "profile.json"))
+                         .value();
   LegacyScripts legacy_ = GetParam().ends_with("-scripts") ? LegacyScripts::kTakeOver : LegacyScripts::kRefuse;
 
   void compare(const std::string& file, const std::string& text) const {

@@ -13,7 +13,8 @@ namespace smtpegress::test {
 
 class EngineHost {
  public:
-  explicit EngineHost(FakeHost host) : kernel(std::move(host)), store(directory.file("state")), engine(kernel, store, [] { return kNow; }) {}
+  explicit EngineHost(FakeHost host)
+      : kernel(std::move(host)), store(directory.file("state")), engine(kernel, store, [] { return kNow; }) {}
 
   TempDir directory;
   FakeKernel kernel;
@@ -22,7 +23,9 @@ class EngineHost {
 
   [[nodiscard]] FakeHost& host() { return kernel.host; }
   [[nodiscard]] std::string now() const { return snapshot(kernel.host); }
-  [[nodiscard]] std::string state_file(const std::string& name) const { return directory.read("state/" + name + ".json"); }
+  [[nodiscard]] std::string state_file(const std::string& name) const {
+    return directory.read("state/" + name + ".json");
+  }
 
   Result<ApplyReport> enable(const Profile& profile, LegacyScripts legacy = LegacyScripts::kRefuse) {
     return engine.enable(profile, legacy);

@@ -41,7 +41,8 @@ void switch_forwarding(FakeHost& host, const std::string& value) {
 const Route* best_route(const ObservedState& state, TableId table, const IpAddress& destination) {
   const Route* best = nullptr;
   for (const auto& route : state.routes) {
-    const bool fits = route.family == destination.family && route.table == table && route.destination.contains(destination);
+    const bool fits =
+        route.family == destination.family && route.table == table && route.destination.contains(destination);
     if (fits && (best == nullptr || route.destination.length > best->destination.length ||
                  (route.destination.length == best->destination.length && route.metric < best->metric))) {
       best = &route;
@@ -60,7 +61,8 @@ std::string text(const Flow& flow) {
 std::string snapshot(const FakeHost& host) {
   std::string all;
   for (const auto& rule : host.state.rules) {
-    all += fmt::format("rule {}{}\n", to_string(rule), rule.other.empty() ? "" : fmt::format(" +{}", rule.other.size()));
+    all +=
+        fmt::format("rule {}{}\n", to_string(rule), rule.other.empty() ? "" : fmt::format(" +{}", rule.other.size()));
   }
   for (const auto& route : host.state.routes) {
     all += fmt::format("route {}\n", to_string(route));
@@ -87,7 +89,9 @@ Result<void> FakeKernel::begin(const std::string& operation, const std::string& 
   return {};
 }
 
-Result<ObservedState> FakeKernel::observe() { return host.state; }
+Result<ObservedState> FakeKernel::observe() {
+  return host.state;
+}
 
 Result<std::string> FakeKernel::read_sysctl(const std::string& key) {
   const auto found = host.sysctls.find(key);
@@ -191,7 +195,9 @@ Result<void> FakeKernel::commit(const nft::Batch& batch, std::uint32_t generatio
   return {};
 }
 
-Result<std::vector<Flow>> FakeKernel::tcp_flows_to(const std::vector<PortRange>&) { return host.flows; }
+Result<std::vector<Flow>> FakeKernel::tcp_flows_to(const std::vector<PortRange>&) {
+  return host.flows;
+}
 
 Result<void> FakeKernel::delete_flow(const Flow& flow) {
   if (auto begun = begin("delete flow", text(flow)); !begun) {
@@ -207,7 +213,8 @@ Result<RouteAnswer> FakeKernel::look_up_route(const RouteQuery& query) {
       continue;
     }
     if (const auto* route = best_route(host.state, rule.table, query.destination); route != nullptr) {
-      return RouteAnswer{route->type == RouteType::kUnicast ? 0 : EHOSTUNREACH, route->interface, route->table, route->gateway};
+      return RouteAnswer{route->type == RouteType::kUnicast ? 0 : EHOSTUNREACH, route->interface, route->table,
+                         route->gateway};
     }
   }
   return RouteAnswer{ENETUNREACH, {}, {}, {}};

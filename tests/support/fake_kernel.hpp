@@ -1,5 +1,5 @@
-// A kernel in memory: it keeps what the real one keeps, refuses what the real one refuses, records every mutating call, and
-// can be told to fail any of them. Tests change `host` directly to play another program.
+// A kernel in memory: it keeps what the real one keeps, refuses what the real one refuses, records every mutating call,
+// and can be told to fail any of them. Tests change `host` directly to play another program.
 #pragma once
 
 #include <functional>
@@ -35,8 +35,8 @@ class FakeKernel final : public Kernel {
   FakeHost host;
   std::vector<std::string> calls;  ///< every mutating call, a refused one as well: "add route default dev wg0 …"
   std::optional<Fault> fault;
-  int stale_commits = 0;                                 ///< so many commits from now on are answered kStale
-  std::function<void(const std::string&)> before_call;   ///< asked at each mutating call, before it has any effect
+  int stale_commits = 0;                                ///< so many commits from now on are answered kStale
+  std::function<void(const std::string&)> before_call;  ///< asked at each mutating call, before it has any effect
 
   void forget_calls() { calls.clear(); }
 

@@ -23,7 +23,9 @@ std::uint64_t next_handle(const Ruleset& ruleset) {
   return highest + 1;
 }
 
-std::unexpected<Error> refused(std::string object, int errnum) { return system_error("commit", std::move(object), errnum); }
+std::unexpected<Error> refused(std::string object, int errnum) {
+  return system_error("commit", std::move(object), errnum);
+}
 
 bool jumped_to(const Ruleset& ruleset, const nft::ChainKey& key) {
   const auto jumps = [&](const nft::Statement& statement) {

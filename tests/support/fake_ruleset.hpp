@@ -8,8 +8,9 @@
 
 namespace smtpegress::test {
 
-/// The ruleset after the batch, of the next generation. Refuses what the kernel refuses: missing tables and chains (ENOENT),
-/// a chain at another hook (EEXIST), deleting a chain that holds rules or is jumped to (EBUSY), a missing handle (ENOENT).
+/// The ruleset after the batch, of the next generation. Refuses what the kernel refuses: missing tables and chains
+/// (ENOENT), a chain at another hook (EEXIST), deleting a chain that holds rules or is jumped to (EBUSY), a missing
+/// handle (ENOENT).
 Result<nft::Ruleset> apply(const nft::Batch& batch, nft::Ruleset ruleset);
 
 /// Tables, chains with hook and policy, rules in order; without handles and counters.

@@ -40,7 +40,13 @@ std::string docker_firewall() {
 }
 
 PolicyRule kernel_rule(std::uint32_t priority, std::uint32_t table) {
-  return {.family = IpFamily::kV4, .priority = {priority}, .action = 1, .table = {table}, .mark = {}, .protocol = {2}, .other = {}};
+  return {.family = IpFamily::kV4,
+          .priority = {priority},
+          .action = 1,
+          .table = {table},
+          .mark = {},
+          .protocol = {2},
+          .other = {}};
 }
 
 void add_conf(FakeHost& host, std::string_view interface) {
@@ -55,9 +61,15 @@ void add_conf(FakeHost& host, std::string_view interface) {
 
 }  // namespace
 
-IfName ifname(std::string_view text) { return IfName::parse(text).value(); }
-IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
-Prefix prefix(std::string_view text) { return Prefix::parse(text).value(); }
+IfName ifname(std::string_view text) {
+  return IfName::parse(text).value();
+}
+IpAddress address(std::string_view text) {
+  return IpAddress::parse(text).value();
+}
+Prefix prefix(std::string_view text) {
+  return Prefix::parse(text).value();
+}
 
 Profile shipped_profile(const std::string& name, const ProfileOverrides& settings) {
   const auto path = fmt::format("{}/profiles/{}.json", kSourceDir, name);
@@ -67,8 +79,12 @@ Profile shipped_profile(const std::string& name, const ProfileOverrides& setting
   }
   return *std::move(profile);
 }
-Profile home_profile(const ProfileOverrides& settings) { return shipped_profile("mailu-home", settings); }
-Profile vps_profile(const ProfileOverrides& settings) { return shipped_profile("mailu-vps", settings); }
+Profile home_profile(const ProfileOverrides& settings) {
+  return shipped_profile("mailu-home", settings);
+}
+Profile vps_profile(const ProfileOverrides& settings) {
+  return shipped_profile("mailu-vps", settings);
+}
 
 void add_link(FakeHost& host, std::string_view name, std::string_view kind, std::string_view cidr) {
   int index = 1;
@@ -123,7 +139,8 @@ void remove_link(FakeHost& host, std::string_view name) {
   std::erase_if(host.state.addresses, [&](const auto& a) { return a.link == index; });
   std::erase_if(host.state.routes, [&](const auto& r) { return r.interface == ifname(name); });
   std::erase_if(host.state.links, [&](const auto& l) { return l.index == index; });
-  std::erase_if(host.sysctls, [&](const auto& s) { return s.first.starts_with(fmt::format("net/ipv4/conf/{}/", name)); });
+  std::erase_if(host.sysctls,
+                [&](const auto& s) { return s.first.starts_with(fmt::format("net/ipv4/conf/{}/", name)); });
   host.wireguards.erase(std::string(name));
 }
 
@@ -202,13 +219,26 @@ FakeHost vps() {
 }
 
 PolicyRule script_policy_rule() {
-  return {.family = IpFamily::kV4, .priority = {10025}, .action = 1, .table = {100}, .mark = Mark{0x19, 0xffffffff},
-          .protocol = kBootProtocol, .other = {}};
+  return {.family = IpFamily::kV4,
+          .priority = {10025},
+          .action = 1,
+          .table = {100},
+          .mark = Mark{0x19, 0xffffffff},
+          .protocol = kBootProtocol,
+          .other = {}};
 }
 
 Route script_route() {
-  return {.family = IpFamily::kV4, .table = {100}, .destination = {}, .metric = 0, .type = RouteType::kUnicast,
-          .interface = ifname("wg0"), .gateway = {}, .preferred_source = {}, .protocol = kBootProtocol, .other = {}};
+  return {.family = IpFamily::kV4,
+          .table = {100},
+          .destination = {},
+          .metric = 0,
+          .type = RouteType::kUnicast,
+          .interface = ifname("wg0"),
+          .gateway = {},
+          .preferred_source = {},
+          .protocol = kBootProtocol,
+          .other = {}};
 }
 
 void add_home_scripts(FakeHost& host) {
@@ -240,7 +270,8 @@ void add_vps_scripts(FakeHost& host, std::string_view public_ip) {
 -A FORWARD -o wg0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
 *nat
 -I POSTROUTING -s 192.168.203.0/24 -o eth0 -p tcp -m tcp --dport 25 -j SNAT --to-source {}
-)", public_ip));
+)",
+                                               public_ip));
   forward(host);
 }
 

@@ -190,7 +190,11 @@ std::optional<nft::BaseHook> built_in(const std::string& table, const std::strin
     return std::nullopt;
   }
   const bool early = hook->second == nft::Hook::kPrerouting || hook->second == nft::Hook::kOutput;
-  const std::int32_t priority = table == "raw" ? -300 : table == "mangle" ? -150 : table == "filter" ? 0 : early ? -100 : 100;
+  const std::int32_t priority = table == "raw"      ? -300
+                                : table == "mangle" ? -150
+                                : table == "filter" ? 0
+                                : early             ? -100
+                                                    : 100;
   const auto type = table == "nat"                           ? nft::ChainType::kNat
                     : table == "mangle" && chain == "OUTPUT" ? nft::ChainType::kRoute
                                                              : nft::ChainType::kFilter;
@@ -208,7 +212,8 @@ std::uint64_t next_handle(const nft::Ruleset& ruleset) {
   return count;
 }
 
-nft::ObservedChain& chain_of(nft::Ruleset& ruleset, const std::string& table, const std::string& name, nft::Policy policy) {
+nft::ObservedChain& chain_of(nft::Ruleset& ruleset, const std::string& table, const std::string& name,
+                             nft::Policy policy) {
   const nft::ChainKey key{{nft::Family::kIp, table}, name};
   if (!ruleset.has(key.table)) {
     ruleset.tables.push_back(key.table);
@@ -222,7 +227,9 @@ nft::ObservedChain& chain_of(nft::Ruleset& ruleset, const std::string& table, co
 
 }  // namespace
 
-nft::Rule iptables_rule(std::string_view specification) { return Reader(words_of(specification)).rule(); }
+nft::Rule iptables_rule(std::string_view specification) {
+  return Reader(words_of(specification)).rule();
+}
 
 void add_iptables(nft::Ruleset& ruleset, std::string_view save) {
   std::istringstream lines{std::string(save)};

@@ -54,9 +54,11 @@ void happen(const std::string& step, const json& value, const Profile& profile, 
   } else if (step == "flush") {
     flush(value.get<std::string>(), box);
   } else if (step == "delete-policy-rule") {
-    std::erase_if(host.state.rules, [&](const auto& rule) { return rule.priority.value == value.get<std::uint32_t>(); });
+    std::erase_if(host.state.rules,
+                  [&](const auto& rule) { return rule.priority.value == value.get<std::uint32_t>(); });
   } else if (step == "delete-route") {
-    std::erase_if(host.state.routes, [&](const auto& route) { return to_string(route).starts_with(value.get<std::string>()); });
+    std::erase_if(host.state.routes,
+                  [&](const auto& route) { return to_string(route).starts_with(value.get<std::string>()); });
   } else if (step == "sysctl") {
     for (const auto& [key, text] : value.items()) {
       host.sysctls.at(key) = text.get<std::string>();

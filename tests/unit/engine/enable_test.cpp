@@ -37,20 +37,28 @@ FakeHost strict_home() {
   return host;
 }
 
-Profile home() { return test::home_profile(); }
-Profile home_tunnel_only() { return test::home_profile({{{"rp_filter", "tunnel"}}}); }
-Profile home_two_ports() { return test::home_profile({{{"ports", "25,465-466"}, {"sources", "192.168.203.0/25,10.7.0.0/16"}}}); }
-Profile vps() { return test::vps_profile(); }
+Profile home() {
+  return test::home_profile();
+}
+Profile home_tunnel_only() {
+  return test::home_profile({{{"rp_filter", "tunnel"}}});
+}
+Profile home_two_ports() {
+  return test::home_profile({{{"ports", "25,465-466"}, {"sources", "192.168.203.0/25,10.7.0.0/16"}}});
+}
+Profile vps() {
+  return test::vps_profile();
+}
 
 class EnableOn : public testing::TestWithParam<Case> {};
 
-INSTANTIATE_TEST_SUITE_P(Hosts, EnableOn,
-                         testing::Values(Case{"docker_home", test::docker_home, home}, Case{"bare_home", test::bare_home, home},
-                                         Case{"home_without_docker_user", home_without_docker_user, home},
-                                         Case{"strict_home", strict_home, home},
-                                         Case{"tunnel_only", strict_home, home_tunnel_only},
-                                         Case{"two_ports", test::docker_home, home_two_ports}, Case{"vps", test::vps, vps}),
-                         [](const auto& parameter) { return parameter.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Hosts, EnableOn,
+    testing::Values(Case{"docker_home", test::docker_home, home}, Case{"bare_home", test::bare_home, home},
+                    Case{"home_without_docker_user", home_without_docker_user, home},
+                    Case{"strict_home", strict_home, home}, Case{"tunnel_only", strict_home, home_tunnel_only},
+                    Case{"two_ports", test::docker_home, home_two_ports}, Case{"vps", test::vps, vps}),
+    [](const auto& parameter) { return parameter.param.name; });
 
 TEST_P(EnableOn, Enable_ReachesTheDesiredState) {
   EngineHost box(GetParam().host());
@@ -132,7 +140,8 @@ TEST(Enable, TheRecordIsWrittenAheadOfTheFirstChange) {
   ASSERT_FALSE(first.empty());
   ASSERT_TRUE(record) << "no record stood before: " << first;
   EXPECT_EQ(record->phase, Phase::kEnabling);
-  EXPECT_NE(std::ranges::find(record->sysctls, "net/ipv4/conf/all/rp_filter", &SavedSysctl::key), record->sysctls.end());
+  EXPECT_NE(std::ranges::find(record->sysctls, "net/ipv4/conf/all/rp_filter", &SavedSysctl::key),
+            record->sysctls.end());
 }
 
 TEST(Enable, TheGuardStandsBeforeAnythingElse) {
@@ -141,7 +150,8 @@ TEST(Enable, TheGuardStandsBeforeAnythingElse) {
   ASSERT_FALSE(box.kernel.calls.empty());
   EXPECT_TRUE(box.kernel.calls.front().starts_with("commit "));
   EXPECT_TRUE(box.kernel.calls[1].starts_with("add route unreachable default")) << box.kernel.calls[1];
-  EXPECT_TRUE(box.kernel.calls.back().starts_with("add rule ")) << "the policy rule is the switch: " << box.kernel.calls.back();
+  EXPECT_TRUE(box.kernel.calls.back().starts_with("add rule "))
+      << "the policy rule is the switch: " << box.kernel.calls.back();
 }
 
 TEST(Enable, AllOfNftablesIsOneTransaction) {
@@ -179,7 +189,8 @@ TEST(Enable, StaleForever_FailsAndLeavesTheHostAsItWas) {
   const auto report = box.enable(home());
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().kind, ErrorKind::kKernel);
-  EXPECT_NE(test::said(report).find("another program kept changing the same objects"), std::string::npos) << test::said(report);
+  EXPECT_NE(test::said(report).find("another program kept changing the same objects"), std::string::npos)
+      << test::said(report);
   EXPECT_EQ(box.now(), before);
   EXPECT_FALSE(*box.store.load("mailu-home"));
 }
@@ -215,7 +226,8 @@ TEST(Enable, AProfileThatChanged_LeavesNothingOfTheEarlierOne) {
   EngineHost box(test::docker_home());
   const auto before = box.now();
   ASSERT_TRUE(box.enable(home()));
-  const auto changed = test::home_profile({{{"table", "200"}, {"mark", "0x1900"}, {"priority", "10026"}, {"ports", "25,465"}}});
+  const auto changed =
+      test::home_profile({{{"table", "200"}, {"mark", "0x1900"}, {"priority", "10026"}, {"ports", "25,465"}}});
   const auto report = box.enable(changed);
   ASSERT_TRUE(report) << test::said(report);
   const auto now = box.now();

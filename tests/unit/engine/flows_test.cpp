@@ -64,8 +64,10 @@ TEST(Flows, Vps_TheSnatAddressTellsThePaths) {
 
 TEST(Flows, EveryConfiguredPortIsTheMails) {
   const auto profile = test::home_profile({{{"ports", "25,465-466"}}});
-  EXPECT_TRUE(is_stale(mail_flow("192.168.203.10", "198.51.100.25", 466, "192.168.1.10"), profile, {}, PathChange::kOntoTunnel));
-  EXPECT_FALSE(is_stale(mail_flow("192.168.203.10", "198.51.100.25", 467, "192.168.1.10"), profile, {}, PathChange::kOntoTunnel));
+  EXPECT_TRUE(is_stale(mail_flow("192.168.203.10", "198.51.100.25", 466, "192.168.1.10"), profile, {},
+                       PathChange::kOntoTunnel));
+  EXPECT_FALSE(is_stale(mail_flow("192.168.203.10", "198.51.100.25", 467, "192.168.1.10"), profile, {},
+                        PathChange::kOntoTunnel));
 }
 
 TEST(Flows, DroppingFails_EnableStandsAndSaysSo) {

@@ -18,7 +18,9 @@ class Store : public testing::Test {
   StateStore store_{directory_.file("state")};
 
   static InstanceRecord record() {
-    return {test::home_profile(), {{}, {}, {}, {test::ifname("br-mailu")}}, Phase::kEnabled,
+    return {test::home_profile(),
+            {{}, {}, {}, {test::ifname("br-mailu")}},
+            Phase::kEnabled,
             {{"net/ipv4/ip_forward", "0", "1"}, {"net/ipv4/conf/wg0/rp_filter", "1", "2"}}};
   }
   std::string write(const std::string& text) {
@@ -86,12 +88,14 @@ TEST_F(Store, ADamagedFile_IsRefusedWithItsNameAndWhatToDo) {
   for (const auto* text : {"", "{", "[]", "{}", "{\"version\": 2}"}) {
     const auto said = write(text);
     EXPECT_NE(said.find("mailu-home.json: is damaged, or of another version of this program; move the file away"),
-              std::string::npos) << said;
+              std::string::npos)
+        << said;
   }
 }
 
 TEST_F(Store, APartThatIsMissingOrWrong_IsRefused) {
-  EXPECT_NE(damaged("\"phase\": \"enabled\"", "\"phase\": \"asleep\"").find("names an unknown phase"), std::string::npos);
+  EXPECT_NE(damaged("\"phase\": \"enabled\"", "\"phase\": \"asleep\"").find("names an unknown phase"),
+            std::string::npos);
   EXPECT_NE(damaged("\"phase\"", "\"fase\"").find("lacks a part"), std::string::npos);
   EXPECT_NE(damaged("\"sysctls\"", "\"sysctl\"").find("lacks a part"), std::string::npos);
   EXPECT_NE(damaged("\"previous\": \"0\"", "\"previous\": 0").find("lacks a part"), std::string::npos);
@@ -99,8 +103,10 @@ TEST_F(Store, APartThatIsMissingOrWrong_IsRefused) {
 }
 
 TEST_F(Store, ASysctlThatIsNotOurs_IsNeverWritten) {
-  EXPECT_NE(damaged("net/ipv4/ip_forward", "kernel/core_pattern").find("names a sysctl that is not ours"), std::string::npos);
-  EXPECT_NE(damaged("net/ipv4/ip_forward", "net/ipv4/../../kernel/x").find("names a sysctl that is not ours"), std::string::npos);
+  EXPECT_NE(damaged("net/ipv4/ip_forward", "kernel/core_pattern").find("names a sysctl that is not ours"),
+            std::string::npos);
+  EXPECT_NE(damaged("net/ipv4/ip_forward", "net/ipv4/../../kernel/x").find("names a sysctl that is not ours"),
+            std::string::npos);
 }
 
 TEST_F(Store, ASymbolicLink_IsNotFollowed) {
@@ -152,7 +158,8 @@ TEST_F(Store, Lock_HeldByAnother_GivesUpAfterTenSecondsAndNamesIt) {
   const auto second = store_.lock();
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind, ErrorKind::kKernel);
-  EXPECT_NE(second.error().message().find("another smtp-egress (process "), std::string::npos) << second.error().message();
+  EXPECT_NE(second.error().message().find("another smtp-egress (process "), std::string::npos)
+      << second.error().message();
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace {
 using test::EngineHost;
 
 Profile second_home() {
-  auto profile = test::home_profile({{{"table", "200"}, {"mark", "0x1a"}, {"priority", "10026"}, {"sources", "10.7.0.0/16"}}});
+  auto profile =
+      test::home_profile({{{"table", "200"}, {"mark", "0x1a"}, {"priority", "10026"}, {"sources", "10.7.0.0/16"}}});
   profile.name = "second";
   return profile;
 }
@@ -30,7 +31,8 @@ TEST(Sysctls, SetBySomebodyElseSince_StayAndAreReported) {
   ASSERT_TRUE(report);
   EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "1");
   EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/default/rp_filter"), "0");
-  EXPECT_TRUE(any_contains(report->notes, "net.ipv4.conf.all.rp_filter stays 1: somebody set it since enable (it was 0, then ours 2)"));
+  EXPECT_TRUE(any_contains(
+      report->notes, "net.ipv4.conf.all.rp_filter stays 1: somebody set it since enable (it was 0, then ours 2)"));
 }
 
 TEST(Sysctls, PutBackBySomebodyElseAlready_IsNoNews) {

@@ -44,7 +44,9 @@ TEST(TakeOver, Home_ReplacesEveryObjectOfTheScript) {
   ASSERT_TRUE(fresh.enable(test::home_profile()));
   // The script's mangle chain stays, empty: it may be anybody's.
   auto now = box.now();
-  for (const std::string line : {"table ip mangle\n", "chain ip mangle PREROUTING { type filter hook prerouting priority -150; policy accept }\n"}) {
+  for (const std::string line :
+       {"table ip mangle\n",
+        "chain ip mangle PREROUTING { type filter hook prerouting priority -150; policy accept }\n"}) {
     ASSERT_NE(now.find(line), std::string::npos) << now;
     now.erase(now.find(line), line.size());
   }
@@ -76,7 +78,8 @@ TEST(TakeOver, Vps_ReplacesEveryObjectOfTheScript) {
   const auto report = box.enable(test::vps_profile(), LegacyScripts::kTakeOver);
   ASSERT_TRUE(report) << test::said(report);
   EXPECT_TRUE(test::chain(box.host(), "mangle", "FORWARD").rules.empty());
-  EXPECT_EQ(test::chain(box.host(), "nat", "POSTROUTING").rules.size(), 1U) << "the generic MASQUERADE is not the script's";
+  EXPECT_EQ(test::chain(box.host(), "nat", "POSTROUTING").rules.size(), 1U)
+      << "the generic MASQUERADE is not the script's";
   const auto& forward = test::chain(box.host(), "filter", "FORWARD").rules;
   ASSERT_EQ(forward.size(), 1U);
   EXPECT_EQ(forward.front().rule.comment, "smtp-egress:mailu-vps:admission");

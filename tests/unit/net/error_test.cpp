@@ -18,7 +18,8 @@ TEST(Error, Message_TheKernelsOwnTextFollowsTheErrno) {
 }
 
 TEST(Error, Message_KernelTextAlone) {
-  const Error error{.kind = ErrorKind::kKernel, .operation = "commit", .object = {}, .errnum = 0, .kernel_text = "no", .hint = {}};
+  const Error error{
+      .kind = ErrorKind::kKernel, .operation = "commit", .object = {}, .errnum = 0, .kernel_text = "no", .hint = {}};
   EXPECT_EQ(error.message(), "commit: no");
 }
 

@@ -21,8 +21,10 @@ TEST(IpAddress, Parse_V4AndV6_PrintTheSameAgain) {
 }
 
 TEST(IpAddress, Parse_AnythingElse_IsRefusedWithAnExample) {
-  for (const auto* text : {"", "1.2.3", "1.2.3.256", " 1.2.3.4", "1.2.3.4 ", "01.2.3.4x", "host", "1.2.3.4/24", "::g"}) {
-    EXPECT_EQ(refusal<IpAddress>(text), std::string("'") + text + "': is not an IP address; write it like 203.0.113.10");
+  for (const auto* text :
+       {"", "1.2.3", "1.2.3.256", " 1.2.3.4", "1.2.3.4 ", "01.2.3.4x", "host", "1.2.3.4/24", "::g"}) {
+    EXPECT_EQ(refusal<IpAddress>(text),
+              std::string("'") + text + "': is not an IP address; write it like 203.0.113.10");
   }
 }
 
@@ -42,16 +44,20 @@ TEST(Prefix, Parse_NetworkAndBareAddress) {
 }
 
 TEST(Prefix, Parse_HostBits_AreRefusedAndTheNetworkMeantIsNamed) {
-  EXPECT_EQ(refusal<Prefix>("192.168.203.5/24"), "'192.168.203.5/24': has host bits set; the network is 192.168.203.0/24");
+  EXPECT_EQ(refusal<Prefix>("192.168.203.5/24"),
+            "'192.168.203.5/24': has host bits set; the network is 192.168.203.0/24");
   EXPECT_EQ(refusal<Prefix>("10.1.2.3/9"), "'10.1.2.3/9': has host bits set; the network is 10.0.0.0/9");
   EXPECT_EQ(refusal<Prefix>("2001:db8::1/64"), "'2001:db8::1/64': has host bits set; the network is 2001:db8::/64");
 }
 
 TEST(Prefix, Parse_LengthOutOfRange_IsRefusedWithTheRange) {
-  for (const auto* text : {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/x", "10.0.0.0/8 ", "10.0.0.0/256", "10.0.0.0/0x8"}) {
-    EXPECT_EQ(refusal<Prefix>(text), std::string("'") + text + "': has a prefix length that is not a number from 0 to 32");
+  for (const auto* text :
+       {"10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/x", "10.0.0.0/8 ", "10.0.0.0/256", "10.0.0.0/0x8"}) {
+    EXPECT_EQ(refusal<Prefix>(text),
+              std::string("'") + text + "': has a prefix length that is not a number from 0 to 32");
   }
-  EXPECT_EQ(refusal<Prefix>("2001:db8::/129"), "'2001:db8::/129': has a prefix length that is not a number from 0 to 128");
+  EXPECT_EQ(refusal<Prefix>("2001:db8::/129"),
+            "'2001:db8::/129': has a prefix length that is not a number from 0 to 128");
 }
 
 TEST(Prefix, Parse_NoNetwork_IsRefusedWithAnExample) {
@@ -97,7 +103,8 @@ TEST(Mark, Parse_OutsideItsMask_IsRefusedAndAFittingMaskNamed) {
 
 TEST(Mark, Parse_NotANumberOf32Bits_IsRefusedWithExamples) {
   for (const auto* text : {"", "0x", "smtp", "-1", "0x1ffffffff", "0x19/", "0x19/0xg", "25 "}) {
-    EXPECT_EQ(refusal<Mark>(text), std::string("'") + text + "': is not a mark; write it like 0x19 or 0x19/0xff (32 bits)");
+    EXPECT_EQ(refusal<Mark>(text),
+              std::string("'") + text + "': is not a mark; write it like 0x19 or 0x19/0xff (32 bits)");
   }
 }
 

@@ -15,24 +15,19 @@ using test::ifname;
 using test::prefix;
 
 TEST(Nft, ToString_WritesEveryMatchInNftsWords) {
-  const Rule rule{{rules::in(ifname("wg0")),
-                   MatchInterface{Way::kOut, "br-", true, Sense::kIsNot},
-                   rules::ipv4(),
-                   rules::from(prefix("10.0.0.0/8")),
-                   MatchAddress{Side::kDestination, prefix("2001:db8::/32"), Sense::kIsNot},
-                   rules::tcp(),
-                   rules::from_port({25, 25}),
-                   MatchPort{Side::kDestination, {25, 26}, Sense::kIsNot},
-                   rules::flags(0x17, 0x02, Sense::kIsNot),
-                   rules::marked({0x19, 0xff}),
-                   rules::state(kCtEstablished | kCtRelated),
-                   rules::reply(),
-                   MatchOpaque{"xt addrtype", {1}}},
-                  {},
-                  {}};
+  const Rule rule{
+      {rules::in(ifname("wg0")), MatchInterface{Way::kOut, "br-", true, Sense::kIsNot}, rules::ipv4(),
+       rules::from(prefix("10.0.0.0/8")), MatchAddress{Side::kDestination, prefix("2001:db8::/32"), Sense::kIsNot},
+       rules::tcp(), rules::from_port({25, 25}), MatchPort{Side::kDestination, {25, 26}, Sense::kIsNot},
+       rules::flags(0x17, 0x02, Sense::kIsNot), rules::marked({0x19, 0xff}), rules::state(kCtEstablished | kCtRelated),
+       rules::reply(), MatchOpaque{"xt addrtype", {1}}},
+      {},
+      {}};
   EXPECT_EQ(to_string(rule),
-            "iifname \"wg0\" oifname != \"br-*\" ip saddr 10.0.0.0/8 ip6 daddr != 2001:db8::/32 tcp sport 25 tcp dport != 25-26 "
-            "tcp flags & (fin|syn|rst|ack) != syn meta mark 0x19/0xff ct state established,related ct direction reply [xt addrtype]");
+            "iifname \"wg0\" oifname != \"br-*\" ip saddr 10.0.0.0/8 ip6 daddr != 2001:db8::/32 tcp sport 25 tcp dport "
+            "!= 25-26 "
+            "tcp flags & (fin|syn|rst|ack) != syn meta mark 0x19/0xff ct state established,related ct direction reply "
+            "[xt addrtype]");
 }
 
 TEST(Nft, ToString_WhatANarrowerTestImplies_IsNotWrittenTwice) {

@@ -1,0 +1,182 @@
+// Every refusal names origin, key and what would be right.
+#include <gtest/gtest.h>
+
+#include "smtpegress/profile.hpp"
+
+namespace smtpegress {
+namespace {
+
+std::string refusal(const std::string& json, const ProfileOverrides& overrides = {}) {
+  const auto profile = parse_profile("x", "x.json", json, overrides);
+  if (profile) {
+    return "accepted";
+  }
+  EXPECT_EQ(profile.error().kind, ErrorKind::kUsage);
+  const auto text = profile.error().message();
+  EXPECT_EQ(text.find('\n'), std::string::npos) << "one line, please: " << text;
+  return text;
+}
+
+/// A home profile with one more member.
+std::string home_with(const std::string& member) {
+  return refusal(R"({"side": "home", "sources": ["192.168.203.0/24"], )" + member + "}");
+}
+std::string vps_with(const std::string& member) {
+  return refusal(R"({"side": "vps", "sources": ["192.168.203.0/24"], )" + member + "}");
+}
+std::string sources(const std::string& list) {
+  return refusal(R"({"side": "home", "sources": )" + list + "}");
+}
+
+TEST(ProfileRefusal, UnknownKey_NamesTheKnownOnesOfThisSide) {
+  EXPECT_EQ(home_with(R"("tunel": "wg0")"),
+            "read profile x.json: key 'tunel': is not known; known are description, side, tunnel, sources, ports, "
+            "mark, table, "
+            "priority, rp_filter");
+  EXPECT_NE(vps_with(R"("tunel": "wg0")").find("mark, wan, public_ip"), std::string::npos);
+}
+
+TEST(ProfileRefusal, WrongType_SaysWhatItIsAndWhatToWrite) {
+  EXPECT_EQ(sources(R"("192.168.203.0/24")")
+                .find("read profile x.json: key 'sources': \"192.168.203.0/24\": is string; write"),
+            0U);
+  EXPECT_NE(sources("[1.5]").find("is number; write"), std::string::npos);
+  EXPECT_NE(home_with(R"("tunnel": ["wg0"])").find("key 'tunnel': [\"wg0\"]: is array; write"), std::string::npos);
+  EXPECT_NE(home_with(R"("table": true)").find("is boolean; write"), std::string::npos);
+  EXPECT_NE(home_with(R"("mark": null)").find("is null; write"), std::string::npos);
+  EXPECT_NE(home_with(R"("ports": 25)").find("key 'ports': 25: is number; write"), std::string::npos);
+  EXPECT_NE(home_with(R"("table": -1)").find("is number; write a table number like 100"), std::string::npos);
+  EXPECT_NE(home_with(R"("description": 7)").find("key 'description': 7: is number"), std::string::npos);
+  EXPECT_NE(home_with(R"("tunnel": 7)").find("key 'tunnel': 7: is number"), std::string::npos);
+  EXPECT_NE(vps_with(R"("wan": 7)").find("key 'wan': 7: is number"), std::string::npos);
+  EXPECT_NE(refusal(R"({"side": {}})").find("key 'side': {}: is object"), std::string::npos);
+}
+
+TEST(ProfileRefusal, BadNetworks) {
+  EXPECT_EQ(sources(R"(["mailu"])"),
+            "read profile x.json: key 'sources': 'mailu': is not a network; write it like 192.168.203.0/24");
+  EXPECT_EQ(
+      sources(R"(["192.168.203.1/24"])"),
+      "read profile x.json: key 'sources': '192.168.203.1/24': has host bits set; the network is 192.168.203.0/24");
+  EXPECT_NE(sources(R"(["10.0.0.0/33"])").find("has a prefix length that is not a number from 0 to 32"),
+            std::string::npos);
+  EXPECT_NE(sources(R"(["2001:db8::/64"])").find("is IPv6; sources are IPv4 networks for now"), std::string::npos);
+  EXPECT_NE(sources(R"(["0.0.0.0/0"])").find("is the whole internet; name the mail stack's own network"),
+            std::string::npos);
+}
+
+TEST(ProfileRefusal, OverlappingSources_NameBoth) {
+  EXPECT_EQ(sources(R"(["10.0.0.0/8", "10.9.0.0/16"])"),
+            "read profile x.json: key 'sources': 10.9.0.0/16: overlaps 10.0.0.0/8; name each only once");
+  EXPECT_NE(sources(R"(["10.9.0.0/16", "10.0.0.0/8"])").find("overlaps"), std::string::npos);
+  EXPECT_NE(home_with(R"("ports": ["25-30", 30])").find("30: overlaps 25-30; name each only once"), std::string::npos);
+}
+
+TEST(ProfileRefusal, NoSourceAndNoPort) {
+  EXPECT_NE(sources("[]").find("key 'sources': names no network; give the mail stack's, such as --subnet"),
+            std::string::npos);
+  EXPECT_NE(refusal(R"({"side": "home"})").find("key 'sources': names no network"), std::string::npos);
+  EXPECT_NE(home_with(R"("ports": [])").find("key 'ports': names no port; write [25]"), std::string::npos);
+}
+
+TEST(ProfileRefusal, TooManySources) {
+  std::string list = "[";
+  for (int i = 0; i < 65; ++i) {
+    list += (i == 0 ? "" : ", ") + ("\"10.0." + std::to_string(i) + ".0/24\"");
+  }
+  EXPECT_NE(sources(list + "]").find("key 'sources': has more than 64 entries"), std::string::npos);
+}
+
+TEST(ProfileRefusal, InterfaceNames) {
+  EXPECT_EQ(home_with(R"("tunnel": "abcdefghijklmnop")"),
+            "read profile x.json: key 'tunnel': 'abcdefghijklmnop': has 16 bytes; an interface name has at most 15");
+  EXPECT_NE(home_with(R"("tunnel": "wg 0")").find("is not an interface name: no white space"), std::string::npos);
+  EXPECT_NE(home_with(R"("tunnel": "wg\u001b")").find("'wg\\x1b'"), std::string::npos);
+  EXPECT_NE(home_with(R"("tunnel": "")").find("is not an interface name"), std::string::npos);
+  EXPECT_NE(home_with(R"("tunnel": "lo")").find("cannot be a tunnel; name the WireGuard interface"), std::string::npos);
+  EXPECT_NE(vps_with(R"("wan": "wg0")").find("is the tunnel too"), std::string::npos);
+}
+
+TEST(ProfileRefusal, PublicAddress) {
+  for (const auto* text : {"2001:db8::1", "mail.example.com", "203.0.113.10/32", ""}) {
+    EXPECT_NE(vps_with(std::string(R"("public_ip": ")") + text + "\"")
+                  .find("is not an IPv4 address; write it like 203.0.113.10"),
+              std::string::npos);
+  }
+  for (const auto* text : {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"}) {
+    EXPECT_NE(vps_with(std::string(R"("public_ip": ")") + text + "\"")
+                  .find("is no address that a host on the internet can have"),
+              std::string::npos);
+  }
+}
+
+TEST(ProfileRefusal, Mark) {
+  EXPECT_NE(home_with(R"("mark": 0)").find("key 'mark': '0': is mark 0"), std::string::npos);
+  EXPECT_NE(home_with(R"("mark": "0x119/0xff")").find("has bits outside its mask; 0x119/0x1ff would fit"),
+            std::string::npos);
+  EXPECT_NE(home_with(R"("mark": "smtp")").find("is not a mark"), std::string::npos);
+}
+
+TEST(ProfileRefusal, TableOfTheKernel) {
+  for (const auto* table : {"0", "253", "254", "255"}) {
+    EXPECT_NE(home_with(std::string(R"("table": )") + table).find("is one of the kernel's own tables"),
+              std::string::npos)
+        << table;
+  }
+  EXPECT_NE(home_with(R"("table": 4294967296)").find("is not a table number"), std::string::npos);
+  EXPECT_NE(home_with(R"("table": "main")").find("is not a table number"), std::string::npos);
+}
+
+TEST(ProfileRefusal, PriorityOfTheKernel) {
+  for (const auto* priority : {"0", "32766", "32767", "4294967295"}) {
+    EXPECT_NE(home_with(std::string(R"("priority": )") + priority)
+                  .find("must lie between the local table's rule (0) and main's"),
+              std::string::npos)
+        << priority;
+  }
+}
+
+TEST(ProfileRefusal, RpFilterAndSide) {
+  EXPECT_NE(home_with(R"("rp_filter": "some")").find("key 'rp_filter': 'some'"), std::string::npos);
+  EXPECT_EQ(refusal("{}"), "read profile x.json: key 'side': is missing; write \"home\" or \"vps\"");
+  EXPECT_EQ(refusal(R"({"side": "server"})"),
+            "read profile x.json: key 'side': 'server': is not a side; write \"home\" or \"vps\"");
+}
+
+TEST(ProfileRefusal, KeysOfTheOtherSide) {
+  EXPECT_EQ(
+      home_with(R"("wan": "eth0")"),
+      "read profile x.json: key 'wan': belongs to the VPS side, and this profile's side is \"home\"; leave it out");
+  EXPECT_NE(vps_with(R"("table": 100)").find("belongs to the home side"), std::string::npos);
+  EXPECT_NE(vps_with(R"("rp_filter": "all")").find("belongs to the home side"), std::string::npos);
+}
+
+TEST(ProfileRefusal, RepeatedKey_IsNotQuietlyTheLastOne) {
+  EXPECT_EQ(home_with(R"("table": 100, "table": 200)"),
+            "read profile x.json: key 'table': stands there twice; keep one");
+}
+
+TEST(ProfileRefusal, NotJson_NamesTheLine) {
+  EXPECT_EQ(refusal("{\n  \"side\": \"home\",\n  oops\n}"), "read profile x.json: is not JSON: error in line 3");
+  EXPECT_EQ(refusal(""), "read profile x.json: is not JSON: error in line 1");
+  EXPECT_NE(refusal("[1]").find("must be a JSON object"), std::string::npos);
+}
+
+TEST(ProfileRefusal, BytesThatAreNoText_DoNotEndTheProgram) {
+  EXPECT_NE(refusal("{\"side\": \"home\", \"tunnel\": \"\xff\"}"), "accepted");
+  EXPECT_NE(refusal("{\"side\": \"home\", \"\xff\": 1}"), "accepted");
+  EXPECT_NE(refusal(std::string(5000, '[')), "accepted");
+  EXPECT_NE(refusal(R"({"side": "home"})", {{{"sources", "\xff"}}}), "accepted");
+}
+
+TEST(ProfileRefusal, FromTheCommandLine_SaysSo) {
+  EXPECT_EQ(refusal(R"({"side": "home", "sources": ["10.0.0.0/8"]})", {{{"table", "254"}}})
+                .find("read profile command line: key 'table': '254'"),
+            0U);
+  EXPECT_EQ(refusal(R"({"side": "home", "sources": ["10.0.0.0/8"]})", {{{"tabel", "254"}}})
+                .find("read profile command line: key 'tabel': is not known"),
+            0U);
+}
+
+}  // namespace
+}  // namespace smtpegress

@@ -6,15 +6,15 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+
+#include "net/file.hpp"
 
 namespace smtpegress::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uintmax_t kMaxProfileSize = 1 << 20;  // bytes; a profile is some hundred
+constexpr std::size_t kMaxProfileSize = 1 << 20;  // bytes; a profile is some hundred
 
 std::string environment_or(const char* name, std::string fallback) {
   const char* value = std::getenv(name);
@@ -37,25 +37,6 @@ std::vector<ProfileFile> files_in(const std::string& directory, bool shipped) {
   }
   std::ranges::sort(files, {}, &ProfileFile::name);
   return files;
-}
-
-Result<std::string> read_profile_file(const std::string& path) {
-  std::error_code error;
-  const auto size = fs::file_size(path, error);
-  if (error) {
-    return system_error("read profile", path, error.value());
-  }
-  if (size > kMaxProfileSize) {
-    return usage_error("read profile", path, "is far too long for a profile");
-  }
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) {
-    const int code = errno;
-    return system_error("read profile", path, code != 0 ? code : EIO);
-  }
-  return text.str();
 }
 
 }  // namespace
@@ -111,8 +92,12 @@ Result<Profile> ProfileFiles::load(const std::string& instance, const ProfileOve
                            : fmt::format("there is no {}/{}.json, and no shipped profile of that name; there are: {}",
                                          config_dir_, *name, known.empty() ? "none" : known));
   }
-  const auto text = read_profile_file(file->path);
+  auto text = read_text_file("read profile", file->path, kMaxProfileSize, Symlinks::kFollow);
   if (!text) {
+    if (text.error().errnum == EFBIG || text.error().errnum == EISDIR) {
+      text.error().kind = ErrorKind::kUsage;
+      text.error().hint = "this is no profile, which is a file of some hundred bytes";
+    }
     return std::unexpected(text.error());
   }
   return parse_profile(*std::move(name), file->path, *text, overrides);

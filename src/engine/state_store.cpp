@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "model/profile_document.hpp"
+#include "net/file.hpp"
 
 namespace smtpegress {
 namespace {
@@ -28,41 +29,12 @@ constexpr std::size_t kMaxStateSize = 1 << 20;  // bytes; a record is some hundr
 constexpr std::array<std::pair<Phase, std::string_view>, 3> kPhaseNames{
     {{Phase::kEnabling, "enabling"}, {Phase::kEnabled, "enabled"}, {Phase::kDisabling, "disabling"}}};
 
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) {
-      ::close(fd_);
-    }
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 Result<std::string> read_file(const std::string& path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  std::string text;
-  std::array<char, 4096> buffer{};
-  for (;;) {
-    const ssize_t size = file.get() < 0 ? -1 : ::read(file.get(), buffer.data(), buffer.size());
-    if (size < 0) {
-      const int error = errno;
-      return system_error("read state", path, error);
-    }
-    if (size == 0) {
-      return text;
-    }
-    text.append(buffer.data(), static_cast<std::size_t>(size));
-    if (text.size() > kMaxStateSize) {
-      return system_error("read state", path, EFBIG, {}, "this is no state file of this program; move it away");
-    }
+  auto text = read_text_file("read state", path, kMaxStateSize, Symlinks::kRefuse);
+  if (!text && text.error().errnum == EFBIG) {
+    text.error().hint = "this is no state file of this program; move it away";
   }
+  return text;
 }
 
 json to_json(const ResolvedHost& host) {
@@ -145,12 +117,6 @@ Result<InstanceRecord> from_json(const std::string& path, const std::string& nam
 
 }  // namespace
 
-StateLock::~StateLock() {
-  if (fd_ >= 0) {
-    ::close(fd_);
-  }
-}
-
 Result<StateLock> StateStore::lock() {
   if (::mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
     const int error = errno;
@@ -158,7 +124,7 @@ Result<StateLock> StateStore::lock() {
                         "run as root, or name another with --state-dir");
   }
   const auto path = directory_ + "/lock";
-  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.get() < 0) {
     const int error = errno;
     return system_error("open lock", path, error, {}, "run as root, or name another directory with --state-dir");
@@ -184,7 +150,7 @@ Result<StateLock> StateStore::lock() {
     const int error = errno;
     return system_error("write lock", path, error);
   }
-  return StateLock(file.release());
+  return StateLock(std::move(file));
 }
 
 Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) const {
@@ -212,7 +178,7 @@ Result<void> StateStore::save(const InstanceRecord& record) {
     return system_error(fmt::format("{} state", what), path, error);
   };
   {
-    const Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const FileDescriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (file.get() < 0) {
       return fail("create");
     }
@@ -224,7 +190,7 @@ Result<void> StateStore::save(const InstanceRecord& record) {
   if (::rename(beside.c_str(), path.c_str()) != 0) {
     return fail("replace");
   }
-  const Fd directory(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor directory(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0 || ::fsync(directory.get()) != 0) {
     return fail("flush");
   }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/file.hpp"
 #include "smtpegress/profile.hpp"
 #include "smtpegress/state.hpp"
 
@@ -34,15 +35,10 @@ struct InstanceRecord {
 /// Held while a command changes the host; released on destruction, and by the kernel when the process dies.
 class StateLock {
  public:
-  explicit StateLock(int fd) : fd_(fd) {}
-  ~StateLock();
-  StateLock(StateLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  StateLock(const StateLock&) = delete;
-  StateLock& operator=(const StateLock&) = delete;
-  StateLock& operator=(StateLock&&) = delete;
+  explicit StateLock(FileDescriptor file) : file_(std::move(file)) {}
 
  private:
-  int fd_;
+  FileDescriptor file_;
 };
 
 class StateStore {

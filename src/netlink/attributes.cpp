@@ -56,7 +56,7 @@ Attributes::Attributes(Bytes list) noexcept {
       continue;
     }
     present_ |= bit;
-    values_.at(attribute->type) = attribute->payload;
+    values_.at(attribute->type) = {.data = attribute->payload.data(), .size = attribute->payload.size()};
   }
   well_formed_ = well_formed_ && list.empty();
 }
@@ -79,7 +79,7 @@ bool Attributes::only(std::initializer_list<std::uint16_t> required,
 }
 
 Bytes Attributes::bytes(std::uint16_t type) const noexcept {
-  return has(type) ? values_.at(type) : Bytes{};
+  return has(type) ? Bytes(values_.at(type).data, values_.at(type).size) : Bytes{};
 }
 
 std::optional<std::uint8_t> Attributes::u8(std::uint16_t type) const noexcept {

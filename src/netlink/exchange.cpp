@@ -26,9 +26,16 @@ struct Datagram {
   std::size_t size = 0;
 };
 
-std::expected<Datagram, int> receive(int fd, int flags) {
-  Datagram datagram{.bytes = std::make_unique_for_overwrite<std::uint8_t[]>(kDatagramSize)};
-  iovec part{.iov_base = datagram.bytes.get(), .iov_len = kDatagramSize};
+/// Where datagrams are received before they are copied to their own size: most are far smaller than they might be, and
+/// what is kept of a run's dozens of datagrams should not be the room for their largest.
+using Scratch = std::unique_ptr<std::uint8_t[]>;
+
+Scratch make_scratch() {
+  return std::make_unique_for_overwrite<std::uint8_t[]>(kDatagramSize);
+}
+
+std::expected<Datagram, int> receive(int fd, int flags, const Scratch& scratch) {
+  iovec part{.iov_base = scratch.get(), .iov_len = kDatagramSize};
   sockaddr_nl sender{};
   msghdr header{};
   header.msg_name = &sender;
@@ -50,15 +57,18 @@ std::expected<Datagram, int> receive(int fd, int flags) {
     if ((header.msg_flags & MSG_TRUNC) != 0) {
       return std::unexpected(EMSGSIZE);
     }
-    datagram.size = static_cast<std::size_t>(got);
+    const auto size = static_cast<std::size_t>(got);
+    Datagram datagram{.bytes = std::make_unique_for_overwrite<std::uint8_t[]>(size), .size = size};
+    std::memcpy(datagram.bytes.get(), scratch.get(), size);
     return datagram;
   }
 }
 
 /// A dump that is given up half way keeps the socket busy (EBUSY for the next one) until it is read to its end.
 void drain(int fd) {
+  const auto scratch = make_scratch();
   for (int i = 0; i < kDrainLimit; ++i) {
-    if (!receive(fd, MSG_DONTWAIT)) {
+    if (!receive(fd, MSG_DONTWAIT, scratch)) {
       return;
     }
   }
@@ -143,8 +153,9 @@ std::expected<Answer, Refusal> exchange(int fd, nlmsghdr* request) {
     return std::unexpected(Refusal{.errnum = errno, .kernel_text = {}});
   }
   Exchange exchange(request);
+  const auto scratch = make_scratch();
   while (!exchange.done()) {
-    auto datagram = receive(fd, 0);
+    auto datagram = receive(fd, 0, scratch);
     auto read = datagram ? exchange.read(std::move(*datagram))
                          : std::unexpected(Refusal{.errnum = datagram.error(), .kernel_text = {}});
     if (!read) {

@@ -11,11 +11,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <tuple>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "netlink/attributes.hpp"
+#include "netlink/attribute_view.hpp"
 #include "netlink/exchange.hpp"
 #include "netlink/nft_codec.hpp"
 
@@ -77,108 +77,118 @@ void wait_for_transactions(int fd) {
   ::send(fd, &batch, sizeof batch, 0);
 }
 
-template <class T>
-struct Dump {
-  std::vector<T> objects;
-  bool in_sequence = true;  ///< nothing came twice, and no rule is missing between two others
-  bool one_datagram = true;
-  std::size_t bytes = 0;
+/// What to ask for, and which attributes of an answer tell one object from another; NFTA_*_UNSPEC where it has none.
+struct Kind {
+  std::uint16_t request;
+  std::uint16_t table;
+  std::uint16_t name;
+  std::uint16_t handle;
+  std::uint16_t after;  ///< the handle of the object before it, in the same chain
+};
+constexpr Kind kTables{NFT_MSG_GETTABLE, NFTA_TABLE_NAME, NFTA_TABLE_UNSPEC, NFTA_TABLE_UNSPEC, NFTA_TABLE_UNSPEC};
+constexpr Kind kChains{NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HANDLE, NFTA_CHAIN_UNSPEC};
+constexpr Kind kRules{NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_HANDLE, NFTA_RULE_POSITION};
 
-  /// Read by the kernel in one go, from beginning to end.
-  [[nodiscard]] bool is_whole() const { return one_datagram && bytes < kSurelyUncut; }
+/// Names are views of the message.
+struct Identity {
+  std::uint8_t family = 0;
+  std::string_view table;
+  std::string_view name;
+  std::uint64_t handle = 0;
+  auto operator<=>(const Identity&) const = default;
 };
 
-using Identity = std::tuple<nft::TableKey, std::string, std::uint64_t>;  // table, chain, handle
-
-Identity identity(const nft::TableKey& table) {
-  return {table, {}, 0};
-}
-Identity identity(const nft::ObservedChain& chain) {
-  return {chain.key.table, chain.key.name, chain.handle};
-}
-Identity identity(const ChainRule& rule) {
-  return {rule.first.table, rule.first.name, rule.second.handle};
+std::string_view view_of(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-template <class T>
-std::vector<Identity> identities(const std::vector<T>& objects) {
-  std::vector<Identity> all;
-  all.reserve(objects.size());
-  for (const auto& object : objects) {
-    all.push_back(identity(object));
-  }
-  return all;
-}
-
-template <class T>
-bool repeats(const std::vector<T>& objects) {
-  auto all = identities(objects);
-  std::ranges::sort(all);
-  return std::ranges::adjacent_find(all) != all.end();
-}
-
-template <class T>
-bool follows(const std::vector<T>&, const T&, const nlmsghdr*) {
-  return true;  // tables and chains do not say what they come after
-}
-
-/// A rule names the one before it in its chain.
-template <>
-bool follows(const std::vector<ChainRule>& rules, const ChainRule& rule, const nlmsghdr* message) {
-  const Attributes attributes(message_payload(message, sizeof(nfgenmsg)));
-  const auto position = attributes.be64(NFTA_RULE_POSITION);
-  return !position || (!rules.empty() && rules.back().first == rule.first && rules.back().second.handle == *position);
-}
-
-template <class T>
-Result<Dump<T>> read_dump(int fd, std::uint16_t type, Result<T> (*decode)(const nlmsghdr*)) {
-  Request r = request(type, NLM_F_DUMP);
-  auto answer = dump(fd, &r.header);
-  if (!answer) {
-    return read_error(std::move(answer.error()));
-  }
-  Dump<T> read;
-  const nlmsghdr* next = nullptr;  // where a message of the same datagram would be
-  for (const auto* message : *answer) {
-    auto object = decode(message);
-    if (!object) {
-      return std::unexpected(object.error());
+class Dump {
+ public:
+  Dump(const Kind& kind, Messages messages) : messages_(std::move(messages)) {
+    const nlmsghdr* next = nullptr;  // where a message of the same datagram would be
+    for (const auto* message : messages_) {
+      add(kind, message);
+      one_datagram_ = one_datagram_ && (next == nullptr || next == message);
+      next = reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const std::uint8_t*>(message) +
+                                               NLMSG_ALIGN(message->nlmsg_len));
+      bytes_ += message->nlmsg_len;
     }
-    read.in_sequence = read.in_sequence && follows(read.objects, *object, message);
-    read.one_datagram = read.one_datagram && (next == nullptr || next == message);
-    next = reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const std::uint8_t*>(message) +
-                                             NLMSG_ALIGN(message->nlmsg_len));
-    read.bytes += message->nlmsg_len;
-    read.objects.push_back(std::move(*object));
+    auto sorted = objects_;
+    std::ranges::sort(sorted);
+    in_sequence_ = in_sequence_ && std::ranges::adjacent_find(sorted) == sorted.end();
   }
-  read.in_sequence = read.in_sequence && !repeats(read.objects);
-  return read;
-}
+
+  /// Nothing came twice, and no rule is missing between two others.
+  [[nodiscard]] bool in_sequence() const { return in_sequence_; }
+  /// Read by the kernel in one go, from beginning to end.
+  [[nodiscard]] bool is_whole() const { return one_datagram_ && bytes_ < kSurelyUncut; }
+  [[nodiscard]] const std::vector<Identity>& objects() const { return objects_; }
+  [[nodiscard]] Messages take() && { return std::move(messages_); }
+
+ private:
+  void add(const Kind& kind, const nlmsghdr* message) {
+    const auto header = header_of<nfgenmsg>(payload_of(message)).value_or(nfgenmsg{});
+    const Attributes attributes(message_payload(message, sizeof header));
+    const Identity object{.family = header.nfgen_family,
+                          .table = view_of(attributes.bytes(kind.table)),
+                          .name = view_of(attributes.bytes(kind.name)),
+                          .handle = attributes.be64(kind.handle).value_or(0)};
+    if (const auto before = attributes.be64(kind.after)) {
+      auto expected = object;
+      expected.handle = *before;
+      in_sequence_ = in_sequence_ && !objects_.empty() && objects_.back() == expected;
+    }
+    objects_.push_back(object);
+  }
+
+  Messages messages_;
+  std::vector<Identity> objects_;
+  bool in_sequence_ = true;
+  bool one_datagram_ = true;
+  std::size_t bytes_ = 0;
+};
 
 /// A dump without holes or repetitions. The kernel goes on with a dump, from one datagram to the next, by counting
 /// objects, and counts those that a transaction in progress has added or is removing: objects then come twice or not at
 /// all, while the generation stays and NLM_F_DUMP_INTR is not set (Linux 6.18, __nf_tables_dump_rules). What fits one
 /// datagram is read in one go. A longer dump counts only when two in a row agree, because nothing else would tell that
 /// its end is missing.
-template <class T>
-Result<std::vector<T>> read_settled(int fd, std::uint16_t type, Result<T> (*decode)(const nlmsghdr*)) {
-  std::vector<Identity> last;
+Result<Messages> read_settled(int fd, const Kind& kind) {
+  std::optional<Dump> last;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    auto read = read_dump(fd, type, decode);
-    if (!read) {
-      return std::unexpected(read.error());
+    Request r = request(kind.request, NLM_F_DUMP);
+    auto answer = dump(fd, &r.header);
+    if (!answer) {
+      return read_error(std::move(answer.error()));
     }
-    if (!read->in_sequence) {
+    Dump read(kind, std::move(*answer));
+    if (!read.in_sequence()) {
       wait_for_transactions(fd);
       continue;
     }
-    auto these = identities(read->objects);
-    if (read->is_whole() || these == last) {
-      return std::move(read->objects);
+    if (read.is_whole() || (last && last->objects() == read.objects())) {
+      return std::move(read).take();
     }
-    last = std::move(these);
+    last.emplace(std::move(read));
   }
   return unsettled();
+}
+
+template <class T>
+Result<std::vector<T>> read_objects(int fd, const Kind& kind, Result<T> (*decode)(const nlmsghdr*)) {
+  const auto messages = read_settled(fd, kind);
+  if (!messages) {
+    return std::unexpected(messages.error());
+  }
+  std::vector<T> objects;
+  for (const auto* message : *messages) {
+    auto object = decode(message);
+    if (!object) {
+      return std::unexpected(object.error());
+    }
+    objects.push_back(std::move(*object));
+  }
+  return objects;
 }
 
 void add_rules(nft::Ruleset& ruleset, std::vector<ChainRule> rules) {
@@ -197,15 +207,15 @@ void add_rules(nft::Ruleset& ruleset, std::vector<ChainRule> rules) {
 }
 
 Result<nft::Ruleset> read_once(int fd) {
-  auto tables = read_settled<nft::TableKey>(fd, NFT_MSG_GETTABLE, decode_table);
+  auto tables = read_objects<nft::TableKey>(fd, kTables, decode_table);
   if (!tables) {
     return std::unexpected(tables.error());
   }
-  auto chains = read_settled<nft::ObservedChain>(fd, NFT_MSG_GETCHAIN, decode_chain);
+  auto chains = read_objects<nft::ObservedChain>(fd, kChains, decode_chain);
   if (!chains) {
     return std::unexpected(chains.error());
   }
-  auto rules = read_settled<ChainRule>(fd, NFT_MSG_GETRULE, decode_nft_rule);
+  auto rules = read_objects<ChainRule>(fd, kRules, decode_nft_rule);
   if (!rules) {
     return std::unexpected(rules.error());
   }

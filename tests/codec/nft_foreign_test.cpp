@@ -132,6 +132,15 @@ TEST(NftForeign, HalfARange_IsOpaque) {
   EXPECT_EQ(opaque_parts(empty), std::vector<std::string>{"payload"});
 }
 
+TEST(NftForeign, HalfARangeBesideAPort_IsOpaque) {
+  const auto rule = ForeignRule()
+                        .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2)
+                        .cmp(NFT_CMP_NEQ, {0, 25})
+                        .cmp(NFT_CMP_GTE, {0, 20})
+                        .rule();
+  EXPECT_EQ(opaque_parts(rule), std::vector<std::string>{"payload"});
+}
+
 TEST(NftForeign, ValueInverted_IsOpaque) {
   EXPECT_EQ(opaque_parts(
                 ForeignRule().meta(NFT_META_MARK).bitwise(host32(0xff), host32(1)).cmp(NFT_CMP_EQ, host32(1)).rule()),
@@ -177,12 +186,16 @@ TEST(NftForeign, ValueLoadedBeforeAnEffect_IsNotReadBehindIt) {
 }
 
 TEST(NftForeign, MarkSetThatInvertsKeptBits_IsOpaque) {
-  const auto rule = ForeignRule()
-                        .meta(NFT_META_MARK)
-                        .bitwise(host32(0xffffffff), host32(0x19))
-                        .add("meta", {{NFTNL_EXPR_META_KEY, NFT_META_MARK}, {NFTNL_EXPR_META_SREG, NFT_REG_1}})
-                        .rule();
-  EXPECT_EQ(opaque_parts(rule), std::vector<std::string>{"meta mark set"});
+  const auto set = [](std::uint32_t kept, std::uint32_t inverted) {
+    ForeignRule rule;
+    rule.meta(NFT_META_MARK).bitwise(host32(kept), host32(inverted));
+    rule.add("meta", {{NFTNL_EXPR_META_KEY, NFT_META_MARK}, {NFTNL_EXPR_META_SREG, NFT_REG_1}});
+    return opaque_parts(rule.rule());
+  };
+  EXPECT_EQ(set(0xffffffff, 0x19), std::vector<std::string>{"meta mark set"});
+  EXPECT_EQ(set(0xffffff00, 0x119), std::vector<std::string>{"meta mark set"});
+  EXPECT_EQ(set(0xffffffff, 0), std::vector<std::string>{"meta mark set"}) << "sets no bit at all";
+  EXPECT_EQ(set(0xffffff00, 0x19), std::vector<std::string>{});
 }
 
 TEST(NftForeign, Nat_WithPortsFlagsOrARange_IsOpaque) {

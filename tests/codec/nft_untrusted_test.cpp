@@ -196,6 +196,18 @@ TEST(NftUntrusted, UnknownRuleAttribute_MakesTheRuleAnother) {
   EXPECT_EQ(test::opaque_parts(test::decoded(with_length(message)).rule), std::vector<std::string>{"rule attribute"});
 }
 
+TEST(NftUntrusted, BytesBehindTheLastExpression_MakeTheRuleAnother) {
+  const auto counter =
+      attribute(NFTA_LIST_ELEM | NLA_F_NESTED, attribute(NFTA_EXPR_NAME, {'c', 'o', 'u', 'n', 't', 'e', 'r', 0}));
+  for (const auto& rest : {Octets{0}, Octets{4, 0, 1}, Octets{3, 0, 1, 0}, Octets{200, 0, 1, 0}}) {
+    const auto list = attribute(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, joined({counter, rest}));
+    auto message = rule_message(kChain, Rule{});
+    message.insert(message.end(), list.begin(), list.end());
+    const Rule read = test::decoded(with_length(message)).rule;
+    EXPECT_EQ(test::opaque_parts(read), std::vector<std::string>{"expression"}) << rest.size() << " bytes";
+  }
+}
+
 /// Where in a list of attributes the values are, headers and padding left out.
 void find_values(Bytes list, std::size_t offset, std::vector<std::size_t>& found) {
   while (const auto next = netlink::next_attribute(list)) {

@@ -191,7 +191,7 @@ int list_while_changing(RouteSocket& socket, std::uint32_t standing, int times) 
   (void)must(socket.rules());
   const auto once = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start) / 3;
   std::atomic<bool> stop = false;
-  std::thread other([&] { keep_changing(stop, PAUSE); });
+  std::thread other([&] { keep_changing(stop, 2 * once); });
   int whole = 0;
   for (int i = 0; i < times; ++i) {
     const auto rules = socket.rules();
@@ -211,8 +211,7 @@ int list_while_changing(RouteSocket& socket, std::uint32_t standing, int times) 
 
 class PolicyRulesChanging : public testing::TestWithParam<std::uint32_t> {};
 
-// The kernel marks no dump of rules as torn: without care, rules at a datagram's end come twice or not at all. With few
-// datagrams each reading is torn at the same place, so that reading twice the same proves nothing.
+// The kernel marks no dump of rules as torn: without care, rules at a datagram's end come twice or not at all.
 TEST_P(PolicyRulesChanging, Rules_WhileOthersChangeThem_AreNeverListedInPart) {
   in_fresh_namespace([] {
     auto socket = opened();

@@ -1,0 +1,116 @@
+#include "cli/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace smtpegress::cli {
+namespace {
+
+std::variant<Options, int> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "smtp-egress");
+  return parse_options(static_cast<int>(words.size()), words.data());
+}
+
+Options options(const std::vector<const char*>& words) {
+  auto parsed = parse(words);
+  EXPECT_TRUE(std::holds_alternative<Options>(parsed));
+  return std::holds_alternative<Options>(parsed) ? std::get<Options>(parsed) : Options{};
+}
+
+int exit_of(const std::vector<const char*>& words) {
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  auto parsed = parse(words);
+  (void)testing::internal::GetCapturedStdout();
+  (void)testing::internal::GetCapturedStderr();
+  return std::holds_alternative<int>(parsed) ? std::get<int>(parsed) : -1;
+}
+
+std::string told(const std::vector<const char*>& words) {
+  testing::internal::CaptureStderr();
+  (void)parse(words);
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Options, EveryCommand) {
+  EXPECT_EQ(options({"enable", "x"}).command, Command::kEnable);
+  EXPECT_EQ(options({"disable", "x"}).command, Command::kDisable);
+  EXPECT_EQ(options({"status", "x"}).command, Command::kStatus);
+  EXPECT_EQ(options({"verify", "x"}).command, Command::kVerify);
+  EXPECT_EQ(options({"plan", "x"}).command, Command::kPlan);
+  EXPECT_EQ(options({"profiles"}).command, Command::kProfiles);
+  EXPECT_EQ(options({"enable", "x"}).command_name, "enable");
+}
+
+TEST(Options, TheInstanceMayBeLeftOut) {
+  EXPECT_EQ(options({"status"}).instance, "");
+  EXPECT_EQ(options({"status", "mailu-home"}).instance, "mailu-home");
+}
+
+TEST(Options, GlobalOptionsBeforeAndAfterTheCommand) {
+  EXPECT_EQ(options({"--json", "status"}).format, Format::kJson);
+  EXPECT_EQ(options({"status", "--json"}).format, Format::kJson);
+  EXPECT_EQ(options({"enable", "x", "-q"}).verbosity, Verbosity::kQuiet);
+  EXPECT_EQ(options({"-v", "enable", "x"}).verbosity, Verbosity::kVerbose);
+  EXPECT_EQ(options({"status"}).verbosity, Verbosity::kNormal);
+}
+
+TEST(Options, OverridesBecomeSettingsOfTheProfile) {
+  const auto given =
+      options({"enable", "x", "--tunnel", "wg7", "--subnet", "10.1.0.0/16", "--subnet", "10.2.0.0/16", "--wan", "ens3",
+               "--public-ip", "203.0.113.10", "--set", "table=200", "--set", "mark=0x20/0xff"});
+  const std::vector<std::pair<std::string, std::string>> wanted{
+      {"tunnel", "wg7"}, {"sources", R"(["10.1.0.0/16","10.2.0.0/16"])"},
+      {"wan", "ens3"},   {"public_ip", "203.0.113.10"},
+      {"table", "200"},  {"mark", "0x20/0xff"}};
+  EXPECT_EQ(given.overrides.settings, wanted);
+  EXPECT_TRUE(options({"enable", "x"}).overrides.empty());
+}
+
+TEST(Options, ASettingKeepsItsEqualsSigns) {
+  EXPECT_EQ(options({"plan", "x", "--set", "description=a=b"}).overrides.settings.at(0).second, "a=b");
+}
+
+TEST(Options, TakeOver) {
+  EXPECT_EQ(options({"enable", "x", "--take-over"}).legacy, LegacyScripts::kTakeOver);
+  EXPECT_EQ(options({"plan", "x"}).legacy, LegacyScripts::kRefuse);
+}
+
+TEST(Options, WrongUsage_IsExitTwoAndOneLine) {
+  const std::vector<std::vector<const char*>> wrong{{},
+                                                    {"enabel", "x"},
+                                                    {"enable", "x", "--nonsense"},
+                                                    {"enable", "x", "--set", "table"},
+                                                    {"enable", "x", "--set", "=1"},
+                                                    {"status", "x", "--tunnel", "wg0"},
+                                                    {"enable", "x", "y"},
+                                                    {"-q", "-v", "status"},
+                                                    {"enable", "x", "--tunnel"},
+                                                    {"disable", "x", "--take-over"}};
+  for (const auto& words : wrong) {
+    EXPECT_EQ(exit_of(words), 2);
+    const auto text = told(words);
+    EXPECT_TRUE(text.starts_with("smtp-egress: ")) << text;
+    EXPECT_EQ(std::ranges::count(text, '\n'), 1) << text;
+  }
+}
+
+TEST(Options, HelpAndVersion_AreExitZero) {
+  EXPECT_EQ(exit_of({"--help"}), 0);
+  EXPECT_EQ(exit_of({"--version"}), 0);
+  EXPECT_EQ(exit_of({"enable", "--help"}), 0);
+}
+
+TEST(Options, StateDirectory_OptionThenEnvironmentThenRun) {
+  ::unsetenv("SMTP_EGRESS_STATE_DIR");
+  EXPECT_EQ(options({"status"}).state_dir, "/run/smtp-egress");
+  ::setenv("SMTP_EGRESS_STATE_DIR", "/tmp/elsewhere", 1);
+  EXPECT_EQ(options({"status"}).state_dir, "/tmp/elsewhere");
+  EXPECT_EQ(options({"status", "--state-dir", "/tmp/here"}).state_dir, "/tmp/here");
+  ::unsetenv("SMTP_EGRESS_STATE_DIR");
+}
+
+}  // namespace
+}  // namespace smtpegress::cli

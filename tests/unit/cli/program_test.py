@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""The built program in an empty network namespace of its own: exit codes, messages, documents.
+
+    SMTP_EGRESS               the program
+    SMTP_EGRESS_PROFILE_DIR   the shipped profiles
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+from typing import Any
+
+PROGRAM = os.environ["SMTP_EGRESS"]
+DONE, NOT_AS_IT_SHOULD_BE, USAGE, NOT_ENABLED = 0, 1, 2, 3
+
+
+class Program(unittest.TestCase):
+    def setUp(self) -> None:
+        if os.geteuid() != 0:
+            self.fail("needs root: each test makes a network namespace")
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.state = os.path.join(directory.name, "state")
+        self.config = os.path.join(directory.name, "etc")
+        os.mkdir(self.config)
+        # The namespace lives as long as this process; every command of the test joins it.
+        self.holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo ready; exec cat"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
+        self.addCleanup(self.release)
+        self.assertEqual(self.holder.stdout.readline(), b"ready\n")
+
+    def release(self) -> None:
+        self.holder.stdin.close()
+        self.holder.wait()
+        self.holder.stdout.close()
+
+    def run_program(self, *words: str, expect: int) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "SMTP_EGRESS_STATE_DIR": self.state, "SMTP_EGRESS_CONFIG_DIR": self.config}
+        done = subprocess.run(["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", PROGRAM, *words], text=True,
+                              capture_output=True, env=environment, check=False, timeout=30)
+        self.assertEqual(done.returncode, expect, f"{words}: {done.stdout}{done.stderr}")
+        return done
+
+    def document(self, *words: str, expect: int) -> Any:
+        done = self.run_program("--json", *words, expect=expect)
+        document = json.loads(done.stdout)
+        self.assertEqual((document["version"], document["command"], document["ok"], document["exit"]),
+                         (1, words[0], expect == DONE, expect))
+        return document
+
+    def test_a_whole_life_without_a_tunnel(self) -> None:
+        self.assertTrue(self.document("plan", "mailu-home", expect=DONE)["changes"])
+        self.assertEqual(self.document("status", "mailu-home", expect=NOT_ENABLED)["error"]["kind"], "not-enabled")
+        self.document("verify", "mailu-home", expect=NOT_ENABLED)
+        self.assertTrue(self.document("enable", "mailu-home", expect=NOT_AS_IT_SHOULD_BE)["waiting"])
+        self.assertFalse(self.document("enable", "mailu-home", expect=NOT_AS_IT_SHOULD_BE)["changed"])
+        self.document("status", expect=NOT_AS_IT_SHOULD_BE)  # the only one that is enabled
+        self.document("verify", expect=NOT_AS_IT_SHOULD_BE)
+        listed = {p["name"]: p for p in self.document("profiles", expect=DONE)["profiles"]}
+        self.assertTrue(listed["mailu-home"]["enabled"])
+        self.assertFalse(listed["mailu-vps"]["enabled"])
+        self.assertTrue(self.document("disable", expect=DONE)["changed"])
+        self.assertFalse(self.document("disable", "mailu-home", expect=DONE)["changed"])
+        self.assertEqual(os.listdir(self.state), ["lock"])
+
+    def test_a_vps_without_a_default_route_is_refused(self) -> None:
+        error = self.document("enable", "mailu-vps", expect=USAGE)["error"]
+        self.assertIn("give --wan IF", error["message"])
+
+    def test_unknown_profile(self) -> None:
+        done = self.run_program("enable", "mailu-hom", expect=USAGE)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.assertIn("there are: home, mailu-home, mailu-vps, vps", done.stderr)
+        for command in ("disable", "status", "verify"):
+            self.run_program(command, "mailu-hom", expect=USAGE)
+
+    def test_a_generic_profile_needs_a_subnet(self) -> None:
+        self.assertIn("--subnet", self.run_program("plan", "home", expect=USAGE).stderr)
+        self.run_program("plan", "home", "--subnet", "10.9.0.0/24", expect=DONE)
+
+    def test_no_instance_named(self) -> None:
+        self.run_program("enable", expect=USAGE)
+        self.run_program("status", expect=NOT_ENABLED)
+
+    def test_quiet_says_nothing_and_messages_never_go_to_stdout(self) -> None:
+        self.assertEqual(self.run_program("-q", "disable", "mailu-home", expect=DONE).stdout, "")
+        self.assertEqual(self.run_program("-q", "status", "mailu-home", expect=NOT_ENABLED).stdout, "")
+
+    def test_a_damaged_state_file(self) -> None:
+        os.mkdir(self.state)
+        with open(os.path.join(self.state, "mailu-home.json"), "w", encoding="utf-8") as file:
+            file.write("{")
+        for command in ("enable", "disable", "status", "verify", "plan"):
+            done = self.run_program(command, "mailu-home", expect=USAGE)
+            self.assertIn("mailu-home.json: is damaged", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

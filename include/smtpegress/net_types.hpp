@@ -49,6 +49,10 @@ struct Mark {
   /// "0x19", "25", "0x19/0xff". Zero, and a value outside the mask, are refused: neither can be told from "no mark".
   static Result<Mark> parse(std::string_view text);
   [[nodiscard]] std::string to_string() const;  ///< "0x19" or "0x19/0xff"
+  /// Is there a packet that fits both?
+  [[nodiscard]] bool overlaps(const Mark& other) const noexcept {
+    return ((value ^ other.value) & mask & other.mask) == 0;
+  }
   auto operator<=>(const Mark&) const = default;
 };
 

@@ -65,10 +65,11 @@ using SysctlValues = std::map<std::string, std::optional<std::string>>;
 
 /// Facts about the host that a profile left open, found in the observation.
 struct ResolvedHost {
-  IfName wan;                          ///< VPS
-  std::optional<IpAddress> snat_to;    ///< VPS: an address of wan
-  std::optional<IpAddress> public_ip;  ///< VPS: what the world sees; absent where only a private address is known
-  std::vector<IfName> source_links;    ///< home: the interfaces (bridges) whose whole network is of the sources
+  IfName wan;                             ///< VPS
+  std::optional<IpAddress> snat_to;       ///< VPS: an address of wan
+  std::optional<IpAddress> public_ip;     ///< VPS: what the world sees; absent where only a private address is known
+  std::vector<IfName> source_links;       ///< home: the interfaces (bridges) whose whole network is of the sources
+  std::vector<Prefix> source_networks{};  ///< home: networks of local links that a source is only a part of
   auto operator<=>(const ResolvedHost&) const = default;
 };
 

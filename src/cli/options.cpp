@@ -1,5 +1,7 @@
 #include "cli/options.hpp"
 
+#include "cli/output.hpp"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -16,10 +18,10 @@ constexpr std::string_view kDefaultStateDir = "/run/smtp-egress";
 
 /// The options that change a profile, as given.
 struct ProfileFlags {
-  std::string tunnel;
+  std::optional<std::string> tunnel;  ///< an empty one was given, and is refused by its key
   std::vector<std::string> subnets;
-  std::string wan;
-  std::string public_ip;
+  std::optional<std::string> wan;
+  std::optional<std::string> public_ip;
   std::vector<std::string> settings;
 };
 
@@ -53,9 +55,9 @@ void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) 
 /// Empty where a `--set` is not KEY=VALUE.
 std::optional<ProfileOverrides> overrides_of(const ProfileFlags& flags) {
   ProfileOverrides overrides;
-  const auto add = [&](const char* key, const std::string& value) {
-    if (!value.empty()) {
-      overrides.settings.emplace_back(key, value);
+  const auto add = [&](const char* key, const std::optional<std::string>& value) {
+    if (value) {
+      overrides.settings.emplace_back(key, *value);
     }
   };
   add("tunnel", flags.tunnel);
@@ -80,7 +82,11 @@ std::string default_state_dir() {
   return from_environment != nullptr && *from_environment != '\0' ? from_environment : std::string(kDefaultStateDir);
 }
 
-int usage(const std::string& message) {
+int usage(const std::string& message, bool as_json) {
+  if (as_json) {
+    Options options;
+    std::fputs(error_json(options, usage_error({}, {}, message).error(), kUsage).c_str(), stdout);
+  }
   std::fprintf(stderr, "smtp-egress: %s; `smtp-egress --help` shows the usage\n", message.c_str());
   return kUsage;
 }
@@ -129,6 +135,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
     });
   }
 
+  // A document is owed also where the words make no sense, so this one is looked for by hand.
+  const bool as_json =
+      std::any_of(argv, argv + argc, [](const char* arg) { return std::string_view(arg) == "--json"; });
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {  // --help, --version
@@ -137,14 +146,15 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
     const auto* word = std::find_if(argv + 1, argv + argc, [](const char* arg) { return *arg != '-'; });
     const bool is_unknown_command = app.get_subcommands().empty() && word != argv + argc;
     return usage(is_unknown_command ? fmt::format("there is no command '{}'; there are {}", *word, kCommandNames)
-                                    : std::string(error.what()));
+                                    : std::string(error.what()),
+                 as_json);
   }
   if (options.command_name.empty()) {
-    return usage(fmt::format("name a command: {}", kCommandNames));
+    return usage(fmt::format("name a command: {}", kCommandNames), as_json);
   }
   auto overrides = overrides_of(flags);
   if (!overrides) {
-    return usage("--set takes KEY=VALUE, such as --set table=200");
+    return usage("--set takes KEY=VALUE, such as --set table=200", as_json);
   }
   options.overrides = *std::move(overrides);
   options.legacy = take_over ? LegacyScripts::kTakeOver : LegacyScripts::kRefuse;

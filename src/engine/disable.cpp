@@ -33,9 +33,10 @@ class Disabling {
       return result;
     }
     auto error = result.error();
+    const bool touched = !transaction_.done().empty();
     if (auto back = transaction_.rollback(); !back) {
       error.hint += fmt::format("; not everything could be rolled back: {}", back.error().message());
-    } else {
+    } else if (touched) {
       error.hint += "; everything was rolled back";
     }
     if (record_ != before) {

@@ -37,6 +37,43 @@ Error scripts_in_the_way(const std::vector<Object>& legacy) {
                           legacy.size(), describe(legacy.front()))};
 }
 
+bool share_mail(const Profile& a, const Profile& b) {
+  const auto any = [](const auto& left, const auto& right) {
+    return std::ranges::any_of(
+        left, [&](const auto& l) { return std::ranges::any_of(right, [&](const auto& r) { return l.overlaps(r); }); });
+  };
+  return any(a.sources, b.sources) && any(a.ports, b.ports);
+}
+
+/// What two instances on one host must not have in common: each would steer, or take down, the other's mail.
+Result<void> refuse_collision(const Profile& profile, const std::vector<InstanceRecord>& others) {
+  for (const auto& record : others) {
+    const auto& other = record.profile;
+    std::string what;
+    std::string mend;
+    if (share_mail(profile, other)) {
+      what = "the same sources and ports";
+      mend = "give each instance its own, or disable that one first";
+    } else if (profile.side == Side::kHome && other.side == Side::kHome) {
+      if (profile.table == other.table) {
+        what = fmt::format("table {} too", profile.table.value);
+        mend = "choose another with --set table=…";
+      } else if (profile.priority == other.priority) {
+        what = fmt::format("priority {} too", profile.priority.value);
+        mend = "choose another with --set priority=…";
+      } else if (profile.mark.overlaps(other.mark)) {
+        what = fmt::format("mark {}, which {} cannot be told from", other.mark.to_string(), profile.mark.to_string());
+        mend = "choose another with --set mark=…";
+      }
+    }
+    if (!what.empty()) {
+      return usage_error("enable:", fmt::format("instance {}", other.name),
+                         fmt::format("has {}; {}. Nothing was changed", what, mend));
+    }
+  }
+  return {};
+}
+
 /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value.
 void add_unwanted_sysctls(const std::vector<SavedSysctl>& saved, const std::vector<InstanceRecord>& others,
                           Survey& seen) {
@@ -107,6 +144,9 @@ class Enabling {
       return std::unexpected(others.error());
     }
     others_ = *std::move(others);
+    if (auto apart = refuse_collision(profile_, others_); !apart) {
+      return apart;
+    }
     record_ = InstanceRecord{profile_, {}, Phase::kEnabling, before_ ? before_->sysctls : std::vector<SavedSysctl>{}};
     owned_ = before_ ? owned_by(before_->profile) : DesiredState{};
     report_.profile = profile_;
@@ -190,7 +230,7 @@ class Enabling {
       }
     }
     record_.phase = Phase::kEnabled;
-    if (!before_ || *before_ != record_) {
+    if (!before_ || *before_ != record_ || (written_ && *written_ != record_)) {
       if (auto saved = store_.save(record_); !saved) {
         report_.notes.push_back("done, but the state file still says that enable is under way: " +
                                 saved.error().message());
@@ -231,6 +271,9 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
   const auto others = other_records(store_, profile.name);
   if (!others) {
     return std::unexpected(others.error());
+  }
+  if (auto apart = refuse_collision(profile, *others); !apart) {
+    return std::unexpected(apart.error());
   }
   const auto saved = *before ? (*before)->sysctls : std::vector<SavedSysctl>{};
   auto seen = survey(kernel_, profile, saved);

@@ -8,9 +8,11 @@ bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host
   const auto of_sources = [&](const IpAddress& address) {
     return std::ranges::any_of(profile.sources, [&](const Prefix& source) { return source.contains(address); });
   };
-  const bool mail =
-      of_sources(flow.source) && !of_sources(flow.destination) &&
-      std::ranges::any_of(profile.ports, [&](const PortRange& p) { return p.contains(flow.destination_port); });
+  // A reply from a source's own address: a published port of the host, sent back to a container (hairpin).
+  const bool local = of_sources(flow.destination) || of_sources(flow.reply_source);
+  const bool mail = of_sources(flow.source) && !local && std::ranges::any_of(profile.ports, [&](const PortRange& p) {
+                      return p.contains(flow.destination_port);
+                    });
   if (!mail) {
     return false;
   }

@@ -42,7 +42,12 @@ json to_json(const ResolvedHost& host) {
   for (const auto& link : host.source_links) {
     links.push_back(link.str());
   }
+  json networks = json::array();
+  for (const auto& network : host.source_networks) {
+    networks.push_back(network.to_string());
+  }
   return {{"wan", host.wan.str()},
+          {"source_networks", std::move(networks)},
           {"snat_to", host.snat_to ? host.snat_to->to_string() : ""},
           {"public_ip", host.public_ip ? host.public_ip->to_string() : ""},
           {"source_links", std::move(links)}};
@@ -57,6 +62,11 @@ ResolvedHost host_from_json(const json& document) {
   }
   if (const auto address = IpAddress::parse(document.at("public_ip").get<std::string>())) {
     host.public_ip = *address;
+  }
+  for (const auto& network : document.at("source_networks")) {
+    if (auto prefix = Prefix::parse(network.get<std::string>())) {
+      host.source_networks.push_back(*std::move(prefix));
+    }
   }
   for (const auto& link : document.at("source_links")) {
     if (auto name = IfName::parse(link.get<std::string>())) {
@@ -104,7 +114,7 @@ Result<InstanceRecord> from_json(const std::string& path, const std::string& nam
       SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
                         sysctl.at("ours").get<std::string>()};
       // A key becomes a path below /proc/sys; only those that are ours to write may.
-      if (!saved.key.starts_with("net/ipv4/") || saved.key.find("..") != std::string::npos) {
+      if (!saved.key.starts_with("net/ipv4/") || saved.key.find("/../") != std::string::npos) {
         return damaged(path, "names a sysctl that is not ours");
       }
       record.sysctls.push_back(std::move(saved));

@@ -13,6 +13,11 @@ bool is_gone(const Error& error) {
   return error.errnum == ESRCH || error.errnum == ENOENT || error.errnum == ENODEV;
 }
 
+/// The request went out, and whether the kernel carried it out is not known.
+bool answer_was_lost(const Error& error) {
+  return error.errnum == ENOBUFS || error.errnum == ETIMEDOUT || error.errnum == EMSGSIZE || error.errnum == EBADMSG;
+}
+
 /// What is to go and has gone already is as it should be.
 Result<void> or_gone(Result<void> result) {
   return !result && is_gone(result.error()) ? Result<void>{} : std::move(result);
@@ -99,6 +104,9 @@ Result<void> Transaction::make_all(const std::vector<Change>& changes, const nft
     }
     const auto duplicates = course == Course::kTakeOver ? Duplicates::kAllow : Duplicates::kRefuse;
     if (auto single = std::visit(MakeSingle{kernel_, *change, duplicates}, change->object); !single) {
+      if (change->verb == Verb::kCreate && answer_was_lost(single.error())) {
+        made.push_back(*change);  // perhaps made; the rollback removes what stands, and what does not is no error to it
+      }
       return single;
     }
     made.push_back(*change);

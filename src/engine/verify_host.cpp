@@ -101,8 +101,30 @@ void check_forwarding(const Inquiry& ask) {
   ask.passed("forwarding", title, "ip_forward and every interface of the path");
 }
 
+/// A source that is nowhere on this host is a mistyped one, and the real one's mail is not guarded.
+void check_sources(const Inquiry& ask) {
+  const auto& observed = ask.view.seen.observed;
+  for (const auto& source : ask.view.profile.sources) {
+    const bool on_link = std::ranges::any_of(observed.addresses, [&](const InterfaceAddress& address) {
+      return address.local.family == IpFamily::kV4 && source.overlaps(address.network());
+    });
+    const bool routed = std::ranges::any_of(observed.routes, [&](const Route& route) {
+      return route.table == kMainTable && !route.destination.is_default() && source.overlaps(route.destination);
+    });
+    const auto title = fmt::format("the source {} is a network of this host's", source.to_string());
+    if (on_link || routed) {
+      ask.passed("sources", title, "");
+    } else {
+      ask.failed("sources", title, "no interface and no route of this host has it",
+                 "`docker network inspect` shows the mail stack's; give that with --subnet. Its mail is not guarded "
+                 "until then");
+    }
+  }
+}
+
 void check_home_routes(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
+  check_sources(ask);
   const auto mend = fmt::format(
       "`smtp-egress status {}` shows what is missing; `ip rule` shows an earlier rule that matches", profile.name);
   look_up(ask, "route-marked", fmt::format("marked mail is routed into {}", profile.tunnel.str()),

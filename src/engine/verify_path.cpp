@@ -52,7 +52,7 @@ void judge(const Inquiry& ask, std::string id, std::string title, const std::vec
     }
   }
   if (!certain) {
-    ask.passed(std::move(id), std::move(title), perhaps.empty() ? "" : "some may be " + perhaps);
+    ask.passed(std::move(id), std::move(title), perhaps.empty() ? "" : "but for what depends on the peer: " + perhaps);
   }
 }
 
@@ -73,6 +73,17 @@ void check_path(const Inquiry& ask) {
         fmt::format(
             "`smtp-egress enable {}` puts our exception ahead in ip raw PREROUTING; elsewhere remove or move the rule",
             view.profile.name));
+
+  met.clear();
+  auto entering = outgoing;  // as prerouting sees them: not routed, tracked or marked yet
+  for (auto& packet : entering) {
+    packet.facts.out = {};
+    packet.facts.ct_states = 0;
+    packet.facts.direction.reset();
+    packet.facts.mark.reset();
+  }
+  each_chain(ruleset, nft::Hook::kPrerouting, nft::ChainType::kFilter, entering, drops, met);
+  judge(ask, "enters", "no firewall drops the mail as it comes in", met, "are dropped", "remove or move the rule");
 
   met.clear();
   each_chain(ruleset, nft::Hook::kForward, nft::ChainType::kFilter, forwarded_packets(view.profile, view.seen.host),

@@ -40,7 +40,10 @@ void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
     return;
   }
   const auto age = std::max<std::int64_t>(ask.now - peer.last_handshake, 0);
-  if (age > kStaleHandshake + kGrace) {
+  if (age > kStaleHandshake + kGrace && peer.keepalive == 0 && ask.view.profile.side == Side::kVps) {
+    // Only an end that sends keepalives keeps renewing the session; the VPS learns nothing from an idle tunnel.
+    ask.skipped("handshake", title, fmt::format("{} s ago, and this end sends no keepalive: idle, or gone", age));
+  } else if (age > kStaleHandshake + kGrace) {
     ask.failed("handshake", title, fmt::format("peer {} last answered {} s ago", peer.public_key, age), mend);
   } else {
     ask.passed("handshake", title, fmt::format("{} s ago", age));
@@ -60,7 +63,9 @@ void check_wireguard(const Inquiry& ask) {
       ask.skipped("handshake", "the tunnel's last handshake is recent",
                   fmt::format("{} is not a WireGuard interface", profile.tunnel.str()));
     } else {
-      ask.failed("handshake", "the tunnel's last handshake is recent", device.error().message(), "run verify as root");
+      ask.failed("handshake", "the tunnel's last handshake is recent", device.error().message(),
+                 device.error().kind == ErrorKind::kPermission ? "run verify as root"
+                                                               : "restart the tunnel: its WireGuard does not answer");
     }
     return;
   }

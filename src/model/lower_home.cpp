@@ -12,17 +12,24 @@ using namespace rules;
 // Behind every other default route there could be in the table.
 constexpr std::uint32_t kLastMetric = std::numeric_limits<std::uint32_t>::max();
 
+/// Packets to the sources' own networks are not mail on its way out: the next container's port 25, on the same bridge.
+void add_stays_local(const Profile& profile, const ResolvedHost& host, OwnChain& chain) {
+  for (const auto* networks : {&profile.sources, &host.source_networks}) {
+    for (const auto& network : *networks) {
+      chain.rules.push_back({{ipv4(), to(network)}, {leave_chain()}, "stays local"});
+    }
+  }
+}
+
 /// tcp/<ports> of the sources gets the mark (the chain is not called "mark": nft could not read that back). After DNAT
 /// (priority dstnat + 10), so that what a published port sends back into a source's own network is seen with its real
 /// destination and left alone. Not what comes out of the tunnel: no packet of the sources does, and a forged one would
 /// run in a circle.
-OwnChain mark_chain(const Profile& profile) {
+OwnChain mark_chain(const Profile& profile, const ResolvedHost& host) {
   OwnChain chain{{own_table_key(profile.name), "mark-mail"},
                  {nft::ChainType::kFilter, nft::Hook::kPrerouting, kAfterDnatPriority, nft::Policy::kAccept},
                  {}};
-  for (const auto& source : profile.sources) {
-    chain.rules.push_back({{ipv4(), to(source)}, {leave_chain()}, "stays local"});
-  }
+  add_stays_local(profile, host, chain);
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
       chain.rules.push_back(rule({in(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
@@ -48,9 +55,7 @@ OwnChain forward_chain(const Profile& profile, const ResolvedHost& host) {
     chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
                                nft::SetMark{profile.mark}, "admit path errors"));
   }
-  for (const auto& source : profile.sources) {
-    chain.rules.push_back({{ipv4(), to(source)}, {leave_chain()}, "stays local"});
-  }
+  add_stays_local(profile, host, chain);
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
       chain.rules.push_back(rule({out(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
@@ -102,7 +107,7 @@ std::string rp_filter_key(std::string_view interface) {
 }  // namespace
 
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
-  desired.chains = {forward_chain(profile, host), mark_chain(profile), keep_address_chain(profile)};
+  desired.chains = {forward_chain(profile, host), mark_chain(profile, host), keep_address_chain(profile)};
   desired.routes = {egress_route(profile, RouteType::kUnreachable), egress_route(profile, RouteType::kUnicast)};
   // Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink.
   if (profile.rp_filter == RpFilterScope::kAll) {

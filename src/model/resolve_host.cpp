@@ -131,6 +131,12 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
     }
     return resolve_vps(profile, observed);
   }
+  if (const auto* uplink = default_route(observed);
+      uplink != nullptr && uplink->interface == profile.tunnel && uplink->gateway) {
+    return usage_error(std::string(kOperation), fmt::format("tunnel {}", profile.tunnel.str()),
+                       "is the uplink: the default route goes by it, and the mail would leave there; name the tunnel's "
+                       "interface, such as --tunnel wg0");
+  }
   ResolvedHost host;
   for (const auto& address : observed.addresses) {
     const auto* link = observed.link(address.link);
@@ -140,6 +146,12 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
     }
     if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.contains(address.network()); })) {
       host.source_links.push_back(link->name);
+      continue;
+    }
+    const auto network = address.network();
+    if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return network.contains(s); }) &&
+        std::ranges::find(host.source_networks, network) == host.source_networks.end()) {
+      host.source_networks.push_back(network);
     }
   }
   return host;

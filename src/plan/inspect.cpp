@@ -92,6 +92,7 @@ Finding inspect_foreign_rule(const ForeignChainRule& desired, const nft::Ruleset
 }
 
 Finding inspect_route(const Route& desired, const ObservedState& observed) {
+  const Route* changed = nullptr;
   for (const auto& route : observed.routes) {
     const bool same_place = route.family == desired.family && route.table == desired.table &&
                             route.destination == desired.destination && route.metric == desired.metric;
@@ -104,7 +105,7 @@ Finding inspect_route(const Route& desired, const ObservedState& observed) {
     if (route.protocol != kOurProtocol) {
       return found(desired, Presence::kForeign, fmt::format("in its place: {}", to_string(route)), route);
     }
-    return found(desired, Presence::kChanged, fmt::format("is {}", to_string(route)), route);
+    changed = &route;
   }
   if (!desired.interface.empty()) {
     const auto* link = observed.link(desired.interface);
@@ -113,6 +114,9 @@ Finding inspect_route(const Route& desired, const ObservedState& observed) {
           desired, Presence::kWaiting,
           fmt::format("the tunnel {} {}", desired.interface.str(), link == nullptr ? "does not exist" : "is down"));
     }
+  }
+  if (changed != nullptr) {
+    return found(desired, Presence::kChanged, fmt::format("is {}", to_string(*changed)), *changed);
   }
   return found(desired, Presence::kMissing);
 }

@@ -45,6 +45,12 @@ void add_findings(const DesiredState& desired, const ObservedState& observed, co
   }
 }
 
+/// A rule ahead of ours whose mark and mask some packet with our mark fits; behind it, only the very same mark counts.
+bool catches_mark_of(const PolicyRule& rule, const PolicyRule& wanted) {
+  return rule.mark && wanted.mark &&
+         (rule.mark == wanted.mark || (rule.priority <= wanted.priority && rule.mark->overlaps(*wanted.mark)));
+}
+
 /// Others' routes in our table and others' rules on our mark or table would steer the mail too.
 void add_intruders(const DesiredState& desired, const DesiredState& owned, const ObservedState& observed,
                    const std::vector<Object>& retired, Plan& plan) {
@@ -62,7 +68,7 @@ void add_intruders(const DesiredState& desired, const DesiredState& owned, const
   }
   for (const auto& wanted : desired.rules) {
     for (const auto& rule : observed.rules) {
-      const bool same_use = rule.table == wanted.table || (rule.mark && wanted.mark && rule.mark == wanted.mark);
+      const bool same_use = rule.table == wanted.table || catches_mark_of(rule, wanted);
       const bool ours_to_replace = rule.protocol == kOurProtocol && rule.priority == wanted.priority;
       if (same_use && rule != wanted && !ours_to_replace && !contains(owned.rules, rule) && !reported(rule)) {
         plan.foreign.push_back({rule, Presence::kForeign, "another policy rule uses the same mark or table", rule, {}});

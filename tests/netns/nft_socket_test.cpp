@@ -305,15 +305,17 @@ TEST_F(NftSocketTest, Observe_Counters) {
   });
 }
 
-/// Changes `batch`(round) as fast as it goes, on a thread of its own, as long as this object lives.
+enum class Outcome { kCommitted, kRefused };
+
+/// Sends `batch`(round) after `batch`(round), on a thread of its own, as long as this object lives.
 class Churn {
  public:
   template <class MakeBatch>
-  explicit Churn(MakeBatch batch)
-      : thread_([this, batch] {  // a thread inherits the network namespace of the one that starts it
+  explicit Churn(MakeBatch batch, Outcome outcome = Outcome::kCommitted)
+      : thread_([this, batch, outcome] {  // a thread inherits the network namespace of the one that starts it
           Nft nft;
           for (std::uint16_t round = 0; !stop_; ++round) {
-            nft.must_commit(batch(round));
+            EXPECT_EQ(nft.commit(batch(round)).has_value(), outcome == Outcome::kCommitted);
           }
         }) {}
   Churn(const Churn&) = delete;
@@ -348,9 +350,9 @@ void observe_often(Check check) {
   EXPECT_GT(whole, 0);
 }
 
-/// `count` rules that stay in kPrerouting, while others come and go in the chain before it.
-void expect_steady(std::uint16_t count) {
-  in_new_namespace([count] {
+/// `count` rules stay in kPrerouting, while others come and go in the chain before it, or are about to and then do not.
+void expect_steady(std::uint16_t count, Outcome outcome) {
+  in_new_namespace([count, outcome] {
     Nft nft;
     Batch batch{AddTable{kTable}, AddChain{kForward, kForwardHook}, AddChain{kPrerouting, kForwardHook}};
     std::vector<Rule> expected;
@@ -359,19 +361,23 @@ void expect_steady(std::uint16_t count) {
       batch.push_back(AppendRule{kPrerouting, expected.back()});
     }
     nft.must_commit(batch);
-    const Churn others([](std::uint16_t round) {
-      Batch change{FlushChain{kForward}};
+    const auto change = [outcome](std::uint16_t round) {
+      Batch steps{FlushChain{kForward}};
       for (int i = 0; i < 200; ++i) {
-        change.push_back(AppendRule{kForward, numbered(25)});
+        steps.push_back(AppendRule{kForward, numbered(25)});
       }
       if (round % 2 == 0) {  // gone before anyone could have seen them, yet the kernel's dumps count them
-        change.push_back(FlushChain{kForward});
+        steps.push_back(FlushChain{kForward});
       }
-      return change;
-    });
+      if (outcome == Outcome::kRefused) {
+        steps.push_back(DeleteTable{{Family::kIp, "absent"}});
+      }
+      return steps;
+    };
+    const Churn others(change, outcome);
     observe_often([&](const Ruleset& ruleset) {
       const auto in_front = ruleset.find(kForward)->rules.size();
-      EXPECT_TRUE(in_front == 0 || in_front == 200) << in_front;
+      EXPECT_TRUE(in_front == 0 || (in_front == 200 && outcome == Outcome::kCommitted)) << in_front;
       std::vector<Rule> rules;
       for (const auto& observed : ruleset.find(kPrerouting)->rules) {
         rules.push_back(observed.rule);
@@ -383,10 +389,16 @@ void expect_steady(std::uint16_t count) {
 
 // A dump of Linux 6.18 repeats or omits rules while a transaction is in progress, and nothing tells (nft_dump.cpp).
 TEST_F(NftSocketTest, Observe_WhileOthersCommit_RepeatsNothing) {
-  expect_steady(5);
+  expect_steady(5, Outcome::kCommitted);
 }
 TEST_F(NftSocketTest, Observe_LongDumpWhileOthersCommit_RepeatsAndOmitsNothing) {
-  expect_steady(300);
+  expect_steady(300, Outcome::kCommitted);
+}
+TEST_F(NftSocketTest, Observe_WhileOthersAreRefused_RepeatsNothing) {
+  expect_steady(5, Outcome::kRefused);
+}
+TEST_F(NftSocketTest, Observe_LongDumpWhileOthersAreRefused_OmitsNothing) {  // not even at its end
+  expect_steady(120, Outcome::kRefused);
 }
 
 TEST_F(NftSocketTest, Observe_WhileOthersCommit_IsOfOneGeneration) {

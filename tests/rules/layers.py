@@ -15,7 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-MAX_LINES = 400
+MAX_LINES = 400  # of a source file; a test file, a list of cases, may be an eighth longer
+MAX_TEST_LINES = 450
 
 # cli -> engine -> {model, plan, kernel.hpp}; kernel -> netlink -> net, and net is everybody's. What a folder may include
 # of src/.
@@ -115,8 +116,9 @@ def size_breaches(root: Path) -> Iterator[str]:
     for folder in ("include", "src", "tests"):
         for path in [*sources(root / folder), *sorted((root / folder).rglob("*.py"))]:
             lines = len(path.read_text().splitlines())
-            if lines > MAX_LINES:
-                yield f"{path}: has {lines} lines; split it, a file has at most {MAX_LINES}"
+            limit = MAX_TEST_LINES if "tests" in path.relative_to(root).parts[:1] else MAX_LINES
+            if lines > limit:
+                yield f"{path}: has {lines} lines; split it, a file has at most {limit}"
 
 
 def cast_breaches(root: Path) -> Iterator[str]:

@@ -166,7 +166,7 @@ TEST(RollbackOf, Enable_TheRollbackFailsToo_TheErrorSaysWhatIsLeft) {
   EngineHost box(test::bare_home());
   box.kernel.fault = {3, ENOBUFS};
   box.kernel.before_call = [&](const std::string& call) {
-    if (call.starts_with("delete route")) {
+    if (call.starts_with("delete route unreachable")) {
       box.kernel.fault = {box.kernel.calls.size(), EBUSY};
     }
   };

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-MAX_LINES = 400  # of a source file; a test file, a list of cases, may be an eighth longer
-MAX_TEST_LINES = 450
+MAX_LINES = 400  # of a source file; a test file, a list of cases, may be a fifth longer
+MAX_TEST_LINES = 480
 
 # cli -> engine -> {model, plan, kernel.hpp}; kernel -> netlink -> net, and net is everybody's. What a folder may include
 # of src/.

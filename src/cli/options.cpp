@@ -30,6 +30,8 @@ struct Row {
   const char* name;
   const char* help;
 };
+constexpr const char* kHelpFlag = "-h,--help";
+constexpr const char* kHelpText = "Print this help message and exit";
 constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles";
 constexpr std::array kCommands{
     Row{Command::kEnable, "enable", "Send the mail stack's tcp/25 through the tunnel, and never another way"},
@@ -117,6 +119,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       "INSTANCE is the name of /etc/smtp-egress/NAME.json, else of a shipped profile, or a path to a profile.\n"
       "Exit codes: 0 done, or as it should be; 1 not as it should be; 2 usage or profile wrong, nothing touched;\n"
       "3 not enabled (status, verify); 4 not permitted; 5 the kernel refused, everything rolled back.");
+  app.set_help_flag();  // subcommands are made with a copy of what there is, at a cost; see below
   for (const auto& row : kCommands) {
     auto* command = app.add_subcommand(row.name, row.help);
     command->callback([&options, &row] {
@@ -125,6 +128,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
     });
     // Its options are added when the command is met: building those of all six costs a fifth of a whole run.
     command->preparse_callback([&, command](std::size_t) {
+      command->set_help_flag(kHelpFlag, kHelpText);
       if (row.command != Command::kProfiles) {
         command->add_option("INSTANCE", options.instance,
                             "One side of one mail stack; may be left out where there is only one");
@@ -134,6 +138,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       }
     });
   }
+
+  app.set_help_flag(kHelpFlag, kHelpText);
 
   // A document is owed also where the words make no sense, so this one is looked for by hand.
   const bool as_json =

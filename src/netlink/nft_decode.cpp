@@ -33,7 +33,7 @@ Attributes attributes_of(const nlmsghdr* message) {
   return Attributes(message_payload(message, sizeof(nfgenmsg)));
 }
 
-nft::ChainType chain_type_of(const std::string& type) {
+nft::ChainType chain_type_of(std::string_view type) {
   if (type == "nat") {
     return nft::ChainType::kNat;
   }
@@ -88,8 +88,8 @@ void read_expressions(RuleReader& reader, Bytes list) {
 Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_nft_rule(const nlmsghdr* message) {
   const nft::Family family = family_of(message);
   const Attributes rule = attributes_of(message);
-  auto table = rule.text(NFTA_RULE_TABLE);
-  auto chain = rule.text(NFTA_RULE_CHAIN);
+  const auto table = rule.text(NFTA_RULE_TABLE);
+  const auto chain = rule.text(NFTA_RULE_CHAIN);
   const auto handle = rule.be64(NFTA_RULE_HANDLE);
   if (!table || !chain) {
     return malformed("a rule");
@@ -103,29 +103,29 @@ Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_nft_rule(const nlmsgh
   }
   auto observed = reader.finish();
   observed.handle = handle.value_or(0);
-  return std::pair{nft::ChainKey{{family, std::move(*table)}, std::move(*chain)}, std::move(observed)};
+  return std::pair{nft::ChainKey{{family, std::string(*table)}, std::string(*chain)}, std::move(observed)};
 }
 
 Result<nft::ObservedChain> decode_chain(const nlmsghdr* message) {
   const nft::Family family = family_of(message);
   const Attributes chain = attributes_of(message);
-  auto table = chain.text(NFTA_CHAIN_TABLE);
-  auto name = chain.text(NFTA_CHAIN_NAME);
+  const auto table = chain.text(NFTA_CHAIN_TABLE);
+  const auto name = chain.text(NFTA_CHAIN_NAME);
   if (!table || !name) {
     return malformed("a chain");
   }
-  return nft::ObservedChain{.key = {{family, std::move(*table)}, std::move(*name)},
+  return nft::ObservedChain{.key = {{family, std::string(*table)}, std::string(*name)},
                             .handle = chain.be64(NFTA_CHAIN_HANDLE).value_or(0),
                             .hook = base_hook_of(family, chain),
                             .rules = {}};
 }
 
 Result<nft::TableKey> decode_table(const nlmsghdr* message) {
-  auto name = attributes_of(message).text(NFTA_TABLE_NAME);
+  const auto name = attributes_of(message).text(NFTA_TABLE_NAME);
   if (!name) {
     return malformed("a table");
   }
-  return nft::TableKey{family_of(message), std::move(*name)};
+  return nft::TableKey{family_of(message), std::string(*name)};
 }
 
 }  // namespace smtpegress::netlink

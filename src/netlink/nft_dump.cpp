@@ -105,23 +105,26 @@ std::string_view view_of(Bytes bytes) {
 class Dump {
  public:
   Dump(const Kind& kind, Messages messages) : messages_(std::move(messages)) {
-    const nlmsghdr* next = nullptr;  // where a message of the same datagram would be
+    std::size_t bytes = 0;
+    for (const auto* message : messages_) {
+      bytes += message->nlmsg_len;
+    }
+    is_whole_ = messages_.parts() <= 1 && bytes < kSurelyUncut;
+    if (is_whole_) {
+      return;
+    }
     for (const auto* message : messages_) {
       add(kind, message);
-      one_datagram_ = one_datagram_ && (next == nullptr || next == message);
-      next = reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const std::uint8_t*>(message) +
-                                               NLMSG_ALIGN(message->nlmsg_len));
-      bytes_ += message->nlmsg_len;
     }
     auto sorted = objects_;
     std::ranges::sort(sorted);
     in_sequence_ = in_sequence_ && std::ranges::adjacent_find(sorted) == sorted.end();
   }
 
-  /// Nothing came twice, and no rule is missing between two others.
+  /// Read by the kernel in one go, from beginning to end: there is nothing more to ask of it.
+  [[nodiscard]] bool is_whole() const { return is_whole_; }
+  /// Of one that is not whole: nothing came twice, and no rule is missing between two others.
   [[nodiscard]] bool in_sequence() const { return in_sequence_; }
-  /// Read by the kernel in one go, from beginning to end.
-  [[nodiscard]] bool is_whole() const { return one_datagram_ && bytes_ < kSurelyUncut; }
   [[nodiscard]] const std::vector<Identity>& objects() const { return objects_; }
   [[nodiscard]] Messages take() && { return std::move(messages_); }
 
@@ -143,9 +146,8 @@ class Dump {
 
   Messages messages_;
   std::vector<Identity> objects_;
+  bool is_whole_ = false;
   bool in_sequence_ = true;
-  bool one_datagram_ = true;
-  std::size_t bytes_ = 0;
 };
 
 /// A dump without holes or repetitions. The kernel goes on with a dump, from one datagram to the next, by counting

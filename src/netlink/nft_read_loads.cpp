@@ -52,6 +52,13 @@ std::optional<std::size_t> conntrack_length(std::uint32_t key) {
 
 }  // namespace
 
+std::string Loaded::what() const {
+  if (expression == "meta") {
+    return meta_name(key);
+  }
+  return expression == "ct" ? conntrack_name(key) : std::string(expression);
+}
+
 std::string meta_name(std::uint32_t key) {
   return name_of_key("meta", kMetaNames, key);
 }
@@ -68,10 +75,10 @@ void RuleReader::meta(const Expression& e) {
   const auto number = e.data.be32(NFTA_META_DREG);
   const auto length = meta_length(key);
   if (!number || !length || !e.data.only({NFTA_META_KEY, NFTA_META_DREG})) {
-    load_unmeasured(e, NFTA_META_DREG, meta_name(key));
+    load_unmeasured(e, NFTA_META_DREG, key);
     return;
   }
-  load(*number, Loaded{.source = Loaded::Source::kMeta, .key = key, .length = *length, .what = meta_name(key)}, e.raw);
+  load(*number, Loaded{.source = Loaded::Source::kMeta, .expression = e.name, .key = key, .length = *length}, e.raw);
 }
 
 void RuleReader::payload(const Expression& e) {
@@ -86,41 +93,41 @@ void RuleReader::payload(const Expression& e) {
   const bool plain = e.data.only({NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN}) &&
                      number && base && offset && length && *length >= 1 && *length <= NFT_REG_SIZE;
   if (!plain) {
-    load_unmeasured(e, NFTA_PAYLOAD_DREG, "payload");
+    load_unmeasured(e, NFTA_PAYLOAD_DREG);
     return;
   }
   load(*number,
        Loaded{.source = Loaded::Source::kPayload,
+              .expression = e.name,
               .field = Field{*base, *offset, *length},
-              .length = *length,
-              .what = "payload"},
+              .length = *length},
        e.raw);
 }
 
 void RuleReader::conntrack(const Expression& e) {
   const std::uint32_t key = e.data.be32(NFTA_CT_KEY).value_or(UINT32_MAX);
-  std::string what = conntrack_name(key);
   if (e.data.has(NFTA_CT_SREG)) {
-    opaque_effect(e, what + " set");
+    opaque_effect(e, conntrack_name(key) + " set");
     return;
   }
   const auto number = e.data.be32(NFTA_CT_DREG);
   const auto length = conntrack_length(key);
   if (!number || !length || !e.data.only({NFTA_CT_KEY, NFTA_CT_DREG})) {
-    load_unmeasured(e, NFTA_CT_DREG, std::move(what));
+    load_unmeasured(e, NFTA_CT_DREG, key);
     return;
   }
-  load(*number, Loaded{.source = Loaded::Source::kConntrack, .key = key, .length = *length, .what = std::move(what)},
+  load(*number, Loaded{.source = Loaded::Source::kConntrack, .expression = e.name, .key = key, .length = *length},
        e.raw);
 }
 
 void RuleReader::route(const Expression& e) {
   const auto number = e.data.be32(NFTA_RT_DREG);
   if (!number || e.data.be32(NFTA_RT_KEY) != NFT_RT_TCPMSS || !e.data.only({NFTA_RT_KEY, NFTA_RT_DREG})) {
-    load_unmeasured(e, NFTA_RT_DREG, "rt");
+    load_unmeasured(e, NFTA_RT_DREG);
     return;
   }
-  load(*number, Loaded{.source = Loaded::Source::kRouteMss, .length = kMssOption.length, .what = "rt mtu"}, e.raw);
+  load(*number, Loaded{.source = Loaded::Source::kRouteMss, .expression = "rt mtu", .length = kMssOption.length},
+       e.raw);
 }
 
 void RuleReader::immediate(const Expression& e) {
@@ -131,14 +138,11 @@ void RuleReader::immediate(const Expression& e) {
   }
   const Bytes value = data_value(e.data, NFTA_IMMEDIATE_DATA);
   if (!number || value.empty() || !e.data.only({NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA})) {
-    load_unmeasured(e, NFTA_IMMEDIATE_DREG, "immediate");
+    load_unmeasured(e, NFTA_IMMEDIATE_DREG);
     return;
   }
   load(*number,
-       Loaded{.source = Loaded::Source::kImmediate,
-              .immediate = copy_of(value),
-              .length = value.size(),
-              .what = "immediate"},
+       Loaded{.source = Loaded::Source::kImmediate, .expression = e.name, .immediate = value, .length = value.size()},
        e.raw);
 }
 
@@ -160,8 +164,8 @@ void RuleReader::bitwise(const Expression& e) {
   from->used = true;
   Loaded masked = *from;
   masked.used = false;
-  masked.mask = copy_of(mask);
-  masked.flip = copy_of(flip);
+  masked.mask = mask;
+  masked.flip = flip;
   load(*target, std::move(masked), e.raw);
 }
 
@@ -186,7 +190,7 @@ void RuleReader::byteorder(const Expression& e) {
 }
 
 void RuleReader::fib(const Expression& e) {
-  load_unmeasured(e, NFTA_FIB_DREG, "fib");
+  load_unmeasured(e, NFTA_FIB_DREG);
 }
 
 /// Loads whose register attribute differs from one expression to the next: none of them is read here.

@@ -34,7 +34,7 @@ void RuleReader::verdict(const Expression& e) {
     opaque_effect(e, "verdict");
     return;
   }
-  effect(nft::Verdict{known->code, chain.value_or("")});
+  effect(nft::Verdict{known->code, std::string(chain.value_or(""))});
 }
 
 void RuleReader::set_mark(const Expression& e) {
@@ -59,7 +59,7 @@ void RuleReader::set_mark(const Expression& e) {
 
 void RuleReader::exthdr(const Expression& e) {
   if (!e.data.has(NFTA_EXTHDR_SREG)) {
-    load_unmeasured(e, NFTA_EXTHDR_DREG, "exthdr");
+    load_unmeasured(e, NFTA_EXTHDR_DREG);
     return;
   }
   Loaded* value = source(e, NFTA_EXTHDR_SREG, kMssOption.length);
@@ -125,7 +125,7 @@ void RuleReader::reject(const Expression& e) {
 }
 
 void RuleReader::xt_target(const Expression& e) {
-  const std::string name = e.data.text(NFTA_TARGET_NAME).value_or("");
+  const std::string_view name = e.data.text(NFTA_TARGET_NAME).value_or("");
   const auto revision = e.data.be32(NFTA_TARGET_REV);
   auto statement = e.data.only({NFTA_TARGET_NAME, NFTA_TARGET_REV, NFTA_TARGET_INFO}) && revision
                        ? statement_of_xt(name, *revision, e.data.bytes(NFTA_TARGET_INFO))
@@ -133,7 +133,7 @@ void RuleReader::xt_target(const Expression& e) {
   if (statement) {
     effect(std::move(*statement));
   } else {
-    opaque_effect(e, "xt " + name);
+    opaque_effect(e, "xt " + std::string(name));
   }
 }
 

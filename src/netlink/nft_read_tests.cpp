@@ -15,10 +15,10 @@ void RuleReader::compare(const Expression& e) {
   Loaded* value = source(e, NFTA_CMP_SREG, data.size());
   const auto op = e.data.be32(NFTA_CMP_OP);
   if (value == nullptr || data.empty() || !op || !e.data.only({NFTA_CMP_SREG, NFTA_CMP_OP, NFTA_CMP_DATA})) {
-    opaque_test(e, value != nullptr ? value->what : "cmp", value);
+    opaque_test(e, value != nullptr ? value->what() : "cmp", value);
     return;
   }
-  value->append(e.raw);
+  value->pieces.append(e.raw);
   const bool is_port = value->source == Loaded::Source::kPayload && value->mask.empty() &&
                        (value->field == kSourcePort || value->field == kDestinationPort) &&
                        data.size() == value->length;
@@ -33,7 +33,9 @@ void RuleReader::compare(const Expression& e) {
   if (match && observed_.rule.statements.empty() && std::holds_alternative<nft::MatchNfProto>(*match)) {
     network_ = std::get<nft::MatchNfProto>(*match).family;
   }
-  test(std::move(match), value->what, value->bytes);
+  if (!add_match(std::move(match))) {
+    add_opaque(value->what(), value->pieces.copy());
+  }
 }
 
 void RuleReader::range(const Expression& e) {
@@ -50,12 +52,14 @@ void RuleReader::range(const Expression& e) {
     opaque_test(e, "range", value);
     return;
   }
-  value->append(e.raw);
+  value->pieces.append(e.raw);
   value->used = true;
-  test(nft::MatchPort{.side = value->field == kSourcePort ? nft::Side::kSource : nft::Side::kDestination,
-                      .ports = PortRange{load_be16(from), load_be16(to)},
-                      .sense = *op == NFT_RANGE_EQ ? nft::Sense::kIs : nft::Sense::kIsNot},
-       "range", value->bytes);
+  const nft::MatchPort match{.side = value->field == kSourcePort ? nft::Side::kSource : nft::Side::kDestination,
+                             .ports = PortRange{load_be16(from), load_be16(to)},
+                             .sense = *op == NFT_RANGE_EQ ? nft::Sense::kIs : nft::Sense::kIsNot};
+  if (!add_match(match)) {
+    add_opaque("range", value->pieces.copy());
+  }
 }
 
 void RuleReader::lookup(const Expression& e) {
@@ -69,13 +73,13 @@ void RuleReader::lookup(const Expression& e) {
 }
 
 void RuleReader::xt_match(const Expression& e) {
-  const std::string name = e.data.text(NFTA_MATCH_NAME).value_or("");
+  const std::string_view name = e.data.text(NFTA_MATCH_NAME).value_or("");
   const auto revision = e.data.be32(NFTA_MATCH_REV);
   const Bytes info = e.data.bytes(NFTA_MATCH_INFO);
   const bool plain = e.data.only({NFTA_MATCH_NAME, NFTA_MATCH_REV, NFTA_MATCH_INFO}) && revision.has_value();
   auto& rule = observed_.rule;
   if (plain && name == "comment" && *revision == 0) {
-    const std::string comment = text_until_nul(info);
+    const std::string_view comment = view_until_nul(info);
     if (rule.comment.empty() || rule.comment == comment) {
       rule.comment = comment;
       return;
@@ -83,14 +87,14 @@ void RuleReader::xt_match(const Expression& e) {
   }
   auto matches = plain && rule.statements.empty() ? matches_of_xt(name, *revision, info) : std::nullopt;
   if (!matches) {
-    test(std::nullopt, "xt " + name, copy_of(e.raw));
+    add_opaque("xt " + std::string(name), copy_of(e.raw));
     return;
   }
   std::ranges::move(*matches, std::back_inserter(rule.matches));
 }
 
 void RuleReader::other_test(const Expression& e) {
-  test(std::nullopt, std::string(e.name), copy_of(e.raw));
+  add_opaque(std::string(e.name), copy_of(e.raw));
 }
 
 }  // namespace smtpegress::netlink

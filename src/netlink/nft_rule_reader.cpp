@@ -14,11 +14,16 @@ std::vector<std::uint8_t> copy_of(Bytes bytes) {
 }
 
 Bytes data_value(const Attributes& attributes, std::uint16_t type) {
-  const Attributes data(attributes.bytes(type));
-  return data.only({NFTA_DATA_VALUE}) ? data.bytes(NFTA_DATA_VALUE) : Bytes{};
+  Bytes list = attributes.bytes(type);
+  const auto value = next_attribute(list);
+  return value && value->type == NFTA_DATA_VALUE && list.empty() ? value->payload : Bytes{};
 }
 
 RuleReader::RuleReader(nft::Family family, std::string comment) : family_(family) {
+  constexpr std::size_t kUsualMatches = 6;
+  constexpr std::size_t kUsualStatements = 2;
+  observed_.rule.matches.reserve(kUsualMatches);
+  observed_.rule.statements.reserve(kUsualStatements);
   observed_.rule.comment = std::move(comment);
   if (family == nft::Family::kIp) {
     network_ = IpFamily::kV4;
@@ -28,13 +33,18 @@ RuleReader::RuleReader(nft::Family family, std::string comment) : family_(family
 }
 
 RuleReader::Handler RuleReader::handler_of(std::string_view name) {
+  // Those that most rules are made of come first.
   static constexpr std::array kHandlers{
       Named{"meta", &RuleReader::meta},
+      Named{"cmp", &RuleReader::compare},
       Named{"payload", &RuleReader::payload},
-      Named{"ct", &RuleReader::conntrack},
-      Named{"rt", &RuleReader::route},
       Named{"immediate", &RuleReader::immediate},
+      Named{"counter", &RuleReader::counter},
       Named{"bitwise", &RuleReader::bitwise},
+      Named{"match", &RuleReader::xt_match},
+      Named{"ct", &RuleReader::conntrack},
+      Named{"target", &RuleReader::xt_target},
+      Named{"rt", &RuleReader::route},
       Named{"byteorder", &RuleReader::byteorder},
       Named{"fib", &RuleReader::fib},
       Named{"socket", &RuleReader::other_load},
@@ -43,19 +53,15 @@ RuleReader::Handler RuleReader::handler_of(std::string_view name) {
       Named{"numgen", &RuleReader::other_load},
       Named{"xfrm", &RuleReader::other_load},
       Named{"tunnel", &RuleReader::other_load},
-      Named{"cmp", &RuleReader::compare},
       Named{"range", &RuleReader::range},
       Named{"lookup", &RuleReader::lookup},
-      Named{"match", &RuleReader::xt_match},
       Named{"limit", &RuleReader::other_test},
       Named{"connlimit", &RuleReader::other_test},
       Named{"quota", &RuleReader::other_test},
-      Named{"counter", &RuleReader::counter},
       Named{"exthdr", &RuleReader::exthdr},
       Named{"nat", &RuleReader::nat},
       Named{"masq", &RuleReader::masquerade},
       Named{"reject", &RuleReader::reject},
-      Named{"target", &RuleReader::xt_target},
       Named{"dynset", &RuleReader::dynset},
       Named{"objref", &RuleReader::objref},
       Named{"log", &RuleReader::other_statement},
@@ -78,7 +84,7 @@ void RuleReader::read(const Attribute& element) {
   const auto name = list.text(NFTA_EXPR_NAME);
   const Handler handler = name ? handler_of(*name) : nullptr;
   if (element.type != NFTA_LIST_ELEM || handler == nullptr || !list.only({NFTA_EXPR_NAME}, {NFTA_EXPR_DATA})) {
-    read_unknown(name.value_or("expression"), element.raw);
+    read_unknown(std::string(name.value_or("expression")), element.raw);
     return;
   }
   (this->*handler)(Expression{*name, Attributes(list.bytes(NFTA_EXPR_DATA)), element.raw});
@@ -87,7 +93,7 @@ void RuleReader::read(const Attribute& element) {
 void RuleReader::read_unknown(std::string what, Bytes raw) {
   // It may have written any register, ended the rule, or both: a match that may hold or not is the careful reading.
   note_unused(registers_.take_all());
-  observed_.rule.matches.emplace_back(nft::MatchOpaque{std::move(what), copy_of(raw)});
+  add_opaque(std::move(what), copy_of(raw));
 }
 
 nft::ObservedRule RuleReader::finish() {
@@ -98,24 +104,24 @@ nft::ObservedRule RuleReader::finish() {
 // ---- what is shared
 
 void RuleReader::note_unused(std::vector<Loaded> values) {
-  for (auto& value : values) {
-    test(std::nullopt, std::move(value.what), std::move(value.bytes));
+  for (const auto& value : values) {
+    add_opaque(value.what(), value.pieces.copy());
   }
 }
 
 void RuleReader::load(std::uint32_t number, Loaded value, Bytes raw) {
-  value.append(raw);
+  value.pieces.append(raw);
   note_unused(registers_.put(number, std::move(value)));
 }
 
-void RuleReader::load_unmeasured(const Expression& e, std::uint16_t register_attribute, std::string what) {
+void RuleReader::load_unmeasured(const Expression& e, std::uint16_t register_attribute, std::uint32_t key) {
   const auto number = e.data.be32(register_attribute);
+  Loaded value{.expression = e.name, .key = key};
   if (!number) {
-    read_unknown(std::move(what), e.raw);
+    read_unknown(value.what(), e.raw);
     return;
   }
-  Loaded value{.what = std::move(what)};
-  value.append(e.raw);
+  value.pieces.append(e.raw);
   note_unused(registers_.put_unmeasured(*number, std::move(value)));
 }
 
@@ -132,22 +138,28 @@ void RuleReader::derive_unmeasured(const Expression& e, std::uint16_t source_att
     read_unknown(std::string(e.name), e.raw);
     return;
   }
-  Loaded value{.what = std::string(e.name)};
+  Loaded value{.expression = e.name};
   if (Loaded* from = source(e, source_attribute, 0); from != nullptr) {
-    from->used = true;  // its bytes live on in the new value
-    value.what = from->what;
-    value.bytes = from->bytes;
+    from->used = true;  // its pieces live on in the new value
+    value.expression = from->expression;
+    value.key = from->key;
+    value.pieces = from->pieces;
   }
-  value.append(e.raw);
+  value.pieces.append(e.raw);
   note_unused(registers_.put_unmeasured(*target, std::move(value)));
 }
 
-void RuleReader::test(std::optional<nft::Match> match, std::string what, std::vector<std::uint8_t> bytes) {
-  if (match && observed_.rule.statements.empty()) {
-    observed_.rule.matches.push_back(std::move(*match));
-  } else {
-    observed_.rule.matches.emplace_back(nft::MatchOpaque{std::move(what), std::move(bytes)});
+/// False, and nothing added, where there is none or where it would stand behind a statement.
+bool RuleReader::add_match(std::optional<nft::Match> match) {
+  if (!match || !observed_.rule.statements.empty()) {
+    return false;
   }
+  observed_.rule.matches.push_back(std::move(*match));
+  return true;
+}
+
+void RuleReader::add_opaque(std::string what, std::vector<std::uint8_t> bytes) {
+  observed_.rule.matches.emplace_back(nft::MatchOpaque{std::move(what), std::move(bytes)});
 }
 
 /// The bytes of an expression that is not understood and of what was loaded for it: the value in the register that it
@@ -155,17 +167,17 @@ void RuleReader::test(std::optional<nft::Match> match, std::string what, std::ve
 std::vector<std::uint8_t> RuleReader::all_behind(const Expression& e, const Loaded* read) {
   std::vector<std::uint8_t> bytes;
   if (read != nullptr && read->used) {
-    bytes = read->bytes;
+    bytes = read->pieces.copy();
   }
   for (const auto& value : registers_.take_all()) {
-    bytes.insert(bytes.end(), value.bytes.begin(), value.bytes.end());
+    value.pieces.append_to(bytes);
   }
   bytes.insert(bytes.end(), e.raw.begin(), e.raw.end());
   return bytes;
 }
 
 void RuleReader::opaque_test(const Expression& e, std::string what, const Loaded* read) {
-  test(std::nullopt, std::move(what), all_behind(e, read));
+  add_opaque(std::move(what), all_behind(e, read));
 }
 
 void RuleReader::effect(nft::Statement statement) {

@@ -22,7 +22,7 @@ class RuleReader {
  public:
   explicit RuleReader(nft::Family family, std::string comment);
 
-  /// One element of NFTA_RULE_EXPRESSIONS.
+  /// One element of NFTA_RULE_EXPRESSIONS. It must outlive this reader.
   void read(const Attribute& element);
   /// Something of the rule that is not an expression this reader knows.
   void read_unknown(std::string what, Bytes raw);
@@ -72,11 +72,12 @@ class RuleReader {
   void other_statement(const Expression& e);
 
   void load(std::uint32_t number, Loaded value, Bytes raw);
-  void load_unmeasured(const Expression& e, std::uint16_t register_attribute, std::string what);
+  void load_unmeasured(const Expression& e, std::uint16_t register_attribute, std::uint32_t key = 0);
   void derive_unmeasured(const Expression& e, std::uint16_t source_attribute, std::uint16_t target_attribute);
   Loaded* source(const Expression& e, std::uint16_t register_attribute, std::size_t length);
 
-  void test(std::optional<nft::Match> match, std::string what, std::vector<std::uint8_t> bytes);
+  bool add_match(std::optional<nft::Match> match);
+  void add_opaque(std::string what, std::vector<std::uint8_t> bytes);
   void opaque_test(const Expression& e, std::string what, const Loaded* read = nullptr);
   void effect(nft::Statement statement);
   void opaque_effect(const Expression& e, std::string what);
@@ -92,8 +93,6 @@ class RuleReader {
 [[nodiscard]] std::vector<std::uint8_t> copy_of(Bytes bytes);
 /// The value inside a data attribute (NFTA_DATA_VALUE); empty where it holds anything else.
 [[nodiscard]] Bytes data_value(const Attributes& attributes, std::uint16_t type);
-[[nodiscard]] std::string meta_name(std::uint32_t key);       ///< "meta mark"; enum nft_meta_keys
-[[nodiscard]] std::string conntrack_name(std::uint32_t key);  ///< "ct state"; enum nft_ct_keys
 
 /// The match that comparing `value` in this way is; nothing where it is none of ours. `network` as in RuleReader.
 [[nodiscard]] std::optional<nft::Match> match_of_compare(const Loaded& value, std::uint32_t op, Bytes data,

@@ -16,17 +16,32 @@ bool sees_forwarded_ipv4(const nft::ObservedChain& chain) {
          !is_own_table(chain.key.table);
 }
 
-/// Docker keeps DOCKER-USER free for others and calls it first; FORWARD itself it rearranges at every start.
-nft::ChainKey place_for_admission(const nft::Ruleset& ruleset, const nft::ObservedChain& base) {
-  const nft::ChainKey docker_user{base.key.table, "DOCKER-USER"};
-  const bool called = std::ranges::any_of(base.rules, [](const nft::ObservedRule& observed) {
-    return observed.rule.matches.empty() &&
-           std::ranges::any_of(observed.rule.statements, [](const nft::Statement& statement) {
-             const auto* verdict = std::get_if<nft::Verdict>(&statement);
-             return verdict != nullptr && verdict->code == nft::VerdictCode::kJump && verdict->chain == "DOCKER-USER";
-           });
+/// Hands every packet to Docker's chain for others.
+bool calls_docker_user(const nft::ObservedRule& observed) {
+  return observed.rule.matches.empty() &&
+         std::ranges::any_of(observed.rule.statements, [](const nft::Statement& statement) {
+           const auto* verdict = std::get_if<nft::Verdict>(&statement);
+           return verdict != nullptr && verdict->code == nft::VerdictCode::kJump && verdict->chain == "DOCKER-USER";
+         });
+}
+
+bool could_drop(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const std::vector<FlowPacket>& packets) {
+  return std::ranges::any_of(packets, [&](const FlowPacket& packet) {
+    return find_obstacle(ruleset, chain, packet.facts, is_tagged).has_value();
   });
-  return called && ruleset.find(docker_user) != nullptr ? docker_user : base.key;
+}
+
+/// Docker keeps DOCKER-USER free for others and calls it first; FORWARD itself it rearranges at every start. Where
+/// something else could drop the mail before that call, only the head of FORWARD is early enough.
+nft::ChainKey place_for_admission(const nft::Ruleset& ruleset, const nft::ObservedChain& base,
+                                  const std::vector<FlowPacket>& packets) {
+  const nft::ChainKey docker_user{base.key.table, "DOCKER-USER"};
+  const auto call = std::ranges::find_if(base.rules, calls_docker_user);
+  if (call == base.rules.end() || ruleset.find(docker_user) == nullptr) {
+    return base.key;
+  }
+  const nft::ObservedChain before_call{base.key, base.handle, std::nullopt, {base.rules.begin(), call}};
+  return could_drop(ruleset, before_call, packets) ? base.key : docker_user;
 }
 
 /// Docker 28.2 and later drop in raw PREROUTING what reaches a container by another interface than its bridge. Replies
@@ -37,7 +52,8 @@ nft::Rule raw_exception(const Profile& profile, const Prefix& source, const Port
               accept(), tag_for(profile.name, "replies"));
 }
 
-/// A rule that drops some of these packets although ours stand in the chain: somebody put it ahead of them.
+/// A rule that ends a flow although ours stand in the chain: somebody put it ahead of them. One that keeps a part of
+/// the senders back is an administrator's decision, and is left in force.
 std::string preempting_rule(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const nft::ChainKey& place,
                             const std::vector<FlowPacket>& packets) {
   const auto* with_ours = ruleset.find(place);
@@ -45,9 +61,16 @@ std::string preempting_rule(const nft::Ruleset& ruleset, const nft::ObservedChai
     return {};
   }
   for (const auto& packet : packets) {
-    const auto obstacle = find_obstacle(ruleset, chain, packet.facts);
-    if (obstacle && obstacle->certain && obstacle->chain == place) {
-      return obstacle->rule;
+    // A flow ends where its first packet ends, or all the others: each state by itself.
+    for (const std::uint32_t state : {packet.facts.ct_states & nft::kCtNew, packet.facts.ct_states & ~nft::kCtNew}) {
+      auto facts = packet.facts;
+      facts.ct_states = state;
+      const auto obstacle = state != 0 || packet.facts.ct_states == 0
+                                ? find_obstacle(ruleset, chain, facts, nullptr, Ends::kAll)
+                                : std::nullopt;
+      if (obstacle && obstacle->certain && obstacle->chain == place) {
+        return obstacle->rule;
+      }
     }
   }
   return {};
@@ -62,11 +85,8 @@ void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& ho
     if (!sees_forwarded_ipv4(chain)) {
       continue;
     }
-    const auto place = place_for_admission(ruleset, chain);
-    const bool could_drop = std::ranges::any_of(packets, [&](const FlowPacket& packet) {
-      return find_obstacle(ruleset, chain, packet.facts, is_tagged).has_value();
-    });
-    if (could_drop || place != chain.key) {
+    const auto place = place_for_admission(ruleset, chain, packets);
+    if (place != chain.key || could_drop(ruleset, chain, packets)) {
       desired.foreign_rules.push_back({place,
                                        rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,
                                        preempting_rule(ruleset, chain, place, packets)});

@@ -108,8 +108,8 @@ struct Reached {
 
 class Walk {
  public:
-  Walk(const nft::Ruleset& ruleset, PacketFacts packet, SkipRule skip)
-      : ruleset_(ruleset), packet_(std::move(packet)), skip_(skip) {}
+  Walk(const nft::Ruleset& ruleset, PacketFacts packet, SkipRule skip, Ends ends)
+      : ruleset_(ruleset), packet_(std::move(packet)), skip_(skip), ends_(ends) {}
 
   Ending chain(const nft::ObservedChain& chain, Reached reached, int depth) {
     Ending whole;
@@ -133,12 +133,14 @@ class Walk {
       }
     }
     if (chain.hook && chain.hook->policy == nft::Policy::kDrop) {
-      keep_worse(whole, Obstacle{chain.key, "policy drop", reached.some});
+      keep_worse(whole, Obstacle{chain.key, "policy drop", is_certain(reached)});
     }
     return whole;
   }
 
  private:
+  [[nodiscard]] bool is_certain(Reached here) const { return ends_ == Ends::kAll ? here.all : here.some; }
+
   static void keep_worse(Ending& whole, const std::optional<Obstacle>& found) {
     if (found && (!whole.obstacle || (found->certain && !whole.obstacle->certain))) {
       whole.obstacle = found;
@@ -151,7 +153,7 @@ class Walk {
         set_mark(set->mark, here);
       }
       if (refuses(statement)) {
-        return {Obstacle{chain.key, nft::to_string(rule), here.some}, false, false};
+        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}, false, false};
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {
         return this->verdict(chain, rule, *verdict, here, depth);
@@ -178,7 +180,7 @@ class Walk {
         return {std::nullopt, true, false};
       case nft::VerdictCode::kDrop:
       case nft::VerdictCode::kQueue:
-        return {Obstacle{chain.key, nft::to_string(rule), here.some}, false, false};
+        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}, false, false};
       case nft::VerdictCode::kReturn:
         return {std::nullopt, false, true};
       case nft::VerdictCode::kContinue:
@@ -200,6 +202,7 @@ class Walk {
   const nft::Ruleset& ruleset_;
   PacketFacts packet_;
   SkipRule skip_;
+  Ends ends_;
 };
 
 /// The first address rewrite; `accepted` or `returned` where surely all the packets left the chain before one.
@@ -248,8 +251,8 @@ Holds holds(const nft::Rule& rule, const PacketFacts& packet) {
 }
 
 std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
-                                      const PacketFacts& packet, SkipRule skip) {
-  return Walk(ruleset, packet, skip).chain(chain, {}, 0).obstacle;
+                                      const PacketFacts& packet, SkipRule skip, Ends ends) {
+  return Walk(ruleset, packet, skip, ends).chain(chain, {}, 0).obstacle;
 }
 
 std::optional<Obstacle> find_source_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,

@@ -28,14 +28,21 @@ struct PacketFacts {
 struct Obstacle {
   nft::ChainKey chain;
   std::string rule;      ///< in nft's words; "policy drop" for the chain's policy
-  bool certain = false;  ///< some of the packets surely end there; else it depends on what is not known here
+  bool certain = false;  ///< packets surely end there, as many as was asked for; else it depends on what is not known
+};
+
+/// When an obstacle counts as certain.
+enum class Ends : std::uint8_t {
+  kSome,  ///< some of the packets surely end there: those of one container of the network, say
+  kAll,   ///< none of them gets past it
 };
 
 /// The first place in the base chain `chain`, or in a chain it jumps to, where such a packet may be dropped, rejected
 /// or handed to userspace; nothing if it surely comes through. Rules for which `skip` holds are taken as not there.
 using SkipRule = bool (*)(const nft::Rule&);
 [[nodiscard]] std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
-                                                    const PacketFacts& packet, SkipRule skip = nullptr);
+                                                    const PacketFacts& packet, SkipRule skip = nullptr,
+                                                    Ends ends = Ends::kSome);
 
 /// The first rule in the nat chain that may give such a packet another source address.
 [[nodiscard]] std::optional<Obstacle> find_source_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,

@@ -41,6 +41,33 @@ TEST(Admission, WhereForwardCallsDockerUser_ItStandsThere) {
   EXPECT_EQ(places(test::home_profile(), test::docker_home()), Places{"ip filter DOCKER-USER"});
 }
 
+TEST(Admission, ADropAheadOfTheCallOfDockerUser_NeedsItAtTheHeadOfForward) {
+  for (const auto* drop : {"-i br-mailu -p tcp --dport 25 -j DROP", "-s 192.168.203.7/32 -j DROP",
+                           "-m set --match-set bans src -j DROP", "-o wg0 -j REJECT"}) {
+    auto host = test::docker_home();
+    test::add_iptables(host.state.ruleset, std::string("*filter\n-I FORWARD ") + drop + "\n");
+    EXPECT_EQ(places(test::home_profile(), host), Places{"ip filter FORWARD"}) << drop;
+  }
+}
+
+TEST(Admission, ADropAheadOfTheCallOfDockerUserForOthers_DoesNotMatter) {
+  auto host = test::docker_home();
+  test::add_iptables(host.state.ruleset, "*filter\n-I FORWARD -i eth0 -j DROP\n-I FORWARD -p udp -j DROP\n");
+  EXPECT_EQ(places(test::home_profile(), host), Places{"ip filter DOCKER-USER"});
+}
+
+TEST(Admission, ADropThatCameAheadOfTheCallOfDockerUser_MovesOurs) {
+  test::EngineHost box(test::docker_home());
+  const auto profile = test::home_profile();
+  ASSERT_TRUE(box.enable(profile));
+  test::add_iptables(box.host().state.ruleset, "*filter\n-I FORWARD -s 192.168.203.0/24 -j DROP\n");
+  ASSERT_TRUE(box.enable(profile));
+  EXPECT_EQ(test::chain(box.host(), "filter", "FORWARD").rules.front().rule.comment,
+            "smtp-egress:mailu-home:admission");
+  EXPECT_FALSE(test::chain(box.host(), "filter", "DOCKER-USER").rules.front().rule.comment.starts_with("smtp-egress"));
+  EXPECT_EQ(places(profile, box.host()), Places{"ip filter FORWARD"}) << "and it stays there";
+}
+
 TEST(Admission, DockerUserThatNobodyCalls_IsNoPlace) {
   EXPECT_EQ(home_places(":FORWARD DROP\n:DOCKER-USER -\n"), Places{"ip filter FORWARD"});
 }
@@ -118,6 +145,28 @@ TEST(Admission, ADropAheadOfOurs_IsNamed) {
   ASSERT_TRUE(box.enable(profile));
   EXPECT_EQ(test::chain(box.host(), "filter", "DOCKER-USER").rules.front().rule.comment,
             "smtp-egress:mailu-home:admission");
+}
+
+TEST(Admission, ADropAheadOfOursOfTheFlowsFirstPacketOrOfAllOthers_IsNamed) {
+  for (const auto* state : {"NEW", "ESTABLISHED"}) {
+    test::EngineHost box(test::docker_home());
+    const auto profile = test::home_profile();
+    ASSERT_TRUE(box.enable(profile));
+    test::add_iptables(box.host().state.ruleset,
+                       std::string("*filter\n-I DOCKER-USER -m conntrack --ctstate ") + state + " -j DROP\n");
+    const auto desired = lower(profile, resolve_host(profile, box.host().state).value(), box.host().state);
+    EXPECT_NE(desired.foreign_rules.at(0).preempted_by, "") << state;
+  }
+}
+
+TEST(Admission, ADropOfOneSenderAheadOfOurs_IsAnAdministratorsDecision) {
+  test::EngineHost box(test::docker_home());
+  const auto profile = test::home_profile();
+  ASSERT_TRUE(box.enable(profile));
+  test::add_iptables(box.host().state.ruleset, "*filter\n-I DOCKER-USER -s 192.168.203.7/32 -j DROP\n");
+  box.kernel.forget_calls();
+  ASSERT_TRUE(box.enable(profile));
+  EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
 }
 
 TEST(Admission, AnAcceptOrAnUnrelatedDropAheadOfOurs_IsLeftAlone) {

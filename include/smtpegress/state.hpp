@@ -45,6 +45,9 @@ struct ForeignChainRule {
 
 using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
 
+/// A sysctl's key as sysctl(8) reads it, '/' and '.' changing places: "net.ipv4.conf.eth0/100.rp_filter" of eth0.100.
+[[nodiscard]] std::string sysctl_name(std::string key);
+
 [[nodiscard]] std::string kind_of(const Object& object);   ///< "policy rule", "egress route", "sysctl" …
 [[nodiscard]] std::string describe(const Object& object);  ///< one line, in the words of ip, nft or sysctl
 

@@ -89,12 +89,11 @@ void add_unwanted_sysctls(const std::vector<SavedSysctl>& saved, const std::vect
 
 /// Takes back what was made, and says in the error how that went.
 Error rolled_back(Transaction& transaction, Error error) {
-  const bool touched = !transaction.done().empty();
   if (auto back = transaction.rollback(); !back) {
     error.kind = ErrorKind::kKernel;
     error.hint += fmt::format("{}not everything could be rolled back: {}", error.hint.empty() ? "" : "; ",
                               back.error().message());
-  } else if (touched) {
+  } else if (*back) {
     error.hint += fmt::format("{}everything was rolled back", error.hint.empty() ? "" : "; ");
   }
   return error;
@@ -160,6 +159,7 @@ class Enabling {
     if (!seen) {
       return std::unexpected(seen.error());
     }
+    transaction_.settle(seen->observed.ruleset);
     if (!seen->legacy.empty() && legacy_ == LegacyScripts::kRefuse) {
       return std::unexpected(scripts_in_the_way(seen->legacy));
     }

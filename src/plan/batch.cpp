@@ -81,7 +81,51 @@ void add(BatchMaker& maker, const Change& change, const T& object) {
   }
 }
 
+bool is_gone(const ForeignChainRule& rule, const nft::Ruleset& ruleset) {
+  const auto* chain = ruleset.find(rule.chain);
+  return chain == nullptr || std::ranges::none_of(chain->rules, [&](const nft::ObservedRule& observed) {
+           return rule.handle != 0 ? observed.handle == rule.handle : nft::same_rule(observed.rule, rule.rule);
+         });
+}
+
+struct Stands {
+  const nft::Ruleset& ruleset;
+
+  bool operator()(const OwnTable& table) const { return ruleset.has(table.key); }
+  bool operator()(const OwnChain& wanted) const {
+    const auto* chain = ruleset.find(wanted.key);
+    return chain != nullptr && chain->hook == wanted.hook &&
+           std::ranges::equal(chain->rules, wanted.rules, {}, &nft::ObservedRule::rule);
+  }
+  bool operator()(const ForeignChainRule& wanted) const {
+    return !is_gone({wanted.chain, wanted.rule, 0, {}}, ruleset);  // it has got a handle of its own by now
+  }
+  bool operator()(const Route&) const { return false; }
+  bool operator()(const SysctlSpec&) const { return false; }
+  bool operator()(const PolicyRule&) const { return false; }
+};
+
+struct Gone {
+  const nft::Ruleset& ruleset;
+
+  bool operator()(const OwnTable& table) const { return !ruleset.has(table.key); }
+  bool operator()(const OwnChain& chain) const { return ruleset.find(chain.key) == nullptr; }
+  bool operator()(const ForeignChainRule& rule) const { return is_gone(rule, ruleset); }
+  bool operator()(const Route&) const { return false; }
+  bool operator()(const SysctlSpec&) const { return false; }
+  bool operator()(const PolicyRule&) const { return false; }
+};
+
 }  // namespace
+
+bool is_made(const Change& change, const nft::Ruleset& ruleset) {
+  if (change.verb == Verb::kRemove) {
+    return std::visit(Gone{ruleset}, change.object);
+  }
+  const auto* moved = change.previous ? std::get_if<ForeignChainRule>(&*change.previous) : nullptr;
+  return std::visit(Stands{ruleset}, change.object) &&
+         (moved == nullptr || moved->handle == 0 || is_gone(*moved, ruleset));
+}
 
 nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ruleset) {
   nft::Batch batch;

@@ -61,6 +61,38 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
   return values;
 }
 
+std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved, const std::vector<SysctlSpec>& wanted,
+                                       const SysctlValues& current, const std::vector<InstanceRecord>& others) {
+  std::vector<SavedSysctl> found;
+  for (const auto& sysctl : wanted) {
+    const auto* holder = holder_of(others, sysctl.key);
+    auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key);
+    if (held == saved.end()) {
+      if (holder == nullptr) {
+        continue;
+      }
+      held = std::ranges::find(holder->sysctls, sysctl.key, &SavedSysctl::key);
+    }
+    const auto value = current.find(sysctl.key);
+    if (value != current.end() && value->second && *value->second != sysctl.value && *value->second != held->ours) {
+      found.push_back({sysctl.key, *value->second, sysctl.value});
+    }
+  }
+  return found;
+}
+
+std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vector<SavedSysctl>& saved) {
+  std::vector<SavedSysctl> adopted;
+  for (auto& sysctl : saved) {
+    const auto newer = std::ranges::find(found, sysctl.key, &SavedSysctl::key);
+    if (newer != found.end() && newer->previous != sysctl.previous) {
+      sysctl.previous = newer->previous;
+      adopted.push_back(sysctl);
+    }
+  }
+  return adopted;
+}
+
 std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
                                      const SysctlValues& current, const std::vector<InstanceRecord>& others) {
   // An interface that appears while conf/default holds our value is born with it: without us it would have had

@@ -34,12 +34,13 @@ struct OwnTable {
   auto operator<=>(const OwnTable&) const = default;
 };
 
-/// A rule in a chain that is not ours; at its head.
+/// A rule in a chain that is not ours; at its head, or where it stood before it was removed.
 struct ForeignChainRule {
   nft::ChainKey chain;
   nft::Rule rule;
-  std::uint64_t handle = 0;  ///< of an observed one; 0 in a desired state
-  std::string preempted_by;  ///< a rule ahead of ours that drops the flow, found while lowering; empty: none
+  std::uint64_t handle = 0;            ///< of an observed one; 0 in a desired state
+  std::string preempted_by;            ///< a rule ahead of ours that drops the flow, found while lowering; empty: none
+  std::vector<std::uint64_t> ahead{};  ///< of one that was removed: handles of those it stood behind, nearest last
   auto operator<=>(const ForeignChainRule&) const = default;
 };
 

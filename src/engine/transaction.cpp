@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -94,7 +95,9 @@ Result<void> Transaction::make_all(const std::vector<Change>& changes, const nft
   for (auto change = changes.begin(); change != changes.end();) {
     if (is_nftables(change->object)) {
       const auto end = std::find_if_not(change, changes.end(), [](const Change& c) { return is_nftables(c.object); });
-      const std::vector<Change> firewall(change, end);
+      std::vector<Change> firewall;
+      std::transform(change, end, std::back_inserter(firewall),
+                     [&](const Change& c) { return with_place(c, ruleset); });
       if (const auto batch = make_batch(firewall, ruleset); !batch.empty()) {
         if (auto committed = kernel_.commit(batch, ruleset.generation); !committed) {
           if (committed.error().kind == ErrorKind::kStale || answer_was_lost(committed.error())) {

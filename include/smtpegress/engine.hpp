@@ -74,6 +74,8 @@ class Engine {
   /// by where the state file is lost. On an instance that is not enabled: success, no changes.
   Result<ApplyReport> disable(const std::string& name, const std::optional<Profile>& fallback);
   Result<PlanReport> plan(const Profile& profile, LegacyScripts legacy);
+  /// Names of the instances whose table stands in the kernel, with or without a state file.
+  Result<std::vector<std::string>> standing();
   /// kNotEnabled where neither the state nor the kernel knows the instance.
   Result<StatusReport> status(const std::string& name, const std::optional<Profile>& fallback);
   Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback);

@@ -10,10 +10,10 @@ namespace smtpegress {
 
 /// What an error means to the caller; each kind has one exit code (exit_code_of).
 enum class ErrorKind : std::uint8_t {
-  kUsage,       ///< The command line or the profile is wrong, or the host is not one it can be applied to. Nothing was
-                ///< touched.
+  kUsage,       ///< The command line or the profile is wrong, or the host is not one it can be applied to, or another
+                ///< run is at work. Nothing was touched.
   kNotEnabled,  ///< status or verify of an instance that is not enabled.
-  kPermission,  ///< EPERM or EACCES where CAP_NET_ADMIN or a writable state directory is needed.
+  kPermission,  ///< EPERM or EACCES where CAP_NET_ADMIN or a writable state directory is needed, EROFS of the latter.
   kKernel,      ///< The kernel refused; what had been done was rolled back.
   kStale,       ///< The host changed between observing and committing; observe anew. Never reaches a person.
 };

@@ -216,6 +216,7 @@ struct DeleteChain {
 struct AppendRule {
   ChainKey chain;
   Rule rule;
+  std::uint64_t after = 0;  ///< handle of the rule that it shall follow; 0: at the end
 };
 struct InsertRule {  ///< at the head
   ChainKey chain;

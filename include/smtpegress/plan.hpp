@@ -73,6 +73,12 @@ struct Plan {
 /// The changes to nf_tables among `changes`, as one batch. Handles of rules to remove are looked up in `ruleset`.
 [[nodiscard]] nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ruleset);
 
+/// The change, to be made to `ruleset`, with the places of foreign chains' rules that go: the way back puts them there.
+[[nodiscard]] Change with_place(Change change, const nft::Ruleset& ruleset);
+
+/// Whether `ruleset` is as the change, one to nf_tables, makes it.
+[[nodiscard]] bool is_made(const Change& change, const nft::Ruleset& ruleset);
+
 [[nodiscard]] bool is_nftables(const Object& object);
 
 }  // namespace smtpegress

@@ -34,16 +34,20 @@ struct OwnTable {
   auto operator<=>(const OwnTable&) const = default;
 };
 
-/// A rule in a chain that is not ours; at its head.
+/// A rule in a chain that is not ours; at its head, or where it stood before it was removed.
 struct ForeignChainRule {
   nft::ChainKey chain;
   nft::Rule rule;
-  std::uint64_t handle = 0;  ///< of an observed one; 0 in a desired state
-  std::string preempted_by;  ///< a rule ahead of ours that drops the flow, found while lowering; empty: none
+  std::uint64_t handle = 0;            ///< of an observed one; 0 in a desired state
+  std::string preempted_by;            ///< a rule ahead of ours that drops the flow, found while lowering; empty: none
+  std::vector<std::uint64_t> ahead{};  ///< of one that was removed: handles of those it stood behind, nearest last
   auto operator<=>(const ForeignChainRule&) const = default;
 };
 
 using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
+
+/// A sysctl's key as sysctl(8) reads it, '/' and '.' changing places: "net.ipv4.conf.eth0/100.rp_filter" of eth0.100.
+[[nodiscard]] std::string sysctl_name(std::string key);
 
 [[nodiscard]] std::string kind_of(const Object& object);   ///< "policy rule", "egress route", "sysctl" …
 [[nodiscard]] std::string describe(const Object& object);  ///< one line, in the words of ip, nft or sysctl

@@ -62,10 +62,7 @@ ordered_json list_of(const std::vector<T>& items) {
   return list;
 }
 
-}  // namespace
-
-std::string apply_json(const Options& options, const ApplyReport& report, int exit_code) {
-  auto document = head(options, exit_code, report.profile);
+std::string with_report(ordered_json document, const ApplyReport& report) {
   document["changed"] = !report.changes.empty();
   document["was_enabled"] = report.was_enabled;
   document["changes"] = list_of(report.changes);
@@ -73,6 +70,18 @@ std::string apply_json(const Options& options, const ApplyReport& report, int ex
   document["flows_dropped"] = report.flows_dropped;
   document["notes"] = report.notes;
   return finished(document);
+}
+
+}  // namespace
+
+std::string apply_json(const Options& options, const ApplyReport& report, int exit_code) {
+  return with_report(head(options, exit_code, report.profile), report);
+}
+
+std::string nothing_enabled_json(const Options& options) {
+  ApplyReport nothing;
+  nothing.notes.emplace_back("nothing is enabled on this host");
+  return with_report(head(options, 0), nothing);
 }
 
 std::string plan_json(const Options& options, const PlanReport& report, int exit_code) {

@@ -26,6 +26,14 @@ void print(const Options& options, const std::string& text) {
   }
 }
 
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) {
+    text += (text.empty() ? "" : ", ") + name;
+  }
+  return text;
+}
+
 /// One run of the program.
 class Run {
  public:
@@ -79,6 +87,15 @@ class Run {
   }
 
   Result<int> disable() {
+    if (options_.instance.empty()) {
+      const auto enabled = store_.list();
+      if (!enabled) {
+        return std::unexpected(enabled.error());
+      }
+      if (enabled->empty() && !files_.only_configured()) {
+        return nothing_to_disable();
+      }
+    }
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
       const auto report = engine_.disable(name, fallback);
       if (!report) {
@@ -88,6 +105,21 @@ class Run {
                                                        : disable_text(*report, options_.verbosity));
       return 0;
     });
+  }
+
+  /// As it should be already, unless only the state is lost: then the kernel knows the names.
+  Result<int> nothing_to_disable() {
+    const auto standing = engine_.standing();
+    if (!standing) {
+      return std::unexpected(standing.error());
+    }
+    if (!standing->empty()) {
+      return usage_error(
+          options_.command_name, {},
+          "the state file is gone, but the kernel still holds what enable made; name it: " + list_of(*standing));
+    }
+    print(options_, options_.format == Format::kJson ? nothing_enabled_json(options_) : nothing_enabled_text());
+    return 0;
   }
 
   Result<int> status() {
@@ -195,11 +227,7 @@ class Run {
                                    .kernel_text = {},
                                    .hint = "nothing is enabled on this host"});
     }
-    std::string names;
-    for (const auto& name : enabled) {
-      names += (names.empty() ? "" : ", ") + name;
-    }
-    return usage_error(options_.command_name, {}, "several instances are enabled, name one: " + names);
+    return usage_error(options_.command_name, {}, "several instances are enabled, name one: " + list_of(enabled));
   }
 
   const Options& options_;

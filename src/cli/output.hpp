@@ -13,6 +13,7 @@ namespace smtpegress::cli {
 
 std::string enable_text(const ApplyReport& report, Verbosity verbosity);
 std::string disable_text(const ApplyReport& report, Verbosity verbosity);
+std::string nothing_enabled_text();  ///< of a disable that names none
 std::string plan_text(const PlanReport& report);
 std::string status_text(const StatusReport& report);
 std::string verify_text(const VerifyReport& report);
@@ -26,6 +27,7 @@ struct ProfileLine {
 std::string profiles_text(const std::vector<ProfileLine>& profiles);
 
 std::string apply_json(const Options& options, const ApplyReport& report, int exit_code);
+std::string nothing_enabled_json(const Options& options);  ///< a disable's, without instance and side
 std::string plan_json(const Options& options, const PlanReport& report, int exit_code);
 std::string status_json(const Options& options, const StatusReport& report, int exit_code);
 std::string verify_json(const Options& options, const VerifyReport& report, int exit_code);

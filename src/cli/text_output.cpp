@@ -140,6 +140,10 @@ std::string disable_text(const ApplyReport& report, Verbosity verbosity) {
   return text + changes_text(report, verbosity);
 }
 
+std::string nothing_enabled_text() {
+  return "Nothing is enabled on this host: nothing to take back.\n";
+}
+
 std::string plan_text(const PlanReport& report) {
   const auto& name = report.profile.name;
   std::string text;

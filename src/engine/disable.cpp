@@ -33,10 +33,9 @@ class Disabling {
       return result;
     }
     auto error = result.error();
-    const bool touched = !transaction_.done().empty();
     if (auto back = transaction_.rollback(); !back) {
       error.hint += fmt::format("; not everything could be rolled back: {}", back.error().message());
-    } else if (touched) {
+    } else if (*back) {
       error.hint += "; everything was rolled back";
     }
     if (record_ != before) {
@@ -57,6 +56,7 @@ class Disabling {
       if (!observed) {
         return std::unexpected(observed.error());
       }
+      transaction_.settle(observed->ruleset);
       auto values = read_saved(kernel_, record_.sysctls);
       if (!values) {
         return std::unexpected(values.error());

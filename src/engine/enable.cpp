@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "engine/flows.hpp"
 #include "engine/survey.hpp"
@@ -74,27 +75,26 @@ Result<void> refuse_collision(const Profile& profile, const std::vector<Instance
   return {};
 }
 
-/// A sysctl that an earlier profile changed and this one does not want goes back to its previous value.
-void add_unwanted_sysctls(const std::vector<SavedSysctl>& saved, const std::vector<InstanceRecord>& others,
-                          Survey& seen) {
+/// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
+std::vector<SysctlSpec> add_unwanted_sysctls(const std::vector<SavedSysctl>& saved,
+                                             const std::vector<InstanceRecord>& others, Survey& seen) {
   auto unwanted = saved;
   std::erase_if(unwanted, [&](const SavedSysctl& sysctl) {
     return sysctl.previous == sysctl.ours ||  // a side effect of ip_forward, which stays
            std::ranges::find(seen.desired.sysctls, sysctl.key, &SysctlSpec::key) != seen.desired.sysctls.end();
   });
-  for (const auto& target : restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets) {
-    seen.desired.sysctls.push_back(target);
-  }
+  auto targets = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets;
+  seen.desired.sysctls.insert(seen.desired.sysctls.end(), targets.begin(), targets.end());
+  return targets;
 }
 
 /// Takes back what was made, and says in the error how that went.
 Error rolled_back(Transaction& transaction, Error error) {
-  const bool touched = !transaction.done().empty();
   if (auto back = transaction.rollback(); !back) {
     error.kind = ErrorKind::kKernel;
     error.hint += fmt::format("{}not everything could be rolled back: {}", error.hint.empty() ? "" : "; ",
                               back.error().message());
-  } else if (touched) {
+  } else if (*back) {
     error.hint += fmt::format("{}everything was rolled back", error.hint.empty() ? "" : "; ");
   }
   return error;
@@ -160,10 +160,12 @@ class Enabling {
     if (!seen) {
       return std::unexpected(seen.error());
     }
+    transaction_.settle(seen->observed.ruleset);
     if (!seen->legacy.empty() && legacy_ == LegacyScripts::kRefuse) {
       return std::unexpected(scripts_in_the_way(seen->legacy));
     }
-    add_unwanted_sysctls(record_.sysctls, others_, *seen);
+    const auto wanted = seen->desired.sysctls;
+    released_ = add_unwanted_sysctls(record_.sysctls, others_, *seen);
     const auto plan = make_plan(seen->desired, owned_, seen->observed, seen->sysctls, seen->legacy);
     if (!plan.foreign.empty()) {
       return std::unexpected(in_the_way(plan.foreign.front()));
@@ -172,7 +174,10 @@ class Enabling {
     record_.host = seen->host;
     report_.waiting = plan.waiting;
     const auto saved = record_.sysctls;
-    record_.sysctls = merge_saved(record_.sysctls, seen->desired.sysctls, seen->sysctls, others_);
+    found_ = set_meanwhile(saved, wanted, seen->sysctls, others_);
+    record_.sysctls = merge_saved(record_.sysctls, wanted, seen->sysctls, others_);
+    const auto adopted = adopt(found_, record_.sysctls);
+    adopted_.insert(adopted_.end(), adopted.begin(), adopted.end());
     if (plan.empty()) {
       return false;
     }
@@ -197,17 +202,38 @@ class Enabling {
       }
       record_.sysctls.insert(record_.sysctls.end(), side_effects->begin(), side_effects->end());
     }
-    if (written_ == record_) {
-      return {};
+    if (written_ != record_) {
+      written_ = record_;
+      if (auto saved = store_.save(record_); !saved) {
+        return saved;
+      }
     }
-    written_ = record_;
-    return store_.save(record_);
+    return tell_others();
+  }
+
+  /// Whichever instance is the last one out puts the value back, so each that holds the sysctl has to know it.
+  Result<void> tell_others() {
+    for (auto& other : others_) {
+      const auto before = other;
+      if (!adopt(found_, other.sysctls).empty()) {
+        others_before_.push_back(before);
+        if (auto saved = store_.save(other); !saved) {
+          return saved;
+        }
+      }
+    }
+    return {};
   }
 
   Result<ApplyReport> fail(const Error& error) {
     auto told = rolled_back(transaction_, error);
     if (written_) {
       if (auto put_back = before_ ? store_.save(*before_) : store_.remove(profile_.name); !put_back) {
+        told.hint += "; " + put_back.error().message();
+      }
+    }
+    for (const auto& other : others_before_ | std::views::reverse) {
+      if (auto put_back = store_.save(other); !put_back) {
         told.hint += "; " + put_back.error().message();
       }
     }
@@ -219,6 +245,15 @@ class Enabling {
   /// iptables' own, which this program reads but does not write.)
   Result<ApplyReport> finish() {
     report_.changes = transaction_.done();
+    for (const auto& sysctl : adopted_) {
+      report_.notes.push_back(
+          fmt::format("{} had become {} since the last enable: it is {} again, and disable will put {} back",
+                      sysctl_name(sysctl.key), sysctl.previous, sysctl.ours, sysctl.previous));
+    }
+    // Not before they are back, or a crash in between would leave our values to nobody.
+    std::erase_if(record_.sysctls, [&](const SavedSysctl& sysctl) {
+      return std::ranges::find(released_, sysctl.key, &SysctlSpec::key) != released_.end();
+    });
     // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
     if (!report_.changes.empty()) {
       auto dropped = drop_stale_flows(kernel_, profile_, report_.host, PathChange::kOntoTunnel);
@@ -247,7 +282,11 @@ class Enabling {
   std::optional<InstanceRecord> before_;
   std::vector<InstanceRecord> others_;
   InstanceRecord record_;
-  std::optional<InstanceRecord> written_;  ///< as it was last written ahead
+  std::vector<InstanceRecord> others_before_;  ///< those whose record was changed, as they were
+  std::vector<SavedSysctl> found_;             ///< set by somebody else since, as this round found it
+  std::vector<SavedSysctl> adopted_;           ///< those of them that were news to the record
+  std::vector<SysctlSpec> released_;           ///< of an earlier profile: put back, and no longer ours
+  std::optional<InstanceRecord> written_;      ///< as it was last written ahead
   DesiredState owned_;
   bool complete_ = false;  ///< the last plan was carried out to its end
   ApplyReport report_;

@@ -29,6 +29,50 @@ constexpr std::size_t kMaxStateSize = 1 << 20;  // bytes; a record is some hundr
 constexpr std::array<std::pair<Phase, std::string_view>, 3> kPhaseNames{
     {{Phase::kEnabling, "enabling"}, {Phase::kEnabled, "enabled"}, {Phase::kDisabling, "disabling"}}};
 
+constexpr std::string_view kOtherDirectory = "name another directory with --state-dir";
+
+/// An error of the state directory's, which is the host's or the command line's, not the kernel's: nothing has been
+/// touched. Others are the system's.
+std::unexpected<Error> unusable(std::string operation, std::string object, int errnum, std::string hint = {}) {
+  auto refused = system_error(std::move(operation), std::move(object), errnum, {}, std::move(hint));
+  auto& error = refused.error();
+  switch (errnum) {
+    case EROFS:
+      error.kind = ErrorKind::kPermission;
+      error.hint = fmt::format("the file system is read-only; {}", kOtherDirectory);
+      break;
+    case EBUSY:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENOENT:
+    case ENOTDIR:
+      error.kind = ErrorKind::kUsage;
+      break;
+    default:
+      break;
+  }
+  return refused;
+}
+
+/// What stands in the directory decides what a disable takes back, so nobody else may put anything there.
+Result<void> refuse_others_directory(const std::string& directory) {
+  struct stat seen {};
+  if (::stat(directory.c_str(), &seen) != 0) {
+    const int error = errno;
+    return unusable("look at state directory", directory, error, std::string(kOtherDirectory));
+  }
+  const bool others_write = (seen.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  if (others_write || (seen.st_uid != 0 && seen.st_uid != ::geteuid())) {
+    return usage_error(
+        "use state directory", directory,
+        fmt::format("others may write to it (owner {}, mode {:04o}), and what stands there decides what "
+                    "is taken back; `chown {} {}` and `chmod 0700 {}`, or {}. Nothing was changed",
+                    seen.st_uid, seen.st_mode & 07777U, ::geteuid(), directory, directory, kOtherDirectory));
+  }
+  return {};
+}
+
 Result<std::string> read_file(const std::string& path) {
   auto text = read_text_file("read state", path, kMaxStateSize, Symlinks::kRefuse);
   if (!text && text.error().errnum == EFBIG) {
@@ -130,26 +174,33 @@ Result<InstanceRecord> from_json(const std::string& path, const std::string& nam
 Result<StateLock> StateStore::lock() {
   if (::mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
     const int error = errno;
-    return system_error("create state directory", directory_, error, {},
-                        "run as root, or name another with --state-dir");
+    return unusable(
+        "create state directory", directory_, error,
+        fmt::format("{}, or {}", error == ENOENT ? "make the directory above it" : "run as root", kOtherDirectory));
+  }
+  if (auto ours = refuse_others_directory(directory_); !ours) {
+    return std::unexpected(ours.error());
   }
   const auto path = directory_ + "/lock";
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.get() < 0) {
     const int error = errno;
-    return system_error("open lock", path, error, {}, "run as root, or name another directory with --state-dir");
+    return unusable(
+        "open lock", path, error,
+        fmt::format("{}, or {}", error == ENOTDIR ? "move that file away" : "run as root", kOtherDirectory));
   }
   const auto limit = std::chrono::steady_clock::now() + kLockLimit;
   while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     if (error != EWOULDBLOCK && error != EINTR) {
-      return system_error("lock", path, error);
+      return unusable("lock", path, error);
     }
     if (std::chrono::steady_clock::now() >= limit) {
       const auto holder = read_file(path);
-      return system_error(
-          "lock", path, EBUSY, {},
-          fmt::format("another smtp-egress ({}) has been at work for {} s; try again when it is done",
+      return unusable(
+          "lock", path, EBUSY,
+          fmt::format("another smtp-egress ({}) has been at work for {} s; try again when it is done, or "
+                      "end it. Nothing was changed",
                       holder && !holder->empty() ? "process " + *holder : "of unknown process", kLockLimit.count()));
     }
     std::this_thread::sleep_for(kLockPoll);
@@ -158,7 +209,7 @@ Result<StateLock> StateStore::lock() {
   if (::ftruncate(file.get(), 0) != 0 ||
       ::pwrite(file.get(), holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
     const int error = errno;
-    return system_error("write lock", path, error);
+    return unusable("write lock", path, error);
   }
   return StateLock(std::move(file));
 }
@@ -169,7 +220,7 @@ Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) 
     if (text.error().errnum == ENOENT) {
       return std::optional<InstanceRecord>{};
     }
-    return std::unexpected(text.error());
+    return unusable(text.error().operation, text.error().object, text.error().errnum, text.error().hint);
   }
   auto record = from_json(path_of(name), name, *text);
   if (!record) {
@@ -185,7 +236,8 @@ Result<void> StateStore::save(const InstanceRecord& record) {
   const auto fail = [&](std::string_view what) {
     const int error = errno;
     ::unlink(beside.c_str());
-    return system_error(fmt::format("{} state", what), path, error);
+    auto refused = system_error(fmt::format("{} state", what), path, error);
+    return error == EROFS ? unusable(refused.error().operation, path, error) : refused;
   };
   {
     const FileDescriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -223,7 +275,7 @@ Result<std::vector<std::string>> StateStore::list() const {
     if (error == ENOENT) {
       return names;
     }
-    return system_error("read state directory", directory_, error);
+    return unusable("read state directory", directory_, error, std::string(kOtherDirectory));
   }
   while (const auto* entry = ::readdir(directory.get())) {
     const std::string_view file(entry->d_name);

@@ -45,8 +45,8 @@ class StateStore {
  public:
   explicit StateStore(std::string directory) : directory_(std::move(directory)) {}
 
-  /// One command at a time per state directory. Makes the directory (0700) if need be. Waits for at most 10 s, then an
-  /// error that names the holder.
+  /// One command at a time per state directory. Makes the directory (0700) if need be. Waits for at most 10 s, then
+  /// kUsage with the holder's name, as for a directory that others may write to: nothing has been touched.
   Result<StateLock> lock();
 
   Result<std::optional<InstanceRecord>> load(const std::string& name) const;

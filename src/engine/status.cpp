@@ -54,6 +54,20 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
   return view;
 }
 
+Result<std::vector<std::string>> Engine::standing() {
+  const auto observed = kernel_.observe();
+  if (!observed) {
+    return std::unexpected(observed.error());
+  }
+  std::vector<std::string> names;
+  for (const auto& table : observed->ruleset.tables) {
+    if (is_own_table(table)) {
+      names.push_back(table.name.substr(kTablePrefix.size()));
+    }
+  }
+  return names;
+}
+
 bool StatusReport::as_it_should_be() const {
   return problem.empty() &&
          std::ranges::all_of(findings, [](const Finding& f) { return f.presence == Presence::kPresent; });

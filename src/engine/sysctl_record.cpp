@@ -22,11 +22,6 @@ bool docker_forwards(const nft::Ruleset& ruleset) {
          ruleset.find({{nft::Family::kIp, "nat"}, "DOCKER"}) != nullptr;
 }
 
-std::string dotted(std::string key) {
-  std::ranges::replace(key, '/', '.');
-  return key;
-}
-
 /// Empty where the value goes back.
 std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, const std::vector<InstanceRecord>& others,
                          const nft::Ruleset& ruleset) {
@@ -34,11 +29,11 @@ std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, co
     return {};  // unchanged so far; a side effect of ip_forward may yet change it
   }
   if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
-    return fmt::format("{} stays {}: instance {} needs it", dotted(sysctl.key), value, holder->profile.name);
+    return fmt::format("{} stays {}: instance {} needs it", sysctl_name(sysctl.key), value, holder->profile.name);
   }
   if (value != sysctl.ours && value != sysctl.previous) {
-    return fmt::format("{} stays {}: somebody set it since enable (it was {}, then ours {})", dotted(sysctl.key), value,
-                       sysctl.previous, sysctl.ours);
+    return fmt::format("{} stays {}: somebody set it since enable (it was {}, then ours {})", sysctl_name(sysctl.key),
+                       value, sysctl.previous, sysctl.ours);
   }
   if (sysctl.key == kIpForward && sysctl.previous == "0" && docker_forwards(ruleset)) {
     return "net.ipv4.ip_forward stays 1: Docker is set up here and needs it";
@@ -64,6 +59,38 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
     }
   }
   return values;
+}
+
+std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved, const std::vector<SysctlSpec>& wanted,
+                                       const SysctlValues& current, const std::vector<InstanceRecord>& others) {
+  std::vector<SavedSysctl> found;
+  for (const auto& sysctl : wanted) {
+    const auto* holder = holder_of(others, sysctl.key);
+    auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key);
+    if (held == saved.end()) {
+      if (holder == nullptr) {
+        continue;
+      }
+      held = std::ranges::find(holder->sysctls, sysctl.key, &SavedSysctl::key);
+    }
+    const auto value = current.find(sysctl.key);
+    if (value != current.end() && value->second && *value->second != sysctl.value && *value->second != held->ours) {
+      found.push_back({sysctl.key, *value->second, sysctl.value});
+    }
+  }
+  return found;
+}
+
+std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vector<SavedSysctl>& saved) {
+  std::vector<SavedSysctl> adopted;
+  for (auto& sysctl : saved) {
+    const auto newer = std::ranges::find(found, sysctl.key, &SavedSysctl::key);
+    if (newer != found.end() && newer->previous != sysctl.previous) {
+      sysctl.previous = newer->previous;
+      adopted.push_back(sysctl);
+    }
+  }
+  return adopted;
 }
 
 std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,

@@ -15,6 +15,16 @@ inline constexpr std::string_view kIpForward = "net/ipv4/ip_forward";
 /// Current values of `wanted`'s keys.
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted);
 
+/// What somebody else has set since our enable, and the next one sets again: the value found is what disable puts back,
+/// for it is what an administrator wanted meanwhile. Never a value of ours, so that a crash between writing the record
+/// and the sysctl leads to the same answer again. In `previous` stands what was found.
+[[nodiscard]] std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved,
+                                                     const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
+                                                     const std::vector<InstanceRecord>& others);
+
+/// Gives `saved` the previous values of `found`; returns those that were others.
+std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vector<SavedSysctl>& saved);
+
 /// What has to be remembered of `wanted` before it is applied: keys already in `saved` keep their previous value, keys
 /// that another instance holds take over its previous value (the last one out restores), the rest is saved from
 /// `current`, also where it has our value already.

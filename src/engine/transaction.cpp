@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <optional>
+#include <utility>
 
 namespace smtpegress {
 namespace {
@@ -92,9 +95,14 @@ Result<void> Transaction::make_all(const std::vector<Change>& changes, const nft
   for (auto change = changes.begin(); change != changes.end();) {
     if (is_nftables(change->object)) {
       const auto end = std::find_if_not(change, changes.end(), [](const Change& c) { return is_nftables(c.object); });
-      const std::vector<Change> firewall(change, end);
+      std::vector<Change> firewall;
+      std::transform(change, end, std::back_inserter(firewall),
+                     [&](const Change& c) { return with_place(c, ruleset); });
       if (const auto batch = make_batch(firewall, ruleset); !batch.empty()) {
         if (auto committed = kernel_.commit(batch, ruleset.generation); !committed) {
+          if (committed.error().kind == ErrorKind::kStale || answer_was_lost(committed.error())) {
+            unanswered_ = firewall;
+          }
           return committed;
         }
       }
@@ -119,15 +127,36 @@ Result<void> Transaction::run(const Plan& plan, const nft::Ruleset& ruleset) {
   return make_all(plan.changes, ruleset, plan.course, done_);
 }
 
-Result<void> Transaction::rollback() {
-  Result<void> first;
+void Transaction::settle(const nft::Ruleset& ruleset) {
+  // A batch is made whole or not at all, and none of its changes stood before it.
+  if (std::ranges::all_of(unanswered_, [&](const Change& change) { return is_made(change, ruleset); })) {
+    done_.insert(done_.end(), unanswered_.begin(), unanswered_.end());
+  }
+  unanswered_.clear();
+}
+
+Result<bool> Transaction::rollback() {
+  if (!unanswered_.empty()) {
+    const auto observed = kernel_.observe();
+    if (!observed) {
+      return std::unexpected(observed.error());
+    }
+    settle(observed->ruleset);
+  }
+  std::optional<Error> first;
   auto left = inverse(done_);
+  const bool touched = !left.empty();
   done_.clear();
   int stale_rounds = 0;
   while (!left.empty()) {
     auto observed = kernel_.observe();
     if (!observed) {
       return std::unexpected(observed.error());
+    }
+    settle(observed->ruleset);  // of this rollback's own batches
+    left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(std::exchange(done_, {}).size()));
+    if (left.empty()) {
+      break;
     }
     std::vector<Change> made;
     auto result = make_all(left, observed->ruleset, Course::kDown, made);
@@ -138,12 +167,16 @@ Result<void> Transaction::rollback() {
     if (result.error().kind == ErrorKind::kStale && ++stale_rounds < kMaxStaleRounds) {
       continue;
     }
-    if (first) {
-      first = std::move(result);
+    unanswered_.clear();
+    if (!first) {
+      first = std::move(result).error();
     }
     left.erase(left.begin());  // this one cannot be taken back; the others still can
   }
-  return first;
+  if (first) {
+    return std::unexpected(*std::move(first));
+  }
+  return touched;
 }
 
 }  // namespace smtpegress

@@ -14,9 +14,13 @@ class Transaction {
   /// new plan after kStale: what was made before is remembered for rollback().
   Result<void> run(const Plan& plan, const nft::Ruleset& ruleset);
 
-  /// Takes back every change made since construction, newest first. Goes on after a failure and returns the first one,
-  /// which names what is left.
-  Result<void> rollback();
+  /// To be called with each new look at the host: a batch whose answer was lost comes back as kStale, and here shows
+  /// whether it was made.
+  void settle(const nft::Ruleset& ruleset);
+
+  /// Takes back every change made since construction, newest first; false where there was none. Goes on after a failure
+  /// and returns the first one, which names what is left.
+  Result<bool> rollback();
 
   [[nodiscard]] const std::vector<Change>& done() const noexcept { return done_; }
 
@@ -26,6 +30,7 @@ class Transaction {
 
   Kernel& kernel_;
   std::vector<Change> done_;
+  std::vector<Change> unanswered_;  ///< the changes of the last batch, where the kernel did not say that it made them
 };
 
 }  // namespace smtpegress

@@ -38,8 +38,12 @@ void look_up(const Inquiry& ask, std::string id, std::string title, const RouteQ
   }
 }
 
+std::string conf_key(std::string_view interface, std::string_view name) {
+  return fmt::format("net/ipv4/conf/{}/{}", interface, name);
+}
+
 std::optional<long> number(const Inquiry& ask, const std::string& interface, std::string_view name) {
-  const auto value = ask.kernel.read_sysctl(fmt::format("net/ipv4/conf/{}/{}", interface, name));
+  const auto value = ask.kernel.read_sysctl(conf_key(interface, name));
   if (!value) {
     return std::nullopt;
   }
@@ -61,8 +65,8 @@ void check_home_rp_filter(const Inquiry& ask) {
       fmt::format("rp_filter in force is {} (the larger of all and {})", tunnel_filter, profile.tunnel.str());
   if (tunnel_filter == kStrict) {
     ask.failed("rp-filter", title, detail,
-               fmt::format("`smtp-egress enable {}` sets net.ipv4.conf.{}.rp_filter=2; look for what set it to 1",
-                           profile.name, profile.tunnel.str()));
+               fmt::format("`smtp-egress enable {}` sets {}=2; look for what set it to 1", profile.name,
+                           sysctl_name(conf_key(profile.tunnel.str(), "rp_filter"))));
   } else {
     ask.passed("rp-filter", title, detail);
   }
@@ -72,7 +76,7 @@ void check_home_rp_filter(const Inquiry& ask) {
     if (marked_lookup && effective_rp_filter(ask, link.str()) == kStrict) {
       ask.failed("rp-filter", fmt::format("reverse-path filtering lets marked mail in by {}", link.str()),
                  fmt::format("src_valid_mark is 1 and rp_filter on {} is strict", link.str()),
-                 fmt::format("sysctl net.ipv4.conf.{}.rp_filter=2", link.str()));
+                 fmt::format("sysctl {}=2", sysctl_name(conf_key(link.str(), "rp_filter"))));
     }
   }
 }
@@ -93,8 +97,8 @@ void check_forwarding(const Inquiry& ask) {
   }
   for (const auto& interface : interfaces) {
     if (number(ask, interface.str(), "forwarding") == 0) {
-      ask.failed("forwarding", title, fmt::format("net.ipv4.conf.{}.forwarding is 0", interface.str()),
-                 fmt::format("sysctl net.ipv4.conf.{}.forwarding=1", interface.str()));
+      const auto name = sysctl_name(conf_key(interface.str(), "forwarding"));
+      ask.failed("forwarding", title, fmt::format("{} is 0", name), fmt::format("sysctl {}=1", name));
       return;
     }
   }

@@ -1,17 +1,10 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "model/ownership.hpp"
 #include "smtpegress/state.hpp"
 
 namespace smtpegress {
 namespace {
-
-std::string dotted(std::string key) {
-  std::ranges::replace(key, '/', '.');
-  return key;
-}
 
 struct KindText {
   std::string operator()(const OwnTable&) const { return "table"; }
@@ -35,12 +28,19 @@ struct DescribeText {
   }
   std::string operator()(const Route& object) const { return to_string(object); }
   std::string operator()(const SysctlSpec& object) const {
-    return fmt::format("{} = {}", dotted(object.key), object.value);
+    return fmt::format("{} = {}", sysctl_name(object.key), object.value);
   }
   std::string operator()(const PolicyRule& object) const { return to_string(object); }
 };
 
 }  // namespace
+
+std::string sysctl_name(std::string key) {
+  for (char& c : key) {
+    c = c == '/' ? '.' : c == '.' ? '/' : c;
+  }
+  return key;
+}
 
 std::string kind_of(const Object& object) {
   return std::visit(KindText{}, object);

@@ -71,8 +71,10 @@ class BatchWriter {
   Result<void> operator()(const nft::DeleteChain& s);
   Result<void> operator()(const nft::FlushChain& s);
   Result<void> operator()(const nft::DeleteRule& s);
-  Result<void> operator()(const nft::AppendRule& s) { return rule(NLM_F_CREATE | NLM_F_APPEND, s.chain, s.rule, s); }
-  Result<void> operator()(const nft::InsertRule& s) { return rule(NLM_F_CREATE, s.chain, s.rule, s); }
+  Result<void> operator()(const nft::AppendRule& s) {
+    return rule(NLM_F_CREATE | NLM_F_APPEND, s.chain, s.rule, s, s.after);
+  }
+  Result<void> operator()(const nft::InsertRule& s) { return rule(NLM_F_CREATE, s.chain, s.rule, s, 0); }
 
  private:
   nlmsghdr* start() {
@@ -92,7 +94,8 @@ class BatchWriter {
     ++sequence_;
   }
   Result<void> table(std::uint16_t type, std::uint16_t flags, const nft::TableKey& key, const nft::BatchStep& step);
-  Result<void> rule(std::uint16_t flags, const nft::ChainKey& chain, const nft::Rule& rule, const nft::BatchStep& step);
+  Result<void> rule(std::uint16_t flags, const nft::ChainKey& chain, const nft::Rule& rule, const nft::BatchStep& step,
+                    std::uint64_t position);
 
   std::vector<std::uint8_t> bytes_;
   std::size_t used_ = 0;  // bytes, without the message being written
@@ -167,7 +170,7 @@ Result<void> BatchWriter::operator()(const nft::DeleteRule& s) {
 }
 
 Result<void> BatchWriter::rule(std::uint16_t flags, const nft::ChainKey& chain, const nft::Rule& rule,
-                               const nft::BatchStep& step) {
+                               const nft::BatchStep& step, std::uint64_t position) {
   if (!name_fits(chain)) {
     return refused(step, kLongName);
   }
@@ -180,6 +183,9 @@ Result<void> BatchWriter::rule(std::uint16_t flags, const nft::ChainKey& chain, 
   }
   auto* message = start(NFT_MSG_NEWRULE, flags, chain.table.family);
   nftnl_rule_nlmsg_build_payload(message, encoded->get());
+  if (position != 0) {
+    mnl_attr_put_u64(message, NFTA_RULE_POSITION, htobe64(position));
+  }
   finish(message);
   return {};
 }

@@ -6,10 +6,19 @@
 namespace smtpegress {
 namespace {
 
+/// The rule as the batch finds it: by its handle, or by what it says.
+const nft::ObservedRule* find_rule(const ForeignChainRule& rule, const nft::ObservedChain& chain) {
+  const auto found = std::ranges::find_if(chain.rules, [&](const nft::ObservedRule& observed) {
+    return rule.handle != 0 ? observed.handle == rule.handle : nft::same_rule(observed.rule, rule.rule);
+  });
+  return found == chain.rules.end() ? nullptr : &*found;
+}
+
 struct BatchMaker {
   const nft::Ruleset& ruleset;
   nft::Batch& batch;
   std::vector<nft::TableKey> tables_removed;
+  std::vector<const ForeignChainRule*> put_back{};  ///< rules that had a place in their chain; see put_all_back
 
   void create(const OwnTable& table) { batch.emplace_back(nft::AddTable{table.key}); }
   void remove(const OwnTable& table) { batch.emplace_back(nft::DeleteTable{table.key}); }
@@ -28,19 +37,21 @@ struct BatchMaker {
     batch.emplace_back(nft::DeleteChain{chain.key});
   }
 
-  void create(const ForeignChainRule& rule) { batch.emplace_back(nft::InsertRule{rule.chain, rule.rule}); }
+  void create(const ForeignChainRule& rule) {
+    if (rule.handle != 0) {
+      put_back.push_back(&rule);
+    } else {
+      batch.emplace_back(nft::InsertRule{rule.chain, rule.rule});
+    }
+  }
   void remove(const ForeignChainRule& rule) {
     if (rule.handle != 0) {
       batch.emplace_back(nft::DeleteRule{rule.chain, rule.handle});
       return;
     }
-    if (const auto* chain = ruleset.find(rule.chain); chain != nullptr) {
-      for (const auto& observed : chain->rules) {
-        if (nft::same_rule(observed.rule, rule.rule)) {
-          batch.emplace_back(nft::DeleteRule{rule.chain, observed.handle});
-          return;
-        }
-      }
+    const auto* chain = ruleset.find(rule.chain);
+    if (const auto* found = chain != nullptr ? find_rule(rule, *chain) : nullptr; found != nullptr) {
+      batch.emplace_back(nft::DeleteRule{rule.chain, found->handle});
     }
   }
 
@@ -66,6 +77,82 @@ struct BatchMaker {
   void replace(const OwnTable& table, const std::optional<Object>&) { create(table); }
 };
 
+/// A rule of a chain as it will be: one that stands (`put_back` null), or one that comes back.
+struct Place {
+  std::uint64_t handle = 0;  ///< of one that comes back: the one it had
+  const ForeignChainRule* put_back = nullptr;
+};
+
+/// The chain's rules in order, without those that the batch deletes: behind these nothing can be put.
+std::vector<Place> standing_in(const nft::ChainKey& key, const nft::Ruleset& ruleset, const nft::Batch& batch) {
+  std::vector<Place> places;
+  const auto* chain = ruleset.find(key);
+  for (const auto& rule : chain != nullptr ? chain->rules : std::vector<nft::ObservedRule>{}) {
+    const bool goes = std::ranges::any_of(batch, [&](const nft::BatchStep& step) {
+      const auto* deletion = std::get_if<nft::DeleteRule>(&step);
+      return deletion != nullptr && deletion->chain == key && deletion->handle == rule.handle;
+    });
+    if (!goes) {
+      places.push_back({rule.handle, nullptr});
+    }
+  }
+  return places;
+}
+
+/// The steps that make `places` of the chain. A rule that comes back gets its handle only with the commit, so several
+/// in a row are all put behind the same one that stands, the last of them first.
+void add_steps(const nft::ChainKey& chain, const std::vector<Place>& places, nft::Batch& batch) {
+  for (auto begin = places.begin(); begin != places.end();) {
+    if (begin->put_back == nullptr) {
+      ++begin;
+      continue;
+    }
+    const auto end = std::find_if(begin, places.end(), [](const Place& p) { return p.put_back == nullptr; });
+    const std::uint64_t after = begin == places.begin() ? 0 : std::prev(begin)->handle;
+    for (auto place = end; place != begin;) {
+      --place;
+      if (after == 0) {
+        batch.emplace_back(nft::InsertRule{chain, place->put_back->rule});
+      } else {
+        batch.emplace_back(nft::AppendRule{chain, place->put_back->rule, after});
+      }
+    }
+    begin = end;
+  }
+}
+
+/// Each behind the nearest of those that it stood behind; at the head where none of them is left.
+void put_all_back(BatchMaker& maker) {
+  while (!maker.put_back.empty()) {
+    const auto key = maker.put_back.front()->chain;
+    auto places = standing_in(key, maker.ruleset, maker.batch);
+    for (const auto* rule : maker.put_back) {
+      if (rule->chain == key) {
+        const auto nearest = std::find_if(places.rbegin(), places.rend(), [&](const Place& place) {
+          return std::ranges::find(rule->ahead, place.handle) != rule->ahead.end();
+        });
+        places.insert(nearest.base(), {rule->handle, rule});
+      }
+    }
+    add_steps(key, places, maker.batch);
+    std::erase_if(maker.put_back, [&](const ForeignChainRule* rule) { return rule->chain == key; });
+  }
+}
+
+void note_place(Object& object, const nft::Ruleset& ruleset) {
+  auto* rule = std::get_if<ForeignChainRule>(&object);
+  const auto* chain = rule != nullptr ? ruleset.find(rule->chain) : nullptr;
+  const auto* stands = chain != nullptr ? find_rule(*rule, *chain) : nullptr;
+  if (stands == nullptr) {
+    return;
+  }
+  rule->handle = stands->handle;
+  rule->ahead.clear();
+  for (const auto* other = chain->rules.data(); other != stands; ++other) {
+    rule->ahead.push_back(other->handle);
+  }
+}
+
 template <class T>
 void add(BatchMaker& maker, const Change& change, const T& object) {
   switch (change.verb) {
@@ -81,7 +168,58 @@ void add(BatchMaker& maker, const Change& change, const T& object) {
   }
 }
 
+bool is_gone(const ForeignChainRule& rule, const nft::Ruleset& ruleset) {
+  const auto* chain = ruleset.find(rule.chain);
+  return chain == nullptr || find_rule(rule, *chain) == nullptr;
+}
+
+struct Stands {
+  const nft::Ruleset& ruleset;
+
+  bool operator()(const OwnTable& table) const { return ruleset.has(table.key); }
+  bool operator()(const OwnChain& wanted) const {
+    const auto* chain = ruleset.find(wanted.key);
+    return chain != nullptr && chain->hook == wanted.hook &&
+           std::ranges::equal(chain->rules, wanted.rules, {}, &nft::ObservedRule::rule);
+  }
+  bool operator()(const ForeignChainRule& wanted) const {
+    return !is_gone({wanted.chain, wanted.rule, 0, {}}, ruleset);  // it has got a handle of its own by now
+  }
+  bool operator()(const Route&) const { return false; }
+  bool operator()(const SysctlSpec&) const { return false; }
+  bool operator()(const PolicyRule&) const { return false; }
+};
+
+struct Gone {
+  const nft::Ruleset& ruleset;
+
+  bool operator()(const OwnTable& table) const { return !ruleset.has(table.key); }
+  bool operator()(const OwnChain& chain) const { return ruleset.find(chain.key) == nullptr; }
+  bool operator()(const ForeignChainRule& rule) const { return is_gone(rule, ruleset); }
+  bool operator()(const Route&) const { return false; }
+  bool operator()(const SysctlSpec&) const { return false; }
+  bool operator()(const PolicyRule&) const { return false; }
+};
+
 }  // namespace
+
+Change with_place(Change change, const nft::Ruleset& ruleset) {
+  if (change.verb == Verb::kRemove) {
+    note_place(change.object, ruleset);
+  } else if (change.previous) {
+    note_place(*change.previous, ruleset);
+  }
+  return change;
+}
+
+bool is_made(const Change& change, const nft::Ruleset& ruleset) {
+  if (change.verb == Verb::kRemove) {
+    return std::visit(Gone{ruleset}, change.object);
+  }
+  const auto* moved = change.previous ? std::get_if<ForeignChainRule>(&*change.previous) : nullptr;
+  return std::visit(Stands{ruleset}, change.object) &&
+         (moved == nullptr || moved->handle == 0 || is_gone(*moved, ruleset));
+}
 
 nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ruleset) {
   nft::Batch batch;
@@ -100,6 +238,7 @@ nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ru
       add(maker, change, *rule);
     }
   }
+  put_all_back(maker);
   return batch;
 }
 

@@ -260,6 +260,25 @@ TEST_F(NftSocketTest, Commit_ManyFailures_NamesTheFirst) {  // each answer carri
   });
 }
 
+TEST_F(NftSocketTest, AppendRule_AfterAnother_StandsRightBehindIt) {
+  in_new_namespace([] {
+    Nft nft;
+    nft.must_commit({AddTable{kTable}, AddChain{kForward, kForwardHook}, AppendRule{kForward, numbered(1)},
+                     AppendRule{kForward, numbered(5)}});
+    const auto before = nft.observe();
+    const auto& rules = before.find(kForward)->rules;
+    nft.must_commit({AppendRule{kForward, numbered(4), rules.at(0).handle},
+                     AppendRule{kForward, numbered(3), rules.at(0).handle},
+                     AppendRule{kForward, numbered(6), rules.at(1).handle}, InsertRule{kForward, numbered(0x7fff)}});
+    EXPECT_EQ(nft.rules(kForward),
+              (std::vector<Rule>{numbered(0x7fff), numbered(1), numbered(3), numbered(4), numbered(5), numbered(6)}));
+    const auto gone = nft.commit({AppendRule{kForward, numbered(9), 0xffff}});
+    ASSERT_FALSE(gone);
+    EXPECT_EQ(gone.error().errnum, ENOENT);
+    EXPECT_EQ(nft.rules(kForward).size(), 6U);
+  });
+}
+
 TEST_F(NftSocketTest, Observe_AllFamilies) {
   in_new_namespace([] {
     for (const std::string family : {"ip", "ip6", "inet", "arp", "bridge"}) {

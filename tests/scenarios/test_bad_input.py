@@ -75,6 +75,7 @@ WRONG_WORDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("overlapping subnets", ("enable", "home", "--subnet", "10.0.0.0/8", "--subnet", "10.1.0.0/16"), ("overlaps",)),
     ("interface name too long", ("enable", "mailu-home", "--tunnel", "averyveryverylongname"), ("15",)),
     ("home option on the VPS side only", ("enable", "mailu-home", "--public-ip", topology.VPS), ("'public_ip'", "VPS")),
+    ("empty tunnel", ("enable", "mailu-home", "--tunnel", ""), ("command line", "'tunnel'", "wg0")),
     ("no instance", ("enable",), ("INSTANCE",)),
     ("quiet and verbose", ("--quiet", "--verbose", "enable", "mailu-home"), ()),
 )
@@ -127,6 +128,22 @@ class BadInput(Scenario):
         with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
             self.refused("enable", "mailu-home", words=words)
         self.assertIn("in the way", self.egress(self.lab.home, "plan", "mailu-home").stdout)
+
+    def test_what_another_instance_has(self) -> None:
+        self.enable_home()
+        apart = ("enable", "home", "--subnet", "10.9.0.0/24", "--set", "table=200", "--set", "priority=10026", "--set",
+                 "mark=0x1a")
+        for title, arguments, word in (
+                ("source", ("--subnet", "192.168.203.128/25"), "sources and ports"),
+                ("table", ("--set", "table=100"), "table 100"),
+                ("priority", ("--set", "priority=10025"), "priority 10025"),
+                ("mark", ("--set", "mark=0x19/0xff"), "mark 0x19")):
+            with self.subTest(title), self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+                self.refused(*apart, *arguments, words=("instance mailu-home", word, "Nothing was changed"))
+
+    def test_the_uplink_is_no_tunnel(self) -> None:
+        with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+            self.refused("enable", "mailu-home", "--tunnel", topology.UPLINK, words=("is the uplink", "--tunnel wg0"))
 
     def test_json_says_the_same(self) -> None:
         done = self.egress(self.lab.home, "--json", "enable", "mailu-hom", expect=REFUSED)

@@ -48,6 +48,16 @@ class Documents(Scenario):
         self.check("profiles", self.json_of(home, "profiles"), instance=False)
         self.check("disable", self.json_of(home, "disable", "mailu-home"))
 
+    def test_a_disable_that_finds_nothing_is_a_document_of_its_kind(self) -> None:
+        self.check("disable", self.json_of(self.lab.home, "disable"), instance=False)
+
+    def test_wrong_words_are_documents_too(self) -> None:
+        for words in (("--json", "enabel", "mailu-home"), ("enable", "mailu-home", "--nonsense", "--json")):
+            done = self.egress(self.lab.home, *words, expect=REFUSED)
+            document = json.loads(done.stdout)
+            self.check("failed", document, instance=False)
+            self.assertIn(document["error"]["message"], done.stderr)
+
     def test_failures_are_documents_too(self) -> None:
         for words, code in ((("status", "mailu-home"), NOT_ENABLED), (("enable", "mailu-home", "--set", "table=0"), REFUSED)):
             done = self.egress(self.lab.home, "--json", *words, expect=code)

@@ -32,6 +32,14 @@ class Privileges(Scenario):
         self.enable_home()
         self.check(ROOT_WITHOUT_NET_ADMIN, "disable", "mailu-home")
 
+    def test_a_read_only_state_directory(self) -> None:
+        self.lab.home.run(["mkdir", "/run/read-only"])
+        self.lab.home.run(["mount", "-t", "tmpfs", "-o", "ro,mode=755", "none", "/run/read-only"])
+        for directory in ("/run/read-only", "/run/read-only/state"):
+            with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+                done = self.egress(self.lab.home, "--state-dir", directory, *ENABLE_HOME, expect=NOT_PERMITTED)
+            self.assert_said(done, directory, "the file system is read-only", "--state-dir")
+
     def test_nothing_is_left_in_the_state_directory(self) -> None:
         self.egress(self.lab.home, *ENABLE_HOME, before=ROOT_WITHOUT_NET_ADMIN, expect=NOT_PERMITTED)
         left = self.lab.home.run(["find", "/run/smtp-egress", "-type", "f"], check=False).stdout

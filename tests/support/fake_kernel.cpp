@@ -56,6 +56,15 @@ std::string text(const Flow& flow) {
                      flow.destination_port, flow.reply_destination.to_string());
 }
 
+std::unexpected<Error> stale() {
+  return std::unexpected(Error{.kind = ErrorKind::kStale,
+                               .operation = "commit",
+                               .object = {},
+                               .errnum = ERESTART,
+                               .kernel_text = {},
+                               .hint = {}});
+}
+
 }  // namespace
 
 std::string snapshot(const FakeHost& host) {
@@ -180,18 +189,17 @@ Result<void> FakeKernel::commit(const nft::Batch& batch, std::uint32_t generatio
     ++host.state.ruleset.generation;
   }
   if (generation != host.state.ruleset.generation) {
-    return std::unexpected(Error{.kind = ErrorKind::kStale,
-                                 .operation = "commit",
-                                 .object = {},
-                                 .errnum = ERESTART,
-                                 .kernel_text = {},
-                                 .hint = {}});
+    return stale();
   }
   auto after = apply(batch, host.state.ruleset);
   if (!after) {
     return std::unexpected(after.error());
   }
   host.state.ruleset = *std::move(after);
+  if (lost_answers > 0) {  // the generation has moved, by whom cannot be told
+    --lost_answers;
+    return stale();
+  }
   return {};
 }
 

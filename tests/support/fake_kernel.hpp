@@ -36,6 +36,7 @@ class FakeKernel final : public Kernel {
   std::vector<std::string> calls;  ///< every mutating call, a refused one as well: "add route default dev wg0 …"
   std::optional<Fault> fault;
   int stale_commits = 0;                                ///< so many commits from now on are answered kStale
+  int lost_answers = 0;                                 ///< so many from now on are carried out, and the answer is lost
   std::function<void(const std::string&)> before_call;  ///< asked at each mutating call, before it has any effect
 
   void forget_calls() { calls.clear(); }

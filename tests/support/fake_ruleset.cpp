@@ -94,7 +94,15 @@ struct Applier {
     if (chain == nullptr) {
       return refused(nft::to_string(step.chain), ENOENT);
     }
-    chain->rules.push_back({step.rule, next_handle(ruleset), 0, 0});
+    auto place = chain->rules.end();
+    if (step.after != 0) {
+      place = std::ranges::find(chain->rules, step.after, &nft::ObservedRule::handle);
+      if (place == chain->rules.end()) {
+        return refused(nft::to_string(step.chain), ENOENT);
+      }
+      ++place;
+    }
+    chain->rules.insert(place, {step.rule, next_handle(ruleset), 0, 0});
     return {};
   }
   Result<void> operator()(const nft::InsertRule& step) const {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 namespace smtpegress::cli {
 namespace {
@@ -95,6 +96,39 @@ TEST(Options, WrongUsage_IsExitTwoAndOneLine) {
     EXPECT_TRUE(text.starts_with("smtp-egress: ")) << text;
     EXPECT_EQ(std::ranges::count(text, '\n'), 1) << text;
   }
+}
+
+TEST(Options, WrongUsage_WithJsonAnywhere_IsADocumentToo) {
+  const std::vector<std::vector<const char*>> wrong{{"--json"},
+                                                    {"--json", "enabel", "x"},
+                                                    {"enable", "x", "--nonsense", "--json"},
+                                                    {"enable", "x", "--set", "table", "--json"},
+                                                    {"-q", "-v", "status", "--json"}};
+  for (const auto& words : wrong) {
+    testing::internal::CaptureStdout();
+    const auto message = told(words);
+    const auto document = nlohmann::json::parse(testing::internal::GetCapturedStdout(), nullptr, false);
+    ASSERT_TRUE(document.is_object()) << message;
+    EXPECT_EQ(document["version"], 1);
+    EXPECT_EQ(document["ok"], false);
+    EXPECT_EQ(document["exit"], 2);
+    EXPECT_EQ(document["error"]["kind"], "usage");
+    const auto said = document["error"]["message"].get<std::string>();
+    EXPECT_FALSE(said.empty());
+    EXPECT_NE(message.find(said), std::string::npos) << message << " is not " << said;
+  }
+}
+
+TEST(Options, WrongUsage_WithoutJson_LeavesStdoutEmpty) {
+  testing::internal::CaptureStdout();
+  (void)told({"enabel", "x"});
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
+}
+
+TEST(Options, AnEmptyTunnel_IsPassedOn) {  // not taken for one that was not given: the profile refuses it by its key
+  const std::vector<std::pair<std::string, std::string>> wanted{{"tunnel", ""}};
+  EXPECT_EQ(options({"enable", "x", "--tunnel", ""}).overrides.settings, wanted);
+  EXPECT_EQ(exit_of({"enable", "x", "--tunnel="}), 2);
 }
 
 TEST(Options, HelpAndVersion_AreExitZero) {

@@ -83,6 +83,31 @@ class Program(unittest.TestCase):
         self.assertIn("--subnet", self.run_program("plan", "home", expect=USAGE).stderr)
         self.run_program("plan", "home", "--subnet", "10.9.0.0/24", expect=DONE)
 
+    def test_disable_where_nothing_is_enabled(self) -> None:
+        self.assertIn("Nothing is enabled", self.run_program("disable", expect=DONE).stdout)
+        document = self.document("disable", expect=DONE)
+        self.assertEqual((document["changed"], document["was_enabled"], document["changes"]), (False, False, []))
+        self.assertIn("nothing is enabled", document["notes"][0])
+        self.assertNotIn("instance", document)
+        self.run_program("enable", "mailu-home", expect=NOT_AS_IT_SHOULD_BE)
+        os.remove(os.path.join(self.state, "mailu-home.json"))
+        lost = self.run_program("disable", expect=USAGE).stderr
+        self.assertIn("name it: mailu-home", lost, "the kernel still holds what enable made")
+        self.run_program("disable", "mailu-home", expect=DONE)
+        self.run_program("disable", expect=DONE)
+
+    def test_a_state_directory_that_is_no_good(self) -> None:
+        parent = os.path.dirname(self.state)
+        os.mkdir(self.state)
+        os.chmod(self.state, 0o777)
+        self.assertIn("others may write to it", self.run_program("enable", "mailu-home", expect=USAGE).stderr)
+        self.assertEqual(os.listdir(self.state), [])
+        missing = os.path.join(parent, "no", "such")
+        done = self.run_program("--state-dir", missing, "enable", "mailu-home", expect=USAGE)
+        self.assertIn(f"create state directory {missing}: No such file or directory", done.stderr)
+        self.run_program("disable", "mailu-home", expect=USAGE)
+        self.run_program("status", expect=NOT_ENABLED)  # writes nothing, so may look
+
     def test_no_instance_named(self) -> None:
         self.run_program("enable", expect=USAGE)
         self.run_program("status", expect=NOT_ENABLED)

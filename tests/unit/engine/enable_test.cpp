@@ -160,6 +160,32 @@ TEST(Enable, AllOfNftablesIsOneTransaction) {
   EXPECT_EQ(std::ranges::count_if(box.kernel.calls, [](const auto& c) { return c.starts_with("commit"); }), 1);
 }
 
+TEST(Enable, ADriftIsMended_TheRecordEndsAsEnabled) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(home()));
+  const auto record = box.state_file("mailu-home");
+  test::chain(box.host(), "filter", "DOCKER-USER").rules.clear();
+  std::optional<InstanceRecord> meanwhile;
+  box.kernel.before_call = [&](const std::string&) { meanwhile = box.store.load("mailu-home").value_or(std::nullopt); };
+  ASSERT_TRUE(box.enable(home()));
+  ASSERT_TRUE(meanwhile);
+  EXPECT_EQ(meanwhile->phase, Phase::kEnabling) << "written ahead of the mend";
+  EXPECT_EQ(box.store.load("mailu-home")->value().phase, Phase::kEnabled);
+  EXPECT_EQ(box.state_file("mailu-home"), record);
+  EXPECT_TRUE(box.engine.status("mailu-home", {})->notes.empty()) << "no enable was cut short";
+}
+
+TEST(Enable, AfterACrashWithNothingLeftToDo_TheRecordEndsAsEnabled) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(home()));
+  auto record = box.store.load("mailu-home")->value();
+  record.phase = Phase::kEnabling;  // killed between the last change and the last note of it
+  ASSERT_TRUE(box.store.save(record));
+  EXPECT_FALSE(box.engine.status("mailu-home", {})->notes.empty());
+  ASSERT_TRUE(box.enable(home()));
+  EXPECT_EQ(box.store.load("mailu-home")->value().phase, Phase::kEnabled);
+}
+
 TEST(Enable, AStaleCommit_IsRetriedOnAFreshLook) {
   EngineHost box(test::docker_home());
   box.kernel.stale_commits = 3;

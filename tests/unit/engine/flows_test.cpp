@@ -43,6 +43,27 @@ TEST(Flows, Disable_DropsTheMailOfTheTunnelAndNothingElse) {
   EXPECT_EQ(box.host().flows.front().source, test::address("192.168.203.10"));
 }
 
+/// A container that calls its own host's published port 25: DNAT sends it back to a container, so the reply's source is
+/// not what was called.
+Flow hairpin(std::string_view seen_as) {
+  auto flow = mail_flow("192.168.203.10", "192.168.1.10", 25, seen_as);
+  flow.reply_source = test::address("192.168.203.11");
+  return flow;
+}
+
+TEST(Flows, Hairpin_AContainerToItsOwnPublishedPort_IsKept) {
+  for (const auto* seen_as : {"192.168.203.1", "192.168.203.10"}) {  // masqueraded by the bridge, or not
+    EXPECT_FALSE(is_stale(hairpin(seen_as), test::home_profile(), {}, PathChange::kOntoTunnel)) << seen_as;
+    EXPECT_FALSE(is_stale(hairpin(seen_as), test::home_profile(), {}, PathChange::kOffTunnel)) << seen_as;
+    auto host = test::docker_home();
+    host.flows = {hairpin(seen_as)};
+    EngineHost box(host);
+    ASSERT_TRUE(box.enable(test::home_profile()));
+    ASSERT_TRUE(box.disable(test::home_profile()));
+    EXPECT_EQ(box.host().flows.size(), 1U) << seen_as;
+  }
+}
+
 TEST(Flows, EnableOfAnEnabledHost_DropsNone) {
   EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "support/engine_host.hpp"
+#include "support/iptables_text.hpp"
 
 namespace smtpegress {
 namespace {
@@ -44,6 +45,21 @@ std::vector<Deed> deeds() {
     test::add_vps_scripts(host);
     return host;
   };
+  const auto scripted_home_in_the_midst = [=] {
+    auto host = scripted_home();
+    // Ahead of the script's rules, between them and behind them: what a person added, and drops that must keep theirs.
+    test::add_iptables(host.state.ruleset, R"(*filter
+-I DOCKER-USER -s 198.51.100.1/32 -j DROP
+-A DOCKER-USER -s 198.51.100.2/32 -j DROP
+*raw
+-I PREROUTING -s 198.51.100.3/32 -j DROP
+*nat
+-I POSTROUTING -s 198.51.100.4/32 -j ACCEPT
+)");
+    auto& rules = test::chain(host, "filter", "DOCKER-USER").rules;
+    rules.insert(rules.begin() + 2, {test::iptables_rule("-s 198.51.100.5/32 -j DROP"), 900, 0, 0});
+    return host;
+  };
   const auto other = [] {
     return test::home_profile(
         {{{"table", "200"}, {"priority", "10026"}, {"ports", "25,465"}, {"rp_filter", "tunnel"}}});
@@ -66,6 +82,18 @@ std::vector<Deed> deeds() {
        [](EngineHost& box) { return box.enable(test::home_profile()); }},
       {"take_over_home", scripted_home, nothing,
        [](EngineHost& box) { return box.enable(test::home_profile(), LegacyScripts::kTakeOver); }},
+      {"take_over_in_the_midst", scripted_home_in_the_midst, nothing,
+       [](EngineHost& box) { return box.enable(test::home_profile(), LegacyScripts::kTakeOver); }},
+      {"enable_moved", test::docker_home,
+       [](EngineHost& box) {
+         enabled_home(box);
+         test::add_iptables(box.host().state.ruleset, R"(*filter
+-I DOCKER-USER -s 192.168.203.0/24 -j DROP
+-A DOCKER-USER -s 198.51.100.2/32 -j DROP
+)");
+         std::erase_if(box.host().state.rules, [](const auto& rule) { return rule.protocol == kOurProtocol; });
+       },
+       [](EngineHost& box) { return box.enable(test::home_profile()); }},
       {"take_over_vps", scripted_vps, nothing,
        [](EngineHost& box) { return box.enable(test::vps_profile(), LegacyScripts::kTakeOver); }},
       {"disable_docker_home", [] { return with_flows(test::docker_home(), "192.168.203.10"); }, enabled_home,
@@ -131,6 +159,7 @@ INSTANTIATE_TEST_SUITE_P(Every, Rollback, testing::Combine(testing::ValuesIn(dee
 TEST(RollbackOf, Disable_TheRecordCannotBeRemoved_EverythingStandsAgain) {
   EngineHost box(test::docker_home());
   enabled_home(box);
+  test::add_iptables(box.host().state.ruleset, "*filter\n-I DOCKER-USER -s 198.51.100.1/32 -j DROP\n");
   const auto before = box.now();
   const auto path = box.store.directory() + "/mailu-home.json";
   box.kernel.before_call = [&](const std::string& call) {

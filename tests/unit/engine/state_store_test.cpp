@@ -1,8 +1,10 @@
 #include "engine/state_store.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -148,6 +150,8 @@ TEST_F(Store, Lock_NoSuchParent_NamesTheDirectoryAndAWayOut) {
   StateStore nowhere(directory_.file("a/b/c"));
   const auto lock = nowhere.lock();
   ASSERT_FALSE(lock);
+  EXPECT_EQ(exit_code_of(lock.error().kind), 2);
+  EXPECT_NE(lock.error().message().find("make the directory above it"), std::string::npos) << lock.error().message();
   EXPECT_NE(lock.error().message().find(directory_.file("a/b/c")), std::string::npos);
   EXPECT_NE(lock.error().message().find("--state-dir"), std::string::npos);
 }
@@ -157,9 +161,51 @@ TEST_F(Store, Lock_HeldByAnother_GivesUpAfterTenSecondsAndNamesIt) {
   ASSERT_TRUE(held);
   const auto second = store_.lock();
   ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().kind, ErrorKind::kKernel);
-  EXPECT_NE(second.error().message().find("another smtp-egress (process "), std::string::npos)
-      << second.error().message();
+  EXPECT_EQ(exit_code_of(second.error().kind), 2) << "nothing was touched";
+  const auto said = second.error().message();
+  EXPECT_NE(said.find(fmt::format("another smtp-egress (process {})", ::getpid())), std::string::npos) << said;
+  EXPECT_NE(said.find("try again when it is done"), std::string::npos) << said;
+}
+
+TEST_F(Store, Lock_ADirectoryThatOthersMayWriteTo_IsRefused) {
+  for (const auto mode : {0770U, 0707U, 01777U}) {
+    std::filesystem::create_directories(store_.directory());
+    ASSERT_EQ(::chmod(store_.directory().c_str(), mode), 0);
+    const auto lock = store_.lock();
+    ASSERT_FALSE(lock) << mode;
+    EXPECT_EQ(exit_code_of(lock.error().kind), 2);
+    const auto said = lock.error().message();
+    EXPECT_NE(said.find(store_.directory() + ": others may write to it"), std::string::npos) << said;
+    EXPECT_NE(said.find("chmod 0700"), std::string::npos) << said;
+    EXPECT_NE(said.find("--state-dir"), std::string::npos) << said;
+    EXPECT_FALSE(std::filesystem::exists(store_.directory() + "/lock"));
+  }
+  ASSERT_EQ(::chmod(store_.directory().c_str(), 0755), 0);
+  EXPECT_TRUE(store_.lock()) << "to be read by others is fine";
+}
+
+TEST_F(Store, Lock_ADirectoryOfAnotherUser_IsRefused) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "needs root to give a directory away";
+  }
+  std::filesystem::create_directories(store_.directory());
+  ASSERT_EQ(::chown(store_.directory().c_str(), 65534, 65534), 0);
+  const auto lock = store_.lock();
+  ASSERT_FALSE(lock);
+  EXPECT_EQ(exit_code_of(lock.error().kind), 2);
+  EXPECT_NE(lock.error().message().find("(owner 65534, mode 0755)"), std::string::npos) << lock.error().message();
+}
+
+TEST_F(Store, AFileInTheDirectorysPlace_IsRefusedByItsName) {
+  directory_.write("state", "");
+  const auto lock = store_.lock();
+  ASSERT_FALSE(lock);
+  EXPECT_EQ(exit_code_of(lock.error().kind), 2);
+  EXPECT_NE(lock.error().message().find(store_.directory()), std::string::npos) << lock.error().message();
+  EXPECT_NE(lock.error().message().find("--state-dir"), std::string::npos) << lock.error().message();
+  const auto list = store_.list();
+  ASSERT_FALSE(list);
+  EXPECT_EQ(exit_code_of(list.error().kind), 2);
 }
 
 }  // namespace

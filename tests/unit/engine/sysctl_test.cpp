@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "engine/sysctl_record.hpp"
 #include "support/engine_host.hpp"
@@ -126,14 +127,198 @@ TEST(Sysctls, TwoInstances_NeitherTouchesTheOthersObjects) {
   EXPECT_EQ(box.now(), with_one);
 }
 
-TEST(Sysctls, DriftWhileEnabled_DoesNotBecomeThePreviousValue) {
+TEST(Sysctls, SetBySomebodyElseAndSetAgain_TheirsIsWhatGoesBack) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.host().sysctls["net/ipv4/conf/wg0/rp_filter"] = "1";
+  const auto again = box.enable(test::home_profile());
+  ASSERT_TRUE(again) << test::said(again);
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/wg0/rp_filter"), "2");
+  EXPECT_EQ(again->notes, std::vector<std::string>{"net.ipv4.conf.wg0.rp_filter had become 1 since the last enable: it "
+                                                   "is 2 again, and disable will put 1 back"});
+  const auto third = box.enable(test::home_profile());
+  EXPECT_TRUE(third->notes.empty()) << "told once";
+  const auto report = box.disable(test::home_profile());
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->notes.empty());
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/wg0/rp_filter"), "1");
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "0") << "the others as before";
+}
+
+TEST(Sysctls, PutBackBySomebodyElseAndSetAgain_IsNoNews) {
   EngineHost box(test::docker_home());
   const auto before = box.now();
   ASSERT_TRUE(box.enable(test::home_profile()));
-  box.host().sysctls["net/ipv4/conf/wg0/rp_filter"] = "1";
-  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.host().sysctls["net/ipv4/conf/wg0/rp_filter"] = "0";
+  EXPECT_TRUE(box.enable(test::home_profile())->notes.empty());
   ASSERT_TRUE(box.disable(test::home_profile()));
   EXPECT_EQ(box.now(), before);
+}
+
+TEST(Sysctls, IpForwardSwitchedOffAndOnAgain_GoesBackToOffWithItsSideEffects) {
+  auto host = test::bare_home();
+  test::forward(host);
+  EngineHost box(host);
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  for (auto& [key, value] : box.host().sysctls) {  // as writing ip_forward does
+    value = key == "net/ipv4/ip_forward" || key.ends_with("/forwarding") ? "0" : value;
+  }
+  box.host().sysctls["net/ipv4/conf/all/accept_redirects"] = "1";
+  box.host().sysctls["net/ipv4/conf/eth0/forwarding"] = "1";  // and eth0's alone once more
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "1");
+  ASSERT_TRUE(box.disable(test::home_profile()));
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "0");
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/wg0/forwarding"), "0");
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/eth0/forwarding"), "1");
+}
+
+TEST(Sysctls, SetAgain_AFailureLeavesTheRecordsAndTheirValue) {
+  auto host = test::bare_home();
+  EngineHost box(host);
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  ASSERT_TRUE(box.enable(second_home()));
+  box.host().sysctls["net/ipv4/conf/all/rp_filter"] = "1";
+  std::erase_if(box.host().state.rules, [](const auto& r) { return r.priority.value == 10025; });
+  const auto before = box.now();
+  const auto records = box.state_file("mailu-home") + box.state_file("second");
+  box.kernel.before_call = [&](const std::string& call) {
+    if (call.starts_with("add rule")) {
+      box.kernel.fault = {box.kernel.calls.size(), EBUSY};
+    }
+  };
+  ASSERT_FALSE(box.enable(test::home_profile()));
+  EXPECT_EQ(box.now(), before);
+  EXPECT_EQ(box.state_file("mailu-home") + box.state_file("second"), records);
+}
+
+TEST(Sysctls, SetAgainByOneOfTwo_TheLastOneOutPutsTheirsBack) {
+  for (const bool first_out_first : {true, false}) {
+    EngineHost box(test::bare_home());
+    const auto one = test::home_profile();
+    const auto two = second_home();
+    ASSERT_TRUE(box.enable(one));
+    ASSERT_TRUE(box.enable(two));
+    box.host().sysctls["net/ipv4/conf/all/rp_filter"] = "1";
+    const auto again = box.enable(two);
+    ASSERT_TRUE(again) << test::said(again);
+    EXPECT_EQ(again->notes.size(), 1U);
+    ASSERT_TRUE(box.disable(first_out_first ? one : two));
+    EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "2");
+    ASSERT_TRUE(box.disable(first_out_first ? two : one));
+    EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "1") << first_out_first;
+  }
+}
+
+TEST(Sysctls, SetBeforeASecondInstance_IsWhatBothPutBack) {
+  EngineHost box(test::bare_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.host().sysctls["net/ipv4/conf/all/rp_filter"] = "1";
+  const auto second = box.enable(second_home());
+  ASSERT_TRUE(second) << test::said(second);
+  EXPECT_TRUE(any_contains(second->notes, "net.ipv4.conf.all.rp_filter had become 1"));
+  ASSERT_TRUE(box.disable(second_home()));
+  ASSERT_TRUE(box.disable(test::home_profile()));
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "1");
+}
+
+struct Crash {};
+
+/// Runs `enable` and is killed ahead of its call of that number; false: there are fewer.
+bool crashes_at(EngineHost& box, const Profile& profile, std::size_t number) {
+  box.kernel.forget_calls();
+  box.kernel.before_call = [&box, number](const std::string&) {
+    if (box.kernel.calls.size() == number) {
+      throw Crash{};
+    }
+  };
+  bool crashed = false;
+  try {
+    (void)box.enable(profile);
+  } catch (const Crash&) {
+    crashed = true;
+  }
+  box.kernel.before_call = nullptr;
+  return crashed;
+}
+
+TEST(Sysctls, SetAgain_KilledAtAnyCall_TheirsIsNeitherLostNorTakenForOurs) {
+  for (const bool enabled_once_more : {false, true}) {
+    for (std::size_t number = 1;; ++number) {
+      EngineHost box(test::docker_home());
+      ASSERT_TRUE(box.enable(test::home_profile()));
+      for (const auto* interface : {"all", "wg0"}) {
+        box.host().sysctls[std::string("net/ipv4/conf/") + interface + "/rp_filter"] = "1";
+      }
+      if (!crashes_at(box, test::home_profile(), number)) {
+        EXPECT_GT(number, 2U);
+        break;
+      }
+      if (enabled_once_more) {
+        ASSERT_TRUE(box.enable(test::home_profile()));
+      }
+      const auto report = box.disable(test::home_profile());
+      ASSERT_TRUE(report) << test::said(report);
+      EXPECT_TRUE(report->notes.empty()) << report->notes.front();
+      EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "1") << number;
+      EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/wg0/rp_filter"), "1") << number;
+      EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/default/rp_filter"), "0") << number;
+    }
+  }
+}
+
+TEST(Sysctls, SetAgainByOneOfTwo_KilledBetweenTheirRecords_TheLastOneOutPutsTheirsBack) {
+  for (std::size_t number = 1;; ++number) {
+    EngineHost box(test::bare_home());
+    ASSERT_TRUE(box.enable(test::home_profile()));
+    ASSERT_TRUE(box.enable(second_home()));
+    box.host().sysctls["net/ipv4/conf/all/rp_filter"] = "1";
+    const auto stale = box.state_file("mailu-home");
+    if (!crashes_at(box, second_home(), number)) {
+      EXPECT_EQ(number, 2U) << "the one sysctl";
+      return;
+    }
+    box.directory.write("state/mailu-home.json", stale);  // not yet told
+    ASSERT_TRUE(box.enable(second_home()));
+    ASSERT_TRUE(box.disable(second_home()));
+    ASSERT_TRUE(box.disable(test::home_profile()));
+    EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "1");
+  }
+}
+
+TEST(Sysctls, ProfileWithASmallerScope_KilledAtAnyCall_StillPutsTheRestBack) {
+  const auto before = EngineHost(test::docker_home()).now();
+  const auto smaller = test::home_profile({{{"rp_filter", "tunnel"}}});
+  for (const bool enabled_once_more : {false, true}) {
+    for (std::size_t number = 1;; ++number) {
+      EngineHost box(test::docker_home());
+      ASSERT_TRUE(box.enable(test::home_profile()));
+      if (!crashes_at(box, smaller, number)) {
+        EXPECT_GT(number, 2U);
+        break;
+      }
+      if (enabled_once_more) {
+        ASSERT_TRUE(box.enable(smaller));
+        EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "0") << number;
+      }
+      const auto report = box.disable(smaller);
+      ASSERT_TRUE(report) << test::said(report);
+      EXPECT_TRUE(report->notes.empty()) << report->notes.front();
+      EXPECT_EQ(box.now(), before) << number;
+    }
+  }
+}
+
+TEST(Sysctls, ProfileWithASmallerScope_TheRestIsNoLongerOurs) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const auto smaller = test::home_profile({{{"rp_filter", "tunnel"}}});
+  ASSERT_TRUE(box.enable(smaller));
+  box.host().sysctls["net/ipv4/conf/all/rp_filter"] = "2";  // by the administrator now
+  ASSERT_TRUE(box.enable(smaller));
+  const auto report = box.disable(smaller);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "2");
 }
 
 TEST(Sysctls, ProfileWithASmallerScope_PutsTheRestBack) {

@@ -94,6 +94,51 @@ TEST(Waiting, TunnelComesBackWithAnotherIndex_EnableMendsTheRouteOnly) {
   EXPECT_EQ(describe(report->changes[0].object), "default dev wg0 table 100 proto 25");
 }
 
+TEST(Waiting, TheProfileNamesAnotherTunnelThatIsNotThere_TheFormersRouteGoesAndMailWaits) {
+  EngineHost box(test::docker_home());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const auto other = test::home_profile({{{"tunnel", "wg1"}}});
+  const auto report = box.enable(other);
+  ASSERT_TRUE(report) << test::said(report);
+  ASSERT_FALSE(report->waiting.empty());
+  EXPECT_EQ(describe(report->waiting[0].object), "default dev wg1 table 100 proto 25");
+  EXPECT_EQ(report->waiting[0].detail, "the tunnel wg1 does not exist");
+  EXPECT_EQ(box.now().find("default dev wg0 table 100"), std::string::npos) << "mail must not go on by the former";
+  EXPECT_NE(box.now().find("route unreachable default table 100"), std::string::npos) << box.now();
+  const auto status = box.engine.status("mailu-home", {});
+  const auto route = std::ranges::find_if(
+      status->findings, [](const Finding& f) { return describe(f.object) == "default dev wg1 table 100 proto 25"; });
+  ASSERT_NE(route, status->findings.end());
+  EXPECT_EQ(route->presence, Presence::kWaiting);
+  EXPECT_FALSE(status->as_it_should_be());
+  ASSERT_TRUE(box.disable(other));
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(Waiting, ARouteOfOursThatWasChanged_WithTheTunnelAway_IsWaiting) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  test::remove_link(box.host(), "wg0");
+  auto changed = test::script_route();  // in our route's place, of our protocol, by another interface
+  changed.protocol = kOurProtocol;
+  changed.interface = test::ifname("eth0");
+  box.host().state.routes.insert(box.host().state.routes.begin(), changed);
+  const auto status = box.engine.status("mailu-home", {});
+  ASSERT_TRUE(status) << test::said(status);
+  const auto route = std::ranges::find_if(
+      status->findings, [](const Finding& f) { return describe(f.object) == "default dev wg0 table 100 proto 25"; });
+  ASSERT_NE(route, status->findings.end());
+  EXPECT_EQ(route->presence, Presence::kWaiting) << "it cannot be put right before the tunnel is there";
+  EXPECT_EQ(route->detail, "the tunnel wg0 does not exist");
+  test::add_wireguard(box.host(), "wg0", "10.0.1.2/24", "0.0.0.0/0");
+  const auto mended = box.enable(test::home_profile());
+  ASSERT_TRUE(mended) << test::said(mended);
+  EXPECT_TRUE(mended->waiting.empty());
+  EXPECT_EQ(box.now().find("default dev eth0 table 100"), std::string::npos);
+  EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+}
+
 TEST(Waiting, OnTheVps_TheTunnelNeedNotBeThere) {
   auto host = test::vps();
   test::remove_link(host, "wg0");

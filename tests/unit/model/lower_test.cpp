@@ -67,6 +67,26 @@ TEST(LowerHome, WithoutTheBridge_TheRestIsTheSame) {
   EXPECT_EQ(count_role(desired.chains.front(), "guard ipv6"), 0) << "no interface to tell their IPv6 by";
 }
 
+TEST(LowerHome, ASourceThatIsAPartOfItsNetwork_TheRestOfThatNetworkStaysLocal) {
+  const auto desired = lowered(test::home_profile({{{"sources", "192.168.203.0/25"}}}), test::docker_home());
+  for (const auto hook : {nft::Hook::kPrerouting, nft::Hook::kForward}) {
+    const auto& chain = chain_of(desired, hook);
+    std::vector<std::string> local;
+    auto last_local = chain.rules.begin();
+    for (auto rule = chain.rules.begin(); rule != chain.rules.end(); ++rule) {
+      if (rule->comment == "stays local") {
+        local.push_back(nft::to_string(*rule));
+        last_local = rule;
+      }
+    }
+    EXPECT_EQ(local,
+              (std::vector<std::string>{"ip daddr 192.168.203.0/25 return", "ip daddr 192.168.203.0/24 return"}));
+    const auto decides = std::ranges::find_if(
+        chain.rules, [](const nft::Rule& r) { return r.comment == "mark" || r.comment == "guard"; });
+    EXPECT_LT(last_local - chain.rules.begin(), decides - chain.rules.begin()) << "or it would come too late";
+  }
+}
+
 TEST(LowerHome, RpFilterOfTheTunnelAlone) {
   const auto desired = lowered(test::home_profile({{{"rp_filter", "tunnel"}}}), test::docker_home());
   EXPECT_EQ(desired.sysctls,

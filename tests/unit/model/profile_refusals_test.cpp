@@ -52,6 +52,13 @@ TEST(ProfileRefusal, WrongType_SaysWhatItIsAndWhatToWrite) {
   EXPECT_NE(refusal(R"({"side": {}})").find("key 'side': {}: is object"), std::string::npos);
 }
 
+TEST(ProfileRefusal, AnEmptyTunnel_IsRefusedByItsKey) {  // `--tunnel ""`, of a variable that was not set
+  EXPECT_EQ(refusal(R"({"side": "home", "sources": ["192.168.203.0/24"]})", {{{"tunnel", ""}}}),
+            "read profile command line: key 'tunnel': '': is not an interface name; write it like wg0");
+  EXPECT_EQ(home_with(R"("tunnel": "")"),
+            "read profile x.json: key 'tunnel': '': is not an interface name; write it like wg0");
+}
+
 TEST(ProfileRefusal, BadNetworks) {
   EXPECT_EQ(sources(R"(["mailu"])"),
             "read profile x.json: key 'sources': 'mailu': is not a network; write it like 192.168.203.0/24");

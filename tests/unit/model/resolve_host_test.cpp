@@ -140,6 +140,38 @@ TEST(ResolveHome, AnyNameAndAnySize_IsFound) {
       << "and not the tunnel, though its 10.0.1.0/24 lies inside";
 }
 
+TEST(ResolveHome, TheUplinkNamedAsTunnel_IsRefused) {
+  const auto host = resolve_host(test::home_profile({{{"tunnel", "eth0"}}}), test::docker_home().state);
+  ASSERT_FALSE(host);
+  EXPECT_EQ(host.error().kind, ErrorKind::kUsage);
+  EXPECT_EQ(said(host),
+            "apply profile to this host: tunnel eth0: is the uplink: the default route goes by it, and the mail would "
+            "leave there; name the tunnel's interface, such as --tunnel wg0");
+}
+
+TEST(ResolveHome, ADefaultRouteOfAnotherTableByTheTunnel_IsNoUplink) {
+  auto host = test::docker_home();
+  auto route = test::script_route();
+  route.gateway = test::address("10.0.1.1");
+  host.state.routes.push_back(route);
+  EXPECT_TRUE(resolve_host(test::home_profile(), host.state));
+}
+
+TEST(ResolveHome, ANetworkThatASourceIsOnlyAPartOf_IsRemembered) {
+  auto host = test::docker_home();
+  test::add_link(host, "eth1", {}, "10.7.0.1/16");
+  const auto profile = test::home_profile({{{"sources", "192.168.203.0/25,192.168.203.192/26,10.7.3.0/24"}}});
+  const auto home = resolve_host(profile, host.state);
+  ASSERT_TRUE(home) << said(home);
+  EXPECT_EQ(home->source_networks, (std::vector{test::prefix("192.168.203.0/24"), test::prefix("10.7.0.0/16")}))
+      << "each once, and not eth0's, which no source is of";
+  EXPECT_TRUE(home->source_links.empty());
+}
+
+TEST(ResolveHome, AWholeNetwork_IsNoPart) {
+  EXPECT_TRUE(resolve_host(test::home_profile(), test::docker_home().state)->source_networks.empty());
+}
+
 TEST(ResolveHome, NoDefaultRouteAndNoTunnel_AreNoReasonToRefuse) {
   test::FakeHost empty;
   EXPECT_TRUE(resolve_host(test::home_profile(), empty.state));

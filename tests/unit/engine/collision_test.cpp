@@ -1,0 +1,114 @@
+// Two instances on one host: what they must not have in common is refused before anything is touched, by name.
+#include <gtest/gtest.h>
+
+#include "support/engine_host.hpp"
+
+namespace smtpegress {
+namespace {
+
+using test::EngineHost;
+
+/// A second instance that has nothing in common with mailu-home but what `settings` say.
+Profile second(const std::vector<std::pair<std::string, std::string>>& settings) {
+  ProfileOverrides apart{
+      {{"sources", "10.7.0.0/16"}, {"table", "200"}, {"mark", "0x1a"}, {"priority", "10026"}, {"ports", "25"}}};
+  apart.settings.insert(apart.settings.end(), settings.begin(), settings.end());
+  auto profile = test::home_profile(apart);
+  profile.name = "second";
+  return profile;
+}
+
+struct Collision {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::string what;
+  std::string mend;
+  friend void PrintTo(const Collision& value, std::ostream* out) { *out << value.name; }
+};
+
+class Refused : public testing::TestWithParam<Collision> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    Collisions, Refused,
+    testing::Values(
+        Collision{"the_same_source", {{"sources", "192.168.203.0/24"}}, "the same sources and ports", "its own"},
+        Collision{"a_part_of_its_source", {{"sources", "192.168.203.64/26"}}, "the same sources and ports", "its own"},
+        Collision{"a_network_around_its_source", {{"sources", "192.168.0.0/16"}}, "the same sources", "its own"},
+        Collision{"one_of_several_sources", {{"sources", "10.8.0.0/16,192.168.203.0/24"}}, "the same", "its own"},
+        Collision{"a_range_around_its_port",
+                  {{"sources", "192.168.203.0/24"}, {"ports", "20-30"}},
+                  "the same sources and ports",
+                  "its own"},
+        Collision{"the_same_table", {{"table", "100"}}, "has table 100 too", "--set table="},
+        Collision{"the_same_priority", {{"priority", "10025"}}, "has priority 10025 too", "--set priority="},
+        Collision{"the_same_mark", {{"mark", "0x19"}}, "mark 0x19, which 0x19 cannot be told from", "--set mark="},
+        Collision{"an_overlapping_mark", {{"mark", "0x9/0xf"}}, "mark 0x19, which 0x9/0xf cannot", "--set mark="}),
+    [](const auto& parameter) { return parameter.param.name; });
+
+TEST_P(Refused, ByEnableAndByPlan_WithTheOthersName_NothingIsTouched) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const auto before = box.now();
+  const auto record = box.state_file("mailu-home");
+  box.kernel.forget_calls();
+  const auto profile = second(GetParam().settings);
+  const auto enabled = box.enable(profile);
+  ASSERT_FALSE(enabled);
+  EXPECT_EQ(exit_code_of(enabled.error().kind), 2);
+  for (const auto& words :
+       {std::string("instance mailu-home"), GetParam().what, GetParam().mend, std::string("Nothing was changed")}) {
+    EXPECT_NE(test::said(enabled).find(words), std::string::npos) << test::said(enabled);
+  }
+  const auto planned = box.engine.plan(profile, LegacyScripts::kRefuse);
+  ASSERT_FALSE(planned);
+  EXPECT_EQ(test::said(planned), test::said(enabled));
+  EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
+  EXPECT_EQ(box.now(), before);
+  EXPECT_EQ(box.state_file("mailu-home"), record);
+  EXPECT_EQ(*box.store.list(), std::vector<std::string>{"mailu-home"});
+}
+
+TEST(Collision, NothingInCommon_BothStand) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const auto enabled = box.enable(second({}));
+  ASSERT_TRUE(enabled) << test::said(enabled);
+  EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+  EXPECT_TRUE(box.engine.status("second", {})->as_it_should_be());
+}
+
+TEST(Collision, OneSourceWithAPortEach_IsNone) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const auto enabled = box.enable(second({{"sources", "192.168.203.0/24"}, {"ports", "465"}}));
+  ASSERT_TRUE(enabled) << test::said(enabled);
+  EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+}
+
+TEST(Collision, ItsOwnRecord_IsNone) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  EXPECT_TRUE(box.enable(test::home_profile({{{"table", "200"}}})));
+}
+
+TEST(Collision, HomeAndVpsOnOneHost_ShareNoTableOrPriority) {
+  EngineHost box(test::vps());
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  const auto enabled = box.enable(second({{"mark", "0x19"}}));
+  EXPECT_TRUE(enabled) << test::said(enabled);
+}
+
+TEST(Collision, AnUnreadableRecordOfAnother_IsRefusedToo) {  // what it collides with cannot be told
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const auto before = box.now();
+  box.directory.write("state/mailu-home.json", "{");
+  const auto enabled = box.enable(second({}));
+  ASSERT_FALSE(enabled);
+  EXPECT_EQ(enabled.error().kind, ErrorKind::kUsage);
+  EXPECT_NE(test::said(enabled).find("mailu-home.json: is damaged"), std::string::npos) << test::said(enabled);
+  EXPECT_EQ(box.now(), before);
+}
+
+}  // namespace
+}  // namespace smtpegress

@@ -8,26 +8,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "model/profile_document.hpp"
 #include "net/file.hpp"
 
 namespace smtpegress {
 namespace {
 
-using nlohmann::json;
-
-constexpr int kStateVersion = 1;
 constexpr std::chrono::seconds kLockLimit{10};
 constexpr std::chrono::milliseconds kLockPoll{20};
 constexpr std::size_t kMaxStateSize = 1 << 20;  // bytes; a record is some hundred
-constexpr std::array<std::pair<Phase, std::string_view>, 3> kPhaseNames{
-    {{Phase::kEnabling, "enabling"}, {Phase::kEnabled, "enabled"}, {Phase::kDisabling, "disabling"}}};
 
 constexpr std::string_view kOtherDirectory = "name another directory with --state-dir";
 
@@ -79,94 +71,6 @@ Result<std::string> read_file(const std::string& path) {
     text.error().hint = "this is no state file of this program; move it away";
   }
   return text;
-}
-
-json to_json(const ResolvedHost& host) {
-  json links = json::array();
-  for (const auto& link : host.source_links) {
-    links.push_back(link.str());
-  }
-  json networks = json::array();
-  for (const auto& network : host.source_networks) {
-    networks.push_back(network.to_string());
-  }
-  return {{"wan", host.wan.str()},
-          {"source_networks", std::move(networks)},
-          {"snat_to", host.snat_to ? host.snat_to->to_string() : ""},
-          {"public_ip", host.public_ip ? host.public_ip->to_string() : ""},
-          {"source_links", std::move(links)}};
-}
-
-/// The inverse. What does not parse is left empty: these are facts to fall back on, the host is asked first.
-ResolvedHost host_from_json(const json& document) {
-  ResolvedHost host;
-  host.wan = IfName::parse(document.at("wan").get<std::string>()).value_or(IfName{});
-  if (const auto address = IpAddress::parse(document.at("snat_to").get<std::string>())) {
-    host.snat_to = *address;
-  }
-  if (const auto address = IpAddress::parse(document.at("public_ip").get<std::string>())) {
-    host.public_ip = *address;
-  }
-  for (const auto& network : document.at("source_networks")) {
-    if (auto prefix = Prefix::parse(network.get<std::string>())) {
-      host.source_networks.push_back(*std::move(prefix));
-    }
-  }
-  for (const auto& link : document.at("source_links")) {
-    if (auto name = IfName::parse(link.get<std::string>())) {
-      host.source_links.push_back(*std::move(name));
-    }
-  }
-  return host;
-}
-
-json to_json(const InstanceRecord& record) {
-  json sysctls = json::array();
-  for (const auto& sysctl : record.sysctls) {
-    sysctls.push_back({{"key", sysctl.key}, {"previous", sysctl.previous}, {"ours", sysctl.ours}});
-  }
-  const auto phase = std::ranges::find(kPhaseNames, record.phase, &decltype(kPhaseNames)::value_type::first);
-  return {{"version", kStateVersion},     {"instance", record.profile.name},
-          {"phase", phase->second},       {"profile", profile_document(record.profile)},
-          {"host", to_json(record.host)}, {"sysctls", std::move(sysctls)}};
-}
-
-std::unexpected<Error> damaged(const std::string& path, std::string_view what) {
-  return usage_error(
-      "read state", path,
-      fmt::format("{}; move the file away, then `smtp-egress disable` removes what is recognisably ours", what));
-}
-
-Result<InstanceRecord> from_json(const std::string& path, const std::string& name, const std::string& text) {
-  const json document = json::parse(text, nullptr, false);
-  if (!document.is_object() || !document.contains("version") || document["version"] != kStateVersion) {
-    return damaged(path, "is damaged, or of another version of this program");
-  }
-  try {
-    auto profile = read_profile(name, path, document.at("profile"));
-    if (!profile) {
-      return std::unexpected(profile.error());
-    }
-    InstanceRecord record{*std::move(profile), host_from_json(document.at("host")), Phase::kEnabling, {}};
-    const auto phase = std::ranges::find(kPhaseNames, document.at("phase").get<std::string>(),
-                                         &decltype(kPhaseNames)::value_type::second);
-    if (phase == kPhaseNames.end()) {
-      return damaged(path, "names an unknown phase");
-    }
-    record.phase = phase->first;
-    for (const auto& sysctl : document.at("sysctls")) {
-      SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
-                        sysctl.at("ours").get<std::string>()};
-      // A key becomes a path below /proc/sys; only those that are ours to write may.
-      if (!saved.key.starts_with("net/ipv4/") || saved.key.find("/../") != std::string::npos) {
-        return damaged(path, "names a sysctl that is not ours");
-      }
-      record.sysctls.push_back(std::move(saved));
-    }
-    return record;
-  } catch (const json::exception&) {
-    return damaged(path, "lacks a part");
-  }
 }
 
 }  // namespace
@@ -222,7 +126,7 @@ Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) 
     }
     return unusable(text.error().operation, text.error().object, text.error().errnum, text.error().hint);
   }
-  auto record = from_json(path_of(name), name, *text);
+  auto record = read_record(name, path_of(name), *text);
   if (!record) {
     return std::unexpected(record.error());
   }
@@ -232,7 +136,7 @@ Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) 
 Result<void> StateStore::save(const InstanceRecord& record) {
   const auto path = path_of(record.profile.name);
   const auto beside = path + ".new";
-  const auto text = to_json(record).dump(2) + "\n";
+  const auto text = record_to_json(record);
   const auto fail = [&](std::string_view what) {
     const int error = errno;
     ::unlink(beside.c_str());

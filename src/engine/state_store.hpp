@@ -1,5 +1,4 @@
-// What is remembered between runs, a file per instance in the state directory: the profile as it was applied and the
-// sysctls' previous values. Never what the kernel holds: that is read from the kernel.
+// Where records (state_record.hpp) are kept: a file per instance in the state directory.
 #pragma once
 
 #include <memory>
@@ -8,29 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/state_record.hpp"
 #include "net/file.hpp"
-#include "smtpegress/profile.hpp"
-#include "smtpegress/state.hpp"
 
 namespace smtpegress {
-
-enum class Phase : std::uint8_t { kEnabling, kEnabled, kDisabling };
-
-struct SavedSysctl {
-  std::string key;
-  std::string previous;  ///< before any instance of ours changed it
-  std::string ours;      ///< what we wrote; put back only where it still holds this
-  auto operator<=>(const SavedSysctl&) const = default;
-};
-
-/// Written before anything is touched (phase kEnabling or kDisabling), so that a crash leaves enough to undo from.
-struct InstanceRecord {
-  Profile profile;
-  ResolvedHost host;  ///< what the profile's open keys were found to be at the last enable
-  Phase phase = Phase::kEnabling;
-  std::vector<SavedSysctl> sysctls;
-  auto operator<=>(const InstanceRecord&) const = default;
-};
 
 /// Held while a command changes the host; released on destruction, and by the kernel when the process dies.
 class StateLock {

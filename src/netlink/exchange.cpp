@@ -3,14 +3,12 @@
 #include <netlink/netlink.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <new>
 
-#include "netlink/attribute_view.hpp"
-#include "netlink/extended_ack.hpp"
+#include "netlink/answer_reader.hpp"
 
 namespace smtpegress::netlink {
 namespace {
@@ -20,11 +18,6 @@ constexpr std::size_t kDatagramSize =
     std::size_t{64} * 1024;  // bytes; a dump's datagrams are at most 32 KiB (netlink_dump)
 constexpr timeval kReceiveTimeout{.tv_sec = 5, .tv_usec = 0};  // one wait; others can hold the RTNL lock for long
 constexpr int kDrainLimit = 4096;                              // datagrams; far beyond what a receive buffer holds
-
-struct Datagram {
-  std::unique_ptr<std::uint8_t[]> bytes;
-  std::size_t size = 0;
-};
 
 /// Where datagrams are received before they are copied to their own size: most are far smaller than they might be, and
 /// what is kept of a run's dozens of datagrams should not be the room for their largest.
@@ -74,66 +67,6 @@ void drain(int fd) {
   }
 }
 
-class Exchange {
- public:
-  explicit Exchange(const nlmsghdr* request) : sequence_(request->nlmsg_seq), request_flags_(request->nlmsg_flags) {}
-
-  [[nodiscard]] bool done() const { return done_; }
-  [[nodiscard]] bool torn() const { return torn_; }
-  Messages take() { return std::move(messages_); }
-
-  /// Reads one datagram's messages; the refusal, where the kernel sent one or the datagram is no netlink.
-  std::expected<void, Refusal> read(Datagram datagram) {
-    Bytes rest(datagram.bytes.get(), datagram.size);
-    while (!rest.empty() && !done_) {
-      const auto header = header_of<nlmsghdr>(rest);
-      if (!header || header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > rest.size()) {
-        return std::unexpected(Refusal{.errnum = EBADMSG, .kernel_text = {}});
-      }
-      if (header->nlmsg_seq == sequence_) {
-        if (auto read = read_message(reinterpret_cast<const nlmsghdr*>(rest.data())); !read) {
-          return read;
-        }
-      }
-      rest = rest.subspan(std::min<std::size_t>(NLMSG_ALIGN(header->nlmsg_len), rest.size()));
-    }
-    messages_.keep(std::move(datagram.bytes));
-    return {};
-  }
-
- private:
-  std::expected<void, Refusal> read_message(const nlmsghdr* message) {
-    torn_ = torn_ || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-    switch (message->nlmsg_type) {
-      case NLMSG_NOOP:
-        return {};
-      case NLMSG_OVERRUN:
-        return std::unexpected(Refusal{.errnum = EOVERFLOW, .kernel_text = {}});
-      case NLMSG_ERROR:
-      case NLMSG_DONE: {
-        // Both start with an int, zero or a negative errno; a DONE of an old kernel may have none.
-        const int verdict = header_of<int>(payload_of(message)).value_or(0);
-        done_ = true;
-        if (verdict < 0) {
-          auto text = message->nlmsg_type == NLMSG_ERROR ? extended_ack_text(message) : std::string{};
-          return std::unexpected(Refusal{.errnum = -verdict, .kernel_text = std::move(text)});
-        }
-        return {};
-      }
-      default:
-        messages_.add(message);
-        done_ = (message->nlmsg_flags & NLM_F_MULTI) == 0 && (request_flags_ & (NLM_F_ACK | NLM_F_DUMP)) == 0;
-        return {};
-    }
-  }
-
-  std::uint32_t sequence_;
-  std::uint16_t request_flags_;
-  bool done_ = false;
-  bool torn_ = false;
-  Messages messages_;
-};
-
 struct Answer {
   Messages messages;
   bool torn = false;
@@ -152,20 +85,20 @@ std::expected<Answer, Refusal> exchange(int fd, nlmsghdr* request) {
   if (::send(fd, request, request->nlmsg_len, 0) < 0) {
     return std::unexpected(Refusal{.errnum = errno, .kernel_text = {}});
   }
-  Exchange exchange(request);
+  AnswerReader reader(request);
   const auto scratch = make_scratch();
-  while (!exchange.done()) {
+  while (!reader.done()) {
     auto datagram = receive(fd, 0, scratch);
-    auto read = datagram ? exchange.read(std::move(*datagram))
+    auto read = datagram ? reader.read(std::move(*datagram))
                          : std::unexpected(Refusal{.errnum = datagram.error(), .kernel_text = {}});
     if (!read) {
-      if (!exchange.done()) {
+      if (!reader.done()) {
         drain(fd);
       }
       return std::unexpected(std::move(read.error()));
     }
   }
-  return Answer{.messages = exchange.take(), .torn = exchange.torn()};
+  return Answer{.messages = reader.take(), .torn = reader.torn()};
 }
 
 void set_option(int fd, int level, int option, int value) {

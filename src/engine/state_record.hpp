@@ -1,0 +1,38 @@
+// What is remembered of an instance between runs: the profile as it was applied and the sysctls' previous values. Never
+// what the kernel holds: that is read from the kernel.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "smtpegress/profile.hpp"
+#include "smtpegress/state.hpp"
+
+namespace smtpegress {
+
+enum class Phase : std::uint8_t { kEnabling, kEnabled, kDisabling };
+
+struct SavedSysctl {
+  std::string key;
+  std::string previous;  ///< before any instance of ours changed it
+  std::string ours;      ///< what we wrote; put back only where it still holds this
+  auto operator<=>(const SavedSysctl&) const = default;
+};
+
+/// Written before anything is touched (phase kEnabling or kDisabling), so that a crash leaves enough to undo from.
+struct InstanceRecord {
+  Profile profile;
+  ResolvedHost host;  ///< what the profile's open keys were found to be at the last enable
+  Phase phase = Phase::kEnabling;
+  std::vector<SavedSysctl> sysctls;
+  auto operator<=>(const InstanceRecord&) const = default;
+};
+
+/// As the state file has it; read_record reads it back to an equal one.
+[[nodiscard]] std::string record_to_json(const InstanceRecord& record);
+
+/// `path` is for messages. kUsage where the text is damaged, of another version, or names a sysctl that is not ours.
+Result<InstanceRecord> read_record(const std::string& name, const std::string& path, std::string_view text);
+
+}  // namespace smtpegress

@@ -1,0 +1,79 @@
+// Texts: profiles, records, a WireGuard's answer, the kernel's list of flows.
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "engine/state_record.hpp"
+#include "fuzz/seeds.hpp"
+
+namespace smtpegress::fuzz {
+namespace {
+
+std::vector<std::string> profiles_in(const std::filesystem::path& source_tree) {
+  std::vector<std::filesystem::path> paths;
+  for (const char* folder : {"profiles", "tests/golden"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(source_tree / folder)) {
+      const bool is_profile = folder == std::string_view("profiles") || entry.path().filename() == "profile.json";
+      if (is_profile && entry.path().extension() == ".json") {
+        paths.push_back(entry.path());
+      }
+    }
+  }
+  std::ranges::sort(paths);
+  std::vector<std::string> texts;
+  for (const auto& path : paths) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    texts.push_back(text.str());
+  }
+  return texts;
+}
+
+InstanceRecord record_of(const Profile& profile) {
+  InstanceRecord record{profile, {}, Phase::kEnabled, {{"net/ipv4/ip_forward", "0", "1"}}};
+  if (profile.side == Side::kHome) {
+    record.host.source_links = {IfName::parse("br-mailu").value()};
+    record.host.source_networks = {Prefix::parse("192.168.0.0/16").value()};
+    record.sysctls.push_back({"net/ipv4/conf/wg0/rp_filter", "1", "2"});
+  } else {
+    record.host.wan = IfName::parse("eth0").value();
+    record.host.snat_to = IpAddress::parse("10.0.0.5").value();
+    record.host.public_ip = IpAddress::parse("203.0.113.10").value();
+  }
+  return record;
+}
+
+}  // namespace
+
+void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
+  const std::string options =
+      "\n--set\ntunnel=wg1\nsources=172.22.1.0/24,10.1.0.0/16\nports=[25,\"465-587\"]\nmark=0x100/0xff00\ntable=200\n"
+      "priority=999\nrp_filter=tunnel\ndescription=mine\n";
+  const std::string vps_options = "\n--set\nside=vps\nwan=eth0\npublic_ip=203.0.113.10\nsources=\"10.0.0.0/8\"\n";
+  for (const auto& text : profiles_in(source_tree)) {
+    seeds.add("profile", text);
+    seeds.add("profile", text + options);
+    seeds.add("profile", text + vps_options);
+    if (auto profile = parse_profile("seed", "seed", text)) {
+      seeds.add("state_record", record_to_json(record_of(*profile)));
+    }
+  }
+  const std::string key(64, 'a');
+  seeds.add("wireguard_uapi", "errno=0\n\n");
+  seeds.add("wireguard_uapi", "errno=-19\n\n");
+  seeds.add("wireguard_uapi",
+            "private_key=" + key + "\nlisten_port=51820\nfwmark=25\npublic_key=" + key + "\npreshared_key=" + key +
+                "\nprotocol_version=1\nendpoint=203.0.113.10:51820\nlast_handshake_time_sec=1700000000\n"
+                "last_handshake_time_nsec=1\ntx_bytes=1\nrx_bytes=2\npersistent_keepalive_interval=25\n"
+                "allowed_ip=0.0.0.0/0\nallowed_ip=::/0\npublic_key=" +
+                key + "\nendpoint=[2001:db8::1]:51820\nallowed_ip=10.0.1.2/32\nerrno=0\n\n");
+  seeds.add("conntrack_glance",
+            std::string("\0\x19", 2) +
+                "ipv4     2 tcp      6 86399 ESTABLISHED src=172.22.1.10 dst=203.0.113.25 sport=40000 dport=25 "
+                "src=203.0.113.25 dst=10.0.1.2 sport=25 dport=40001 [ASSURED] mark=25 zone=0 use=2\n"
+                "ipv4     2 udp      17 20 src=10.0.0.1 dst=10.0.0.2 sport=53 dport=25 src=10.0.0.2 dst=10.0.0.1 "
+                "sport=25 dport=53 mark=0 zone=0 use=2\n"
+                "ipv6     10 tcp      6 300 TIME_WAIT src=2001:db8::1 dst=2001:db8::2 sport=1 dport=443\n");
+}
+
+}  // namespace smtpegress::fuzz

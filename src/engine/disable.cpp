@@ -48,7 +48,7 @@ class Disabling {
 
  private:
   Result<ApplyReport> go() {
-    const auto owned = owned_by(record_.profile);
+    const auto owned = owned_by(record_);
     DesiredState nothing;
     nothing.instance = record_.profile.name;
     for (int round = 0; round < kMaxRounds; ++round) {

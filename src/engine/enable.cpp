@@ -89,15 +89,16 @@ std::vector<SysctlSpec> add_unwanted_sysctls(const std::vector<SavedSysctl>& sav
 }
 
 /// Takes back what was made, and says in the error how that went.
-Error rolled_back(Transaction& transaction, Error error) {
+bool rolled_back(Transaction& transaction, Error& error) {
   if (auto back = transaction.rollback(); !back) {
     error.kind = ErrorKind::kKernel;
     error.hint += fmt::format("{}not everything could be rolled back: {}", error.hint.empty() ? "" : "; ",
                               back.error().message());
+    return false;
   } else if (*back) {
     error.hint += fmt::format("{}everything was rolled back", error.hint.empty() ? "" : "; ");
   }
-  return error;
+  return true;
 }
 
 /// One enable, from the first look to the last.
@@ -147,8 +148,14 @@ class Enabling {
     if (auto apart = refuse_collision(profile_, others_); !apart) {
       return apart;
     }
-    record_ = InstanceRecord{profile_, {}, Phase::kEnabling, before_ ? before_->sysctls : std::vector<SavedSysctl>{}};
-    owned_ = before_ ? owned_by(before_->profile) : DesiredState{};
+    record_ = InstanceRecord{profile_, {}, Phase::kEnabling, {}};
+    if (before_) {
+      record_.sysctls = before_->sysctls;
+      record_.former = before_->former;
+      record_.former.push_back(before_->profile);
+      std::erase(record_.former, profile_);
+    }
+    owned_ = owned_by(record_);
     report_.profile = profile_;
     report_.was_enabled = before_.has_value();
     return {};
@@ -226,7 +233,11 @@ class Enabling {
   }
 
   Result<ApplyReport> fail(const Error& error) {
-    auto told = rolled_back(transaction_, error);
+    auto told = error;
+    if (!rolled_back(transaction_, told)) {
+      told.hint += fmt::format("; `smtp-egress disable {}` takes back the rest", profile_.name);
+      return std::unexpected(std::move(told));  // what was written ahead says what may stand
+    }
     if (written_) {
       if (auto put_back = before_ ? store_.save(*before_) : store_.remove(profile_.name); !put_back) {
         told.hint += "; " + put_back.error().message();
@@ -256,15 +267,10 @@ class Enabling {
     });
     // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
     if (!report_.changes.empty()) {
-      auto dropped = drop_stale_flows(kernel_, profile_, report_.host, PathChange::kOntoTunnel);
-      if (dropped) {
-        report_.flows_dropped = *dropped;
-      } else {
-        report_.notes.push_back("open flows of the old path could not be dropped, and may hang until they time out: " +
-                                dropped.error().message());
-      }
+      drop_flows();
     }
     record_.phase = Phase::kEnabled;
+    record_.former.clear();
     if (!before_ || *before_ != record_ || (written_ && *written_ != record_)) {
       if (auto saved = store_.save(record_); !saved) {
         report_.notes.push_back("done, but the state file still says that enable is under way: " +
@@ -272,6 +278,21 @@ class Enabling {
       }
     }
     return std::move(report_);
+  }
+
+  void drop_flows() {
+    auto dropped = drop_stale_flows(kernel_, profile_, report_.host, PathChange::kOntoTunnel);
+    report_.flows_dropped = dropped.value_or(0);
+    for (const auto& former : record_.former) {
+      if (dropped) {
+        dropped = drop_abandoned_flows(kernel_, former, before_->host, profile_);
+        report_.flows_dropped += dropped.value_or(0);
+      }
+    }
+    if (!dropped) {
+      report_.notes.push_back("open flows of the old path could not be dropped, and may hang until they time out: " +
+                              dropped.error().message());
+    }
   }
 
   Kernel& kernel_;
@@ -320,7 +341,7 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
     return std::unexpected(seen.error());
   }
   add_unwanted_sysctls(saved, *others, *seen);
-  const auto owned = *before ? owned_by((*before)->profile) : DesiredState{};
+  const auto owned = *before ? owned_by(**before) : DesiredState{};
   PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy),
                     seen->legacy};
   if (legacy == LegacyScripts::kTakeOver) {

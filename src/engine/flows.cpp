@@ -4,16 +4,40 @@
 
 namespace smtpegress {
 
-bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host, PathChange change) {
+namespace {
+
+bool is_mail_of(const Flow& flow, const Profile& profile) {
   const auto of_sources = [&](const IpAddress& address) {
     return std::ranges::any_of(profile.sources, [&](const Prefix& source) { return source.contains(address); });
   };
   // A reply from a source's own address: a published port of the host, sent back to a container (hairpin).
   const bool local = of_sources(flow.destination) || of_sources(flow.reply_source);
-  const bool mail = of_sources(flow.source) && !local && std::ranges::any_of(profile.ports, [&](const PortRange& p) {
-                      return p.contains(flow.destination_port);
-                    });
-  if (!mail) {
+  return of_sources(flow.source) && !local &&
+         std::ranges::any_of(profile.ports, [&](const PortRange& p) { return p.contains(flow.destination_port); });
+}
+
+template <class Predicate>
+Result<std::size_t> drop_flows_if(Kernel& kernel, const Profile& profile, Predicate predicate) {
+  const auto flows = kernel.tcp_flows_to(profile.ports);
+  if (!flows) {
+    return std::unexpected(flows.error());
+  }
+  std::size_t dropped = 0;
+  for (const auto& flow : *flows) {
+    if (predicate(flow)) {
+      if (auto deleted = kernel.delete_flow(flow); !deleted) {
+        return std::unexpected(deleted.error());
+      }
+      ++dropped;
+    }
+  }
+  return dropped;
+}
+
+}  // namespace
+
+bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host, PathChange change) {
+  if (!is_mail_of(flow, profile)) {
     return false;
   }
   // By the tunnel a flow keeps its address at home, and has the SNAT address on the VPS.
@@ -24,20 +48,14 @@ bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host
 
 Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host,
                                      PathChange change) {
-  const auto flows = kernel.tcp_flows_to(profile.ports);
-  if (!flows) {
-    return std::unexpected(flows.error());
-  }
-  std::size_t dropped = 0;
-  for (const auto& flow : *flows) {
-    if (is_stale(flow, profile, host, change)) {
-      if (auto deleted = kernel.delete_flow(flow); !deleted) {
-        return std::unexpected(deleted.error());
-      }
-      ++dropped;
-    }
-  }
-  return dropped;
+  return drop_flows_if(kernel, profile, [&](const Flow& flow) { return is_stale(flow, profile, host, change); });
+}
+
+Result<std::size_t> drop_abandoned_flows(Kernel& kernel, const Profile& former, const ResolvedHost& former_host,
+                                         const Profile& profile) {
+  return drop_flows_if(kernel, former, [&](const Flow& flow) {
+    return !is_mail_of(flow, profile) && is_stale(flow, former, former_host, PathChange::kOffTunnel);
+  });
 }
 
 }  // namespace smtpegress

@@ -19,4 +19,8 @@ enum class PathChange : std::uint8_t { kOntoTunnel, kOffTunnel };
 Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host,
                                      PathChange change);
 
+/// Those that a former profile sent by the tunnel and `profile` no longer does. Returns how many.
+Result<std::size_t> drop_abandoned_flows(Kernel& kernel, const Profile& former, const ResolvedHost& former_host,
+                                         const Profile& profile);
+
 }  // namespace smtpegress

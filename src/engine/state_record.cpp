@@ -61,10 +61,15 @@ json to_json(const InstanceRecord& record) {
   for (const auto& sysctl : record.sysctls) {
     sysctls.push_back({{"key", sysctl.key}, {"previous", sysctl.previous}, {"ours", sysctl.ours}});
   }
+  json former = json::array();
+  for (const auto& profile : record.former) {
+    former.push_back(profile_document(profile));
+  }
   const auto phase = std::ranges::find(kPhaseNames, record.phase, &decltype(kPhaseNames)::value_type::first);
   return {{"version", kStateVersion},     {"instance", record.profile.name},
           {"phase", phase->second},       {"profile", profile_document(record.profile)},
-          {"host", to_json(record.host)}, {"sysctls", std::move(sysctls)}};
+          {"former", std::move(former)},  {"host", to_json(record.host)},
+          {"sysctls", std::move(sysctls)}};
 }
 
 std::unexpected<Error> damaged(const std::string& path, std::string_view what) {
@@ -96,6 +101,13 @@ Result<InstanceRecord> read_record(const std::string& name, const std::string& p
       return damaged(path, "names an unknown phase");
     }
     record.phase = phase->first;
+    for (const auto& document_of_former : document.at("former")) {
+      auto former = read_profile(name, path, document_of_former);
+      if (!former) {
+        return std::unexpected(former.error());
+      }
+      record.former.push_back(*std::move(former));
+    }
     for (const auto& sysctl : document.at("sysctls")) {
       SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
                         sysctl.at("ours").get<std::string>()};

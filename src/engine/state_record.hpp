@@ -26,6 +26,8 @@ struct InstanceRecord {
   ResolvedHost host;  ///< what the profile's open keys were found to be at the last enable
   Phase phase = Phase::kEnabling;
   std::vector<SavedSysctl> sysctls;
+  /// Those that this one takes the place of, while it does: what they made may still stand. Empty once it is done.
+  std::vector<Profile> former{};
   auto operator<=>(const InstanceRecord&) const = default;
 };
 

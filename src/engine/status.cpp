@@ -38,7 +38,8 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
   if (!view.record && !view.seen.observed.ruleset.has(own_table_key(name))) {
     return not_enabled(name);
   }
-  const auto plan = make_plan(view.seen.desired, owned_by(profile), view.seen.observed, view.seen.sysctls);
+  const auto owned = owned_by(view.record.value_or(InstanceRecord{profile, {}, Phase::kEnabled, {}}));
+  const auto plan = make_plan(view.seen.desired, owned, view.seen.observed, view.seen.sysctls);
   view.findings = inspect(view.seen.desired, view.seen.observed, view.seen.sysctls);
   for (const auto& intruder : plan.foreign) {
     const bool told = std::ranges::any_of(view.findings, [&](const Finding& f) { return f.object == intruder.object; });

@@ -1,6 +1,7 @@
 #include "engine/survey.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "engine/sysctl_record.hpp"
 #include "model/legacy_scripts.hpp"
@@ -52,8 +53,18 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   return result;
 }
 
-DesiredState owned_by(const Profile& profile) {
-  return lower(profile, ResolvedHost{}, ObservedState{});
+DesiredState owned_by(const InstanceRecord& record) {
+  auto owned = lower(record.profile, ResolvedHost{}, ObservedState{});
+  for (const auto& profile : record.former) {
+    const auto made = lower(profile, ResolvedHost{}, ObservedState{});
+    std::ranges::remove_copy_if(made.routes, std::back_inserter(owned.routes), [&](const Route& route) {
+      return std::ranges::find(owned.routes, route) != owned.routes.end();
+    });
+    std::ranges::remove_copy_if(made.rules, std::back_inserter(owned.rules), [&](const PolicyRule& rule) {
+      return std::ranges::find(owned.rules, rule) != owned.rules.end();
+    });
+  }
+  return owned;
 }
 
 Result<std::vector<InstanceRecord>> other_records(const StateStore& store, const std::string& name) {

@@ -22,8 +22,9 @@ struct Survey {
 Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further = {},
                       const std::optional<ResolvedHost>& remembered = {});
 
-/// What an earlier enable of `profile` owns by name, protocol number and selector, whatever the host looks like now.
-[[nodiscard]] DesiredState owned_by(const Profile& profile);
+/// What was made by the enable that wrote this record, and by those it was to replace, or would have been: owned by
+/// name, protocol number and selector, whatever the host looks like now.
+[[nodiscard]] DesiredState owned_by(const InstanceRecord& record);
 
 /// The records of all instances but `name`.
 Result<std::vector<InstanceRecord>> other_records(const StateStore& store, const std::string& name);

@@ -68,6 +68,30 @@ class Crash(Scenario):
 
         self.every_point(lambda: self.egress(host, *enable), host, ("disable", name), recover)
 
+    def check_change(self, host: Host, name: str, former: tuple[str, ...], enable: tuple[str, ...]) -> None:
+        """A profile takes another's place, and is killed on the way: both can be taken back, or the change completed."""
+        fresh = self.lab.snapshot(host)
+        self.egress(host, *enable)
+        wanted = self.lab.snapshot(host)
+        self.egress(host, "disable", name)
+
+        def recover(number: int) -> None:
+            if number % 2:
+                self.egress(host, *enable)
+                self.assert_same(wanted, self.lab.snapshot(host))
+            self.egress(host, "disable", name)
+            self.assert_same(fresh, self.lab.snapshot(host))
+
+        self.every_point(lambda: self.egress(host, *former), host, enable, recover)
+
+    def test_another_profile_at_home(self) -> None:
+        former = (*ENABLE_HOME, "--set", "mark=0x21", "--set", "table=200", "--set", "priority=10100",
+                  "--subnet", "192.168.203.0/25")
+        self.check_change(self.lab.home, "mailu-home", former, ENABLE_HOME)
+
+    def test_another_profile_on_the_vps(self) -> None:
+        self.check_change(self.lab.vps, "mailu-vps", (*ENABLE_VPS, "--subnet", "10.7.0.0/16"), ENABLE_VPS)
+
     def test_enable_at_home(self) -> None:
         self.check_enable(self.lab.home, "mailu-home", ENABLE_HOME)
 

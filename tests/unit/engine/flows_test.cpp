@@ -43,6 +43,20 @@ TEST(Flows, Disable_DropsTheMailOfTheTunnelAndNothingElse) {
   EXPECT_EQ(box.host().flows.front().source, test::address("192.168.203.10"));
 }
 
+TEST(Flows, AProfileThatLeavesASourceOut_DropsItsMailInTheTunnelAndNothingElse) {
+  auto networks = test::docker_home();
+  EngineHost box(networks);
+  ASSERT_TRUE(box.enable(test::home_profile({{{"sources", "192.168.203.0/24,10.7.0.0/16"}}})));
+  box.host().flows = {mail_flow("10.7.0.9", "198.51.100.25", 25, "10.7.0.9"),
+                      mail_flow("192.168.203.11", "198.51.100.25", 25, "192.168.203.11"),
+                      mail_flow("10.7.0.9", "198.51.100.25", 443, "192.168.1.10")};
+  const auto report = box.enable(test::home_profile());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->flows_dropped, 1U);
+  ASSERT_EQ(box.host().flows.size(), 2U);
+  EXPECT_EQ(box.host().flows.front().source, test::address("192.168.203.11"));
+}
+
 /// A container that calls its own host's published port 25: DNAT sends it back to a container, so the reply's source is
 /// not what was called.
 Flow hairpin(std::string_view seen_as) {

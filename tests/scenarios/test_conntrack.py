@@ -76,6 +76,19 @@ class Flows(Scenario):
         self.assertEqual(gone, theirs)
         mail.stop()
 
+    def test_a_hairpin_flow_is_kept(self) -> None:
+        """A container that called its host's own published port 25, which sent it back to a container."""
+        home = self.lab.home
+        home.run(["conntrack", "-I", "-p", "tcp", "-s", topology.CONTAINER, "-d", topology.HOME, "--sport", "40000",
+                  "--dport", "25", "-r", "192.168.203.11", "-q", "192.168.203.1", "--reply-port-src", "25",
+                  "--reply-port-dst", "40000", "--state", "ESTABLISHED", "-t", "600"])
+        hairpin = self.entries(home, "-p", "tcp", "--sport", "40000").keys()
+        self.assertEqual(len(hairpin), 1)
+        self.egress(home, *ENABLE_HOME)
+        self.assertEqual(self.entries(home, "-p", "tcp", "--sport", "40000").keys(), hairpin, "enable dropped it")
+        self.egress(home, "disable", "mailu-home")
+        self.assertEqual(self.entries(home, "-p", "tcp", "--sport", "40000").keys(), hairpin, "disable dropped it")
+
     def test_enable_again_keeps_the_mail_in_flight(self) -> None:
         self.enable_both()
         mail = self.connect(self.lab.container)

@@ -33,7 +33,8 @@ class FakeKernel final : public Kernel {
   };
 
   FakeHost host;
-  std::vector<std::string> calls;  ///< every mutating call, a refused one as well: "add route default dev wg0 …"
+  std::vector<std::string> calls;   ///< every mutating call, a refused one as well: "add route default dev wg0 …"
+  std::vector<RouteQuery> queries;  ///< every route lookup that came as far as the policy rules
   std::optional<Fault> fault;
   int stale_commits = 0;                                ///< so many commits from now on are answered kStale
   std::function<void(const std::string&)> before_call;  ///< asked at each mutating call, before it has any effect

@@ -106,6 +106,10 @@ Result<ObservedState> FakeKernel::observe() {
   return host.state;
 }
 
+Result<nft::Ruleset> FakeKernel::legacy_tables() {
+  return host.legacy;
+}
+
 Result<std::string> FakeKernel::read_sysctl(const std::string& key) {
   const auto found = host.sysctls.find(key);
   if (found == host.sysctls.end()) {

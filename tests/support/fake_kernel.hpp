@@ -15,6 +15,7 @@ namespace smtpegress::test {
 /// Everything a command could look at or change.
 struct FakeHost {
   ObservedState state;
+  nft::Ruleset legacy{};                       ///< iptables-legacy's tables
   std::map<std::string, std::string> sysctls;  ///< by path below /proc/sys
   std::vector<Flow> flows;
   std::map<std::string, WireGuardDevice> wireguards;  ///< by interface
@@ -42,6 +43,7 @@ class FakeKernel final : public Kernel {
   void forget_calls() { calls.clear(); }
 
   Result<ObservedState> observe() override;
+  Result<nft::Ruleset> legacy_tables() override;
   Result<std::string> read_sysctl(const std::string& key) override;
   Result<void> write_sysctl(const std::string& key, const std::string& value) override;
   Result<void> add_route(const Route& route) override;

@@ -109,5 +109,123 @@ class NoDefaultRoute(Others):
         self.assert_only(self.failed(), "endpoint", f"into {TUNNEL} itself")
 
 
+class Chains(Others):
+    def nft(self, text: str, side: str = "home") -> None:
+        host = self.lab.home if side == "home" else self.lab.vps
+        host.run(["nft", "-f", "-"], input=text)
+
+    def ingress(self, device: str, body: str) -> str:
+        return f"""table netdev guard {{ chain early {{
+            type filter hook ingress device "{device}" priority 0; policy accept; {body}; }}
+        }}"""
+
+    def test_an_ingress_chain_of_the_tunnel_drops_replies(self) -> None:
+        self.nft(self.ingress(TUNNEL, "tcp sport 25 drop"))
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "ingress", "netdev guard early", "replies", TUNNEL)
+
+    def test_by_address(self) -> None:
+        self.nft(self.ingress(TUNNEL, f"ip daddr {NET} drop"))
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "ingress", "netdev guard early")
+
+    def test_an_ingress_chain_of_the_bridge_drops_the_mail(self) -> None:
+        self.nft(self.ingress(BRIDGE, "tcp dport 25 drop"))
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "ingress", "netdev guard early", BRIDGE)
+
+    def test_an_inet_ingress_chain(self) -> None:
+        self.nft(f"""table inet guard {{ chain early {{
+            type filter hook ingress device "{TUNNEL}" priority 0; policy drop; }}
+        }}""")
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "ingress", "inet guard early: policy drop")
+
+    def test_of_another_device(self) -> None:
+        self.nft(self.ingress("docker0", "tcp sport 25 drop"))
+        self.assert_mail_passes()
+        self.assertEqual(self.failed(), {})
+
+    def test_on_the_vps(self) -> None:
+        self.nft(self.ingress(WAN, f"ip daddr {topology.VPS} tcp sport 25 drop"), "vps")
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed("vps"), "ingress", "netdev guard early")
+
+    def test_replies_are_dropped_as_they_leave(self) -> None:
+        self.lab.home.run(["iptables", "-t", "mangle", "-A", "POSTROUTING", "-o", BRIDGE, "-p", "tcp", "--sport", "25",
+                           "-j", "DROP"])
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "leaves", "replies", "ip mangle POSTROUTING")
+
+    def test_mail_to_the_public_address_is_dropped_behind_snat(self) -> None:
+        self.nft(f"""table ip late {{ chain post {{
+            type filter hook postrouting priority 150; policy accept;
+            ip saddr {topology.VPS} tcp dport 25 drop; }}
+        }}""", "vps")
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed("vps"), "leaves", "ip late post")
+
+    def test_the_mail_is_redirected(self) -> None:
+        """A transparent proxy of somebody's."""
+        self.lab.home.run(["iptables", "-t", "nat", "-I", "PREROUTING", "-s", NET, "-p", "tcp", "--dport", "25",
+                           "-j", "DNAT", "--to-destination", "10.99.0.1"])
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "destination", "ip nat PREROUTING")
+
+
+class Legacy(Others):
+    """iptables-legacy's tables work beside nf_tables, which does not show them."""
+
+    def legacy(self, *words: str, side: str = "home") -> None:
+        host = self.lab.home if side == "home" else self.lab.vps
+        host.run(["iptables-legacy", *words])
+
+    def test_tables_without_rules_do_no_harm(self) -> None:
+        self.legacy("-S")
+        self.legacy("-t", "raw", "-S")
+        self.assert_mail_passes()
+        self.assertEqual(self.failed(), {})
+
+    def test_forward_drops(self) -> None:
+        self.legacy("-P", "FORWARD", "DROP")
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "legacy-iptables", "filter FORWARD", "policy drop", "iptables-legacy")
+
+    def test_a_rule_drops(self) -> None:
+        self.legacy("-N", "USER")
+        self.legacy("-A", "USER", "-o", TUNNEL, "-p", "tcp", "--dport", "25", "-j", "DROP")
+        self.legacy("-A", "FORWARD", "-s", NET, "-j", "USER")
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "legacy-iptables", "filter USER", "tcp dport 25", "drop")
+
+    def test_replies_are_dropped_in_raw(self) -> None:
+        self.legacy("-t", "raw", "-A", "PREROUTING", "-i", TUNNEL, "-d", NET, "-j", "DROP")
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed(), "legacy-iptables", "raw PREROUTING")
+
+    def test_rules_that_let_the_mail_through(self) -> None:
+        """A firewall with its rules in the order of iptables: decoded, and walked like any other."""
+        self.legacy("-P", "FORWARD", "DROP")
+        self.legacy("-A", "FORWARD", "-p", "udp", "-j", "DROP")
+        self.legacy("-A", "FORWARD", "!", "-i", "eth+", "-s", NET, "-p", "tcp", "--dport", "25", "-j", "ACCEPT")
+        self.legacy("-A", "FORWARD", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-d", NET, "-j", "ACCEPT")
+        self.assert_mail_passes()
+        self.assertEqual(self.failed(), {})
+
+    def test_on_the_vps(self) -> None:
+        self.legacy("-A", "FORWARD", "-i", TUNNEL, "-j", "REJECT", side="vps")
+        self.assert_mail_is_stuck()
+        self.assert_only(self.failed("vps"), "legacy-iptables", "filter FORWARD", "reject")
+
+
+class Mends(Others):
+    def test_a_drop_that_enable_does_not_mend_is_not_said_to_be_mended_by_it(self) -> None:
+        self.lab.home.run(["iptables", "-t", "mangle", "-I", "PREROUTING", "-i", TUNNEL, "-p", "tcp", "--sport", "25",
+                           "-j", "DROP"])
+        failed = self.failed()
+        self.assert_only(failed, "replies-arrive", "remove or move")
+        self.assertNotIn("smtp-egress enable", failed["replies-arrive"])
+
+
 if __name__ == "__main__":
     unittest.main()

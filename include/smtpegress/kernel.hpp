@@ -35,6 +35,10 @@ class Kernel {
   /// number of times, then an error: no partial dump is ever returned.
   virtual Result<ObservedState> observe() = 0;
 
+  /// iptables-legacy's IPv4 tables, which filter beside nf_tables and are not in observe()'s ruleset; as nf_tables
+  /// would have them, family ip. Empty where there are none.
+  virtual Result<nft::Ruleset> legacy_tables() = 0;
+
   /// The value without its newline; an absent file (an interface that is gone) is errnum ENOENT.
   /// `key` is the path below /proc/sys, such as "net/ipv4/conf/wg0/rp_filter".
   virtual Result<std::string> read_sysctl(const std::string& key) = 0;

@@ -15,14 +15,16 @@ namespace smtpegress::nft {
 
 /// Values are NFPROTO_*, linux/netfilter.h.
 enum class Family : std::uint8_t { kInet = 1, kIp = 2, kArp = 3, kNetdev = 5, kBridge = 7, kIp6 = 10 };
-/// Values are NF_INET_*, linux/netfilter.h; for families ip, ip6 and inet.
+/// Values are NF_INET_*, linux/netfilter.h, for families ip, ip6 and inet; of netdev's two hooks, ingress has the
+/// number that it has in inet, and egress one of our own.
 enum class Hook : std::uint8_t {
   kPrerouting = 0,
   kInput = 1,
   kForward = 2,
   kOutput = 3,
   kPostrouting = 4,
-  kIngress = 5
+  kIngress = 5,
+  kEgress = 6
 };
 enum class ChainType : std::uint8_t { kFilter, kNat, kRoute };
 enum class Policy : std::uint8_t { kDrop = 0, kAccept = 1 };  // NF_DROP, NF_ACCEPT
@@ -185,6 +187,7 @@ struct ObservedChain {
   std::uint64_t handle = 0;
   std::optional<BaseHook> hook;
   std::vector<ObservedRule> rules;
+  std::vector<MatchInterface> devices{};  ///< of the hooks ingress and egress: the interfaces it hangs on
 };
 /// All tables of all families at one generation.
 struct Ruleset {

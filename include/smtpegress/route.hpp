@@ -19,6 +19,10 @@ inline constexpr RouteProtocol kBootProtocol{3};  // RTPROT_BOOT, linux/rtnetlin
 /// Ours: the number of the port it is all about; free in linux/rtnetlink.h and iproute2's rt_protos.
 inline constexpr RouteProtocol kOurProtocol{25};
 
+/// Types in `other` from here on are fields of the message's fixed header, by their offset; attribute types end at
+/// 0x3fff (NLA_TYPE_MASK, linux/netlink.h).
+inline constexpr std::uint16_t kHeaderField = 0x4000;
+
 /// An attribute that the decoder does not know; kept, so that what has it equals nothing of ours.
 struct UnknownAttribute {
   std::uint16_t type = 0;
@@ -54,6 +58,28 @@ struct PolicyRule {
   auto operator<=>(const PolicyRule&) const = default;
 };
 
+// What a rule does, FR_ACT_* in linux/fib_rules.h; 3 does nothing.
+inline constexpr std::uint8_t kLookUpTable = 1;
+inline constexpr std::uint8_t kGoToRule = 2;
+inline constexpr std::uint8_t kFirstRefusal = 6;  ///< blackhole; then unreachable, prohibit
+inline constexpr std::uint8_t kLastRefusal = 8;
+
+/// What a policy rule's `other` says, as far as it is understood: which packets it is for.
+struct RuleSelectors {
+  std::optional<Prefix> source;
+  std::optional<Prefix> destination;
+  std::string incoming;          ///< interface (iif); empty: any. "lo" are the host's own packets
+  std::string outgoing;          ///< (oif) only sockets bound to that interface ask with one
+  std::uint8_t ip_protocol = 0;  ///< IPPROTO_*; 0: any
+  std::optional<PortRange> source_ports;
+  std::optional<PortRange> destination_ports;
+  bool inverted = false;                         ///< for all packets that do not fit
+  std::optional<std::uint32_t> suppress_length;  ///< routes with a prefix of at most so many bits do not count
+  std::optional<RulePriority> go_to;             ///< of kGoToRule
+  bool further = false;                          ///< there is more, which is not understood
+};
+[[nodiscard]] RuleSelectors selectors_of(const PolicyRule& rule);
+
 enum class Duplicates : std::uint8_t {
   kRefuse,  ///< EEXIST where the same rule stands already
   kAllow,   ///< a second rule of the same shape, as take-over needs for an instant
@@ -83,6 +109,7 @@ struct Route {
   auto operator<=>(const Route&) const = default;
 };
 
+[[nodiscard]] std::string to_string(TableId table);           ///< "main", "100"
 [[nodiscard]] std::string to_string(const PolicyRule& rule);  ///< "10025: from all fwmark 0x19 lookup 100 proto 25"
 [[nodiscard]] std::string to_string(const Route& route);      ///< "default dev wg0 table 100 proto 25"
 
@@ -92,6 +119,9 @@ struct RouteQuery {
   std::optional<IpAddress> source;  ///< with `incoming`: a forwarded packet's source
   IfName incoming;                  ///< empty: as the host itself would send
   std::uint32_t mark = 0;
+  std::uint8_t ip_protocol = 0;  ///< IPPROTO_*, for rules that select by it or by ports; 0: not said
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;  ///< ports: 0: not said; they need ip_protocol
 };
 struct RouteAnswer {
   int errnum = 0;  ///< EHOSTUNREACH, ENETUNREACH …: the lookup's own result, where there is no way
@@ -120,6 +150,7 @@ struct WireGuardPeer {
 struct WireGuardDevice {
   IfName name;
   std::vector<WireGuardPeer> peers;
+  std::uint32_t fwmark = 0;  ///< of its own packets to the peers; 0: none
 };
 
 }  // namespace smtpegress

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 
 #include "engine/verify_checks.hpp"
 #include "model/mail_flow.hpp"
@@ -11,102 +13,230 @@
 namespace smtpegress {
 namespace {
 
-bool sees_ipv4(const nft::ObservedChain& chain, nft::Hook hook, nft::ChainType type) {
+using nft::ChainType;
+using nft::Hook;
+
+bool sees_ipv4(const nft::ObservedChain& chain, Hook hook, ChainType type) {
+  const auto family = chain.key.table.family;
   return chain.hook && chain.hook->hook == hook && chain.hook->type == type &&
-         (chain.key.table.family == nft::Family::kIp || chain.key.table.family == nft::Family::kInet) &&
+         (family == nft::Family::kIp || family == nft::Family::kInet || family == nft::Family::kNetdev) &&
          !is_own_table(chain.key.table);
 }
 
+bool hangs_on(const nft::ObservedChain& chain, const IfName& device) {
+  return std::ranges::any_of(chain.devices, [&](const nft::MatchInterface& d) {
+    return d.wildcard ? device.str().starts_with(d.name) : device.str() == d.name;
+  });
+}
+
 struct Met {
-  FlowPacket packet;
+  std::string packet;  ///< its title
   Obstacle obstacle;
 };
 
-template <class Find>
-void each_chain(const nft::Ruleset& ruleset, nft::Hook hook, nft::ChainType type,
-                const std::vector<FlowPacket>& packets, Find find, std::vector<Met>& met) {
-  for (const auto& chain : ruleset.chains) {
-    if (!sees_ipv4(chain, hook, type)) {
-      continue;
-    }
-    for (const auto& packet : packets) {
-      if (auto obstacle = find(chain, packet.facts)) {
-        met.push_back({packet, *std::move(obstacle)});
+/// Looks for obstacles in one ruleset, on one profile's way.
+class Path {
+ public:
+  Path(const EnabledView& view, const nft::Ruleset& ruleset) : view_(view), ruleset_(ruleset) {}
+
+  [[nodiscard]] std::vector<Met> as_replies_arrive() const { return drops(Hook::kPrerouting, arriving_replies_at); }
+  [[nodiscard]] std::vector<Met> as_mail_enters() const { return drops(Hook::kPrerouting, entering_mail_at); }
+  [[nodiscard]] std::vector<Met> forwarded() const {
+    return drops(Hook::kForward, [](const Profile& profile, const ResolvedHost& host, std::int32_t) {
+      return forwarded_packets(profile, host);
+    });
+  }
+  /// In postrouting, then in the egress chains of the interfaces.
+  [[nodiscard]] std::vector<Met> as_they_leave() const;
+  /// In the ingress chains of the interfaces that the mail and its replies come in by.
+  [[nodiscard]] std::vector<Met> at_ingress() const;
+  /// Another destination for the mail. nat chains see a flow's first packet alone, so the replies are out of it.
+  [[nodiscard]] std::vector<Met> diverted() const {
+    std::vector<Met> met;
+    each(Hook::kPrerouting, ChainType::kNat, entering_mail_at, find_rewrite, met);
+    return met;
+  }
+  /// Another source address before ours gives it one, or keeps the one it has.
+  [[nodiscard]] std::vector<Met> readdressed() const {
+    std::vector<Met> met;
+    const auto before_ours = [](const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                const PacketFacts& packet) {
+      return chain.hook->priority < rules::kBeforeSnatPriority ? find_rewrite(ruleset, chain, packet) : std::nullopt;
+    };
+    const auto mail = [](const Profile& profile, const ResolvedHost& host, std::int32_t) {
+      return outgoing_packets(profile, host);
+    };
+    each(Hook::kPostrouting, ChainType::kNat, mail, before_ours, met);
+    return met;
+  }
+
+ private:
+  using PacketsAt = std::function<std::vector<FlowPacket>(const Profile&, const ResolvedHost&, std::int32_t)>;
+  using Find =
+      std::function<std::optional<Obstacle>(const nft::Ruleset&, const nft::ObservedChain&, const PacketFacts&)>;
+
+  static std::optional<Obstacle> drop(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                      const PacketFacts& packet) {
+    return find_obstacle(ruleset, chain, packet);
+  }
+  void each(Hook hook, ChainType type, const PacketsAt& packets_at, const Find& find, std::vector<Met>& met) const {
+    for (const auto& chain : ruleset_.chains) {
+      if (!sees_ipv4(chain, hook, type)) {
+        continue;
+      }
+      for (const auto& packet : packets_at(view_.profile, view_.seen.host, chain.hook->priority)) {
+        if (auto obstacle = find(ruleset_, chain, packet.facts)) {
+          met.push_back({packet.title, *std::move(obstacle)});
+        }
       }
     }
   }
+  [[nodiscard]] std::vector<Met> drops(Hook hook, const PacketsAt& packets_at) const {
+    std::vector<Met> met;
+    each(hook, ChainType::kFilter, packets_at, drop, met);
+    return met;
+  }
+  /// The chains that hang on one interface, and what passes it.
+  void on_device(Hook hook, const IfName& device, std::vector<FlowPacket> packets, std::vector<Met>& met) const {
+    for (const auto& chain : ruleset_.chains) {
+      if (!sees_ipv4(chain, hook, ChainType::kFilter) || !hangs_on(chain, device)) {
+        continue;
+      }
+      for (auto& packet : packets) {
+        (hook == Hook::kIngress ? packet.facts.in : packet.facts.out) = device;
+        if (auto obstacle = find_obstacle(ruleset_, chain, packet.facts)) {
+          met.push_back({fmt::format("{} on {}", packet.title, device.str()), *std::move(obstacle)});
+        }
+      }
+    }
+  }
+  [[nodiscard]] std::vector<IfName> inner() const {
+    return view_.profile.side == Side::kHome ? view_.seen.host.source_links : std::vector{view_.profile.tunnel};
+  }
+  [[nodiscard]] IfName outer() const {
+    return view_.profile.side == Side::kHome ? view_.profile.tunnel : view_.seen.host.wan;
+  }
+
+  const EnabledView& view_;
+  const nft::Ruleset& ruleset_;
+};
+
+constexpr std::int32_t kFirst = INT32_MIN;  // of a hook's priorities: before connection tracking
+constexpr std::int32_t kLast = INT32_MAX;
+
+std::vector<Met> Path::at_ingress() const {
+  std::vector<Met> met;
+  on_device(Hook::kIngress, outer(), arriving_replies_at(view_.profile, view_.seen.host, kFirst), met);
+  for (const auto& link : inner()) {
+    on_device(Hook::kIngress, link, entering_mail_at(view_.profile, view_.seen.host, kFirst), met);
+  }
+  return met;
 }
 
+std::vector<Met> Path::as_they_leave() const {
+  auto met = drops(Hook::kPostrouting, leaving_packets_at);
+  auto packets = leaving_packets_at(view_.profile, view_.seen.host, kLast);
+  const auto replies = std::ranges::stable_partition(
+      packets, [](const FlowPacket& packet) { return packet.facts.direction == nft::CtDirection::kOriginal; });
+  on_device(Hook::kEgress, outer(), {packets.begin(), replies.begin()}, met);
+  for (const auto& link : inner()) {
+    on_device(Hook::kEgress, link, {replies.begin(), replies.end()}, met);
+  }
+  return met;
+}
+
+/// Is a rule of ours wanted in that chain, and not there or not ahead? Then enable puts it at the head.
+bool enable_mends(const Inquiry& ask, const nft::ChainKey& chain) {
+  return std::ranges::any_of(ask.view.findings, [&](const Finding& finding) {
+    const auto* rule = std::get_if<ForeignChainRule>(&finding.object);
+    return rule != nullptr && rule->chain == chain && finding.presence != Presence::kPresent;
+  });
+}
+
+/// What a check is called, and what its obstacles do.
+struct Wording {
+  std::string id;
+  std::string title;
+  std::string does;
+  std::string mend;            ///< where enable does not mend it
+  bool enable_reaches = true;  ///< are these chains that enable could put a rule into?
+  std::string seen{};          ///< what there was to be looked at, where that is not evident
+};
+
 /// A certain obstacle fails the check; one that depends on what is not known here (a ban list's set, say) is told.
-void judge(const Inquiry& ask, std::string id, std::string title, const std::vector<Met>& met, std::string_view does,
-           std::string_view mend) {
+void judge(const Inquiry& ask, const Wording& words, const std::vector<Met>& met) {
   std::string perhaps;
   bool certain = false;
   for (const auto& [packet, obstacle] : met) {
-    const auto text = fmt::format("{} {} by {}: {}", packet.title, does, nft::to_string(obstacle.chain), obstacle.rule);
+    const auto text = fmt::format("{} {} by {}: {}", packet, words.does, nft::to_string(obstacle.chain), obstacle.rule);
     if (obstacle.certain) {
       certain = true;
-      ask.failed(id, title, text, std::string(mend));
+      ask.failed(words.id, words.title, text,
+                 words.enable_reaches && enable_mends(ask, obstacle.chain)
+                     ? fmt::format("`smtp-egress enable {}` puts our rule at that chain's head", ask.view.profile.name)
+                     : words.mend);
     } else if (perhaps.empty()) {
       perhaps = text;
     }
   }
   if (!certain) {
-    ask.passed(std::move(id), std::move(title), perhaps.empty() ? "" : "but for what depends on the peer: " + perhaps);
+    ask.passed(words.id, words.title, perhaps.empty() ? words.seen : "but for what depends on the peer: " + perhaps);
   }
 }
+
+/// The same way through iptables-legacy's tables. What they rewrite in postrouting comes after ours, and is skipped.
+void check_legacy_tables(const Inquiry& ask) {
+  Wording words{.id = "legacy-iptables",
+                .title = "iptables-legacy does not stop the mail or its replies",
+                .does = "are dropped or turned elsewhere",
+                .mend =
+                    "nft does not show these rules and enable does not reach them: `iptables-legacy-save` lists "
+                    "them. Remove that one, or move all to iptables-nft (`iptables-legacy-save | "
+                    "iptables-nft-restore -n`), then empty them there (`iptables-legacy -F`, `-P FORWARD ACCEPT`) "
+                    "and enable again",
+                .enable_reaches = false};
+  const auto tables = ask.kernel.legacy_tables();
+  if (!tables) {
+    ask.failed(words.id, words.title, tables.error().message(), "run verify as root");
+    return;
+  }
+  for (const auto& table : tables->tables) {
+    words.seen += (words.seen.empty() ? "its tables: " : ", ") + table.name;
+  }
+  const Path path(ask.view, *tables);
+  std::vector<Met> met;
+  for (const auto& part :
+       {path.as_replies_arrive(), path.as_mail_enters(), path.diverted(), path.forwarded(), path.as_they_leave()}) {
+    met.insert(met.end(), part.begin(), part.end());
+  }
+  judge(ask, words, met);
+}
+
+constexpr const char* kDropped = "are dropped";
+constexpr const char* kRemove = "remove or move that rule, or let it spare the mail: enable does not touch it";
 
 }  // namespace
 
 void check_path(const Inquiry& ask) {
-  const auto& view = ask.view;
-  const auto& ruleset = view.seen.observed.ruleset;
-  const auto outgoing = outgoing_packets(view.profile, view.seen.host);
-  const auto drops = [&](const nft::ObservedChain& chain, const PacketFacts& packet) {
-    return find_obstacle(ruleset, chain, packet);
-  };
-
-  std::vector<Met> met;
-  each_chain(ruleset, nft::Hook::kPrerouting, nft::ChainType::kFilter, arriving_replies(view.profile, view.seen.host),
-             drops, met);
-  judge(ask, "replies-arrive", "no firewall drops replies on arrival", met, "are dropped",
-        fmt::format(
-            "`smtp-egress enable {}` puts our exception ahead in ip raw PREROUTING; elsewhere remove or move the rule",
-            view.profile.name));
-
-  met.clear();
-  auto entering = outgoing;  // as prerouting sees them: not routed, tracked or marked yet
-  for (auto& packet : entering) {
-    packet.facts.out = {};
-    packet.facts.ct_states = 0;
-    packet.facts.direction.reset();
-    packet.facts.mark.reset();
-  }
-  each_chain(ruleset, nft::Hook::kPrerouting, nft::ChainType::kFilter, entering, drops, met);
-  judge(ask, "enters", "no firewall drops the mail as it comes in", met, "are dropped", "remove or move the rule");
-
-  met.clear();
-  each_chain(ruleset, nft::Hook::kForward, nft::ChainType::kFilter, forwarded_packets(view.profile, view.seen.host),
-             drops, met);
-  judge(
-      ask, "forwarded", "no forward firewall drops the mail or its replies", met, "are dropped",
-      fmt::format("`smtp-egress enable {}` puts our admission at that chain's head; elsewhere remove or move the rule",
-                  view.profile.name));
-
-  met.clear();
-  each_chain(ruleset, nft::Hook::kPostrouting, nft::ChainType::kFilter, outgoing, drops, met);
-  judge(ask, "leaves", "no firewall drops the mail as it leaves", met, "are dropped", "remove or move the rule");
-
-  met.clear();
-  const auto rewrites = [&](const nft::ObservedChain& chain, const PacketFacts& packet) {
-    return chain.hook->priority < rules::kBeforeSnatPriority ? find_source_rewrite(ruleset, chain, packet)
-                                                             : std::nullopt;
-  };
-  each_chain(ruleset, nft::Hook::kPostrouting, nft::ChainType::kNat, outgoing, rewrites, met);
-  judge(ask, "address",
-        view.profile.side == Side::kHome ? "the mail keeps its address into the tunnel"
-                                         : "no other rule gives the mail an address first",
-        met, "are given another address", "move that chain to priority srcnat (100) or later");
+  const Path path(ask.view, ask.view.seen.observed.ruleset);
+  judge(ask, {"ingress", "no interface's own chain drops the mail or its replies", kDropped, kRemove},
+        path.at_ingress());
+  judge(ask, {"replies-arrive", "no firewall drops replies on arrival", kDropped, kRemove}, path.as_replies_arrive());
+  judge(ask, {"enters", "no firewall drops the mail as it comes in", kDropped, kRemove}, path.as_mail_enters());
+  judge(ask,
+        {"destination", "no other rule turns the mail to another destination", "are turned elsewhere",
+         "remove that rule, or let it spare the mail stack"},
+        path.diverted());
+  judge(ask, {"forwarded", "no forward firewall drops the mail or its replies", kDropped, kRemove}, path.forwarded());
+  judge(ask, {"leaves", "no firewall drops the mail or its replies as they leave", kDropped, kRemove},
+        path.as_they_leave());
+  judge(ask,
+        {"address",
+         ask.view.profile.side == Side::kHome ? "the mail keeps its address into the tunnel"
+                                              : "no other rule gives the mail an address first",
+         "are given another address", "move that chain to priority srcnat (100) or later"},
+        path.readdressed());
+  check_legacy_tables(ask);
 }
 
 }  // namespace smtpegress

@@ -5,6 +5,7 @@
 #include "kernel/conntrack_glance.hpp"
 #include "kernel/sysctl.hpp"
 #include "netlink/conntrack_socket.hpp"
+#include "netlink/iptables_legacy.hpp"
 #include "netlink/nft_socket.hpp"
 #include "netlink/route_socket.hpp"
 #include "netlink/wireguard.hpp"
@@ -70,6 +71,8 @@ class LinuxKernel final : public Kernel {
                            *std::move(ruleset)};
     });
   }
+
+  Result<nft::Ruleset> legacy_tables() override { return netlink::read_iptables_legacy(); }
 
   Result<std::string> read_sysctl(const std::string& key) override { return read_sysctl_file(key); }
   Result<void> write_sysctl(const std::string& key, const std::string& value) override {

@@ -2,10 +2,16 @@
 
 #include <fmt/format.h>
 
+#include "model/rules.hpp"
+
 namespace smtpegress {
 namespace {
 
-constexpr std::uint8_t kSyn = 0x02;  // the SYN flag alone, RFC 9293
+using rules::kSyn;
+
+// linux/netfilter_ipv4.h
+constexpr std::int32_t kTrackingPriority = -200;     // NF_IP_PRI_CONNTRACK
+constexpr std::int32_t kDestinationPriority = -100;  // NF_IP_PRI_NAT_DST
 
 template <class Make>
 std::vector<FlowPacket> each(const Profile& profile, Make make) {
@@ -85,6 +91,47 @@ std::vector<FlowPacket> arriving_replies(const Profile& profile, const ResolvedH
                        .mark = {},
                        .tcp_flags_never = kSyn}};
   });
+}
+
+std::vector<FlowPacket> arriving_replies_at(const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
+  auto packets = arriving_replies(profile, host);
+  const auto behind_nat = forwarded_packets(profile, host);
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    auto& facts = packets[i].facts;
+    if (priority > kTrackingPriority) {
+      facts.ct_states = nft::kCtEstablished;
+      facts.direction = nft::CtDirection::kReply;
+    }
+    if (priority > kDestinationPriority) {
+      facts.destination = behind_nat.at(behind_nat.size() / 2 + i).facts.destination;
+    }
+  }
+  return packets;
+}
+
+std::vector<FlowPacket> entering_mail_at(const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
+  auto packets = outgoing_packets(profile, host);
+  for (auto& packet : packets) {
+    packet.facts.out = {};
+    packet.facts.mark.reset();  // whoever sets one in prerouting
+    if (priority <= kTrackingPriority) {
+      packet.facts.ct_states = 0;
+      packet.facts.direction.reset();
+    }
+  }
+  return packets;
+}
+
+std::vector<FlowPacket> leaving_packets_at(const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
+  auto packets = forwarded_packets(profile, host);
+  for (auto& packet : packets) {
+    const bool translated =
+        packet.facts.direction == nft::CtDirection::kOriginal && host.snat_to && priority >= rules::kBeforeSnatPriority;
+    if (translated) {
+      packet.facts.source = Prefix{*host.snat_to, 32};
+    }
+  }
+  return packets;
 }
 
 }  // namespace smtpegress

@@ -22,4 +22,17 @@ struct FlowPacket {
 /// Replies as prerouting sees them before connection tracking: from the tunnel (home) or the WAN (VPS).
 [[nodiscard]] std::vector<FlowPacket> arriving_replies(const Profile& profile, const ResolvedHost& host);
 
+// The same, as a chain sees them that stands at `priority` of its hook: connection tracking and address translation are
+// functions at that hook themselves, and a chain behind them sees what they did.
+
+/// Replies in prerouting.
+[[nodiscard]] std::vector<FlowPacket> arriving_replies_at(const Profile& profile, const ResolvedHost& host,
+                                                          std::int32_t priority);
+/// The mail in prerouting: from the sources (home) or out of the tunnel (VPS).
+[[nodiscard]] std::vector<FlowPacket> entering_mail_at(const Profile& profile, const ResolvedHost& host,
+                                                       std::int32_t priority);
+/// The mail and its replies in postrouting.
+[[nodiscard]] std::vector<FlowPacket> leaving_packets_at(const Profile& profile, const ResolvedHost& host,
+                                                         std::int32_t priority);
+
 }  // namespace smtpegress

@@ -1,6 +1,7 @@
 #include "model/packet_walk.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace smtpegress {
 namespace {
@@ -84,13 +85,23 @@ struct MatchHolds {
   Holds operator()(const nft::MatchOpaque&) const { return Holds::kMaybe; }
 };
 
-/// A rejection of any kind (the decoder knows one kind in full), or a hand-over to a program that may not give it back.
+/// Is it one of these statements that the decoder does not know in full?
+bool is_opaque(const nft::Statement& statement, std::initializer_list<std::string_view> names) {
+  const auto* opaque = std::get_if<nft::StatementOpaque>(&statement);
+  return opaque != nullptr && std::ranges::find(names, opaque->what) != names.end();
+}
+
+/// A rejection of any kind, or a hand-over to a program that may not give it back.
 bool refuses(const nft::Statement& statement) {
-  if (const auto* opaque = std::get_if<nft::StatementOpaque>(&statement)) {
-    return opaque->what == "reject" || opaque->what == "queue" || opaque->what == "xt NFQUEUE" ||
-           opaque->what == "xt REJECT" || opaque->what == "synproxy";
-  }
-  return std::holds_alternative<nft::Reject>(statement);
+  return std::holds_alternative<nft::Reject>(statement) ||
+         is_opaque(statement, {"reject", "queue", "xt NFQUEUE", "xt REJECT", "synproxy", "tproxy", "xt TPROXY", "fwd"});
+}
+
+/// What gives a packet another source address in postrouting, or another destination in prerouting.
+bool rewrites(const nft::Statement& statement) {
+  return std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement) ||
+         is_opaque(statement,
+                   {"nat", "masquerade", "redir", "xt SNAT", "xt MASQUERADE", "xt DNAT", "xt REDIRECT", "xt NETMAP"});
 }
 
 /// How a chain ends for the packets that went into it.
@@ -213,7 +224,7 @@ Ending rewrite_in(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, 
       continue;
     }
     for (const auto& statement : observed.rule.statements) {
-      if (std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement)) {
+      if (rewrites(statement)) {
         return {Obstacle{chain.key, nft::to_string(observed.rule), held >= Holds::kSome}, false, false};
       }
       const auto* verdict = std::get_if<nft::Verdict>(&statement);
@@ -255,8 +266,8 @@ std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::Ob
   return Walk(ruleset, packet, skip, ends).chain(chain, {}, 0).obstacle;
 }
 
-std::optional<Obstacle> find_source_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
-                                            const PacketFacts& packet) {
+std::optional<Obstacle> find_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                     const PacketFacts& packet) {
   return rewrite_in(ruleset, chain, packet, 0).obstacle;
 }
 

@@ -44,9 +44,10 @@ using SkipRule = bool (*)(const nft::Rule&);
                                                     const PacketFacts& packet, SkipRule skip = nullptr,
                                                     Ends ends = Ends::kSome);
 
-/// The first rule in the nat chain that may give such a packet another source address.
-[[nodiscard]] std::optional<Obstacle> find_source_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
-                                                          const PacketFacts& packet);
+/// The first rule in the nat chain that may give such a packet another address: the source's in postrouting, the
+/// destination's in prerouting.
+[[nodiscard]] std::optional<Obstacle> find_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                                   const PacketFacts& packet);
 
 /// Do all of the rule's tests hold? In rising order.
 enum class Holds : std::uint8_t {

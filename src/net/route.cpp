@@ -7,19 +7,6 @@
 namespace smtpegress {
 namespace {
 
-std::string table_text(TableId table) {
-  switch (table.value) {
-    case 253:
-      return "default";
-    case 254:
-      return "main";
-    case 255:
-      return "local";
-    default:
-      return fmt::format("{}", table.value);
-  }
-}
-
 std::string_view type_text(RouteType type) {
   switch (type) {
     case RouteType::kUnicast:
@@ -49,16 +36,17 @@ Prefix InterfaceAddress::network() const {
   return network;
 }
 
-std::string to_string(const PolicyRule& rule) {
-  auto text = fmt::format("{}: from all", rule.priority.value);
-  if (rule.mark) {
-    text += " fwmark " + rule.mark->to_string();
+std::string to_string(TableId table) {
+  switch (table.value) {
+    case 253:
+      return "default";
+    case 254:
+      return "main";
+    case 255:
+      return "local";
+    default:
+      return fmt::format("{}", table.value);
   }
-  text += " lookup " + table_text(rule.table);
-  if (rule.protocol.value != 0) {
-    text += fmt::format(" proto {}", rule.protocol.value);
-  }
-  return rule.other.empty() ? text : text + " (with further selectors)";
 }
 
 std::string to_string(const Route& route) {
@@ -70,7 +58,7 @@ std::string to_string(const Route& route) {
   if (!route.interface.empty()) {
     text += " dev " + route.interface.str();
   }
-  text += " table " + table_text(route.table);
+  text += " table " + to_string(route.table);
   if (route.metric != 0) {
     text += fmt::format(" metric {}", route.metric);
   }

@@ -2,6 +2,9 @@
 #include "netlink/nft_codec.hpp"
 
 #include <libnftnl/udata.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -48,14 +51,34 @@ std::optional<nft::BaseHook> base_hook_of(nft::Family family, const Attributes& 
   nft::BaseHook base;
   const std::uint32_t number = hook.be32(NFTA_HOOK_HOOKNUM).value_or(0);
   base.hook = static_cast<nft::Hook>(number);
-  if (family == nft::Family::kNetdev && number == 0) {  // NF_NETDEV_INGRESS, linux/netfilter.h
-    base.hook = nft::Hook::kIngress;
+  if (family == nft::Family::kNetdev) {
+    base.hook = number == NF_NETDEV_INGRESS ? nft::Hook::kIngress : nft::Hook::kEgress;
   }
   base.priority = static_cast<std::int32_t>(hook.be32(NFTA_HOOK_PRIORITY).value_or(0));
   base.policy = chain.be32(NFTA_CHAIN_POLICY) == static_cast<std::uint32_t>(nft::Policy::kDrop) ? nft::Policy::kDrop
                                                                                                 : nft::Policy::kAccept;
   base.type = chain_type_of(chain.text(NFTA_CHAIN_TYPE).value_or(""));
   return base;
+}
+
+/// NFTA_DEVICE_PREFIX of Linux 6.16, after NFTA_DEVICE_NAME: the beginning of a name.
+constexpr std::uint16_t kDevicePrefix = 2;
+
+/// One interface, or a list of them.
+std::vector<nft::MatchInterface> devices_of(const Attributes& chain) {
+  std::vector<nft::MatchInterface> devices;
+  const Attributes hook(chain.bytes(NFTA_CHAIN_HOOK));
+  const auto add = [&](Bytes name, bool wildcard) {
+    devices.push_back({.way = nft::Way::kIn, .name = text_until_nul(name), .wildcard = wildcard});
+  };
+  Bytes list = hook.bytes(NFTA_HOOK_DEVS);
+  while (const auto device = next_attribute(list)) {
+    add(device->payload, device->type == kDevicePrefix);
+  }
+  if (devices.empty() && hook.has(NFTA_HOOK_DEV)) {
+    add(hook.bytes(NFTA_HOOK_DEV), false);
+  }
+  return devices;
 }
 
 /// From user data: TLVs with one byte of type and one of length.
@@ -117,7 +140,8 @@ Result<nft::ObservedChain> decode_chain(const nlmsghdr* message) {
   return nft::ObservedChain{.key = {{family, std::string(*table)}, std::string(*name)},
                             .handle = chain.be64(NFTA_CHAIN_HANDLE).value_or(0),
                             .hook = base_hook_of(family, chain),
-                            .rules = {}};
+                            .rules = {},
+                            .devices = devices_of(chain)};
 }
 
 Result<nft::TableKey> decode_table(const nlmsghdr* message) {

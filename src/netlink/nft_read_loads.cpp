@@ -31,6 +31,8 @@ std::optional<std::size_t> meta_length(std::uint32_t key) {
       return 16;  // IFNAMSIZ, linux/if.h
     case NFT_META_MARK:
       return 4;
+    case NFT_META_PROTOCOL:
+      return 2;
     case NFT_META_NFPROTO:
     case NFT_META_L4PROTO:
       return 1;

@@ -1,6 +1,7 @@
 // RuleReader's tests: expressions that end a rule where they do not hold.
 #include "netlink/nft_rule_reader.hpp"
 
+#include <linux/if_ether.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 
@@ -9,6 +10,19 @@
 #include <utility>
 
 namespace smtpegress::netlink {
+namespace {
+
+/// Where a chain sees frames, `meta protocol ip` says what `meta nfproto ipv4` says elsewhere.
+std::optional<nft::Match> network_of_ether_type(const Loaded& value, std::uint32_t op, Bytes data) {
+  const bool plain = value.source == Loaded::Source::kMeta && value.key == NFT_META_PROTOCOL && value.mask.empty() &&
+                     data.size() == value.length && op == NFT_CMP_EQ;
+  if (!plain || (load_be16(data) != ETH_P_IP && load_be16(data) != ETH_P_IPV6)) {
+    return std::nullopt;
+  }
+  return nft::MatchNfProto{load_be16(data) == ETH_P_IP ? IpFamily::kV4 : IpFamily::kV6};
+}
+
+}  // namespace
 
 void RuleReader::compare(const Expression& e) {
   const Bytes data = data_value(e.data, NFTA_CMP_DATA);
@@ -28,6 +42,9 @@ void RuleReader::compare(const Expression& e) {
     return;
   }
   auto match = match_of_compare(*value, *op, data, network_);
+  if (!match && (family_ == nft::Family::kNetdev || family_ == nft::Family::kBridge)) {
+    match = network_of_ether_type(*value, *op, data);
+  }
   value->at_least.reset();
   value->used = true;
   if (match && observed_.rule.statements.empty() && std::holds_alternative<nft::MatchNfProto>(*match)) {

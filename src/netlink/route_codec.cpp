@@ -4,7 +4,9 @@
 
 #include <linux/rtnetlink.h>
 
+#include <array>
 #include <cstddef>
+#include <utility>
 
 #include "netlink/route_message.hpp"
 
@@ -231,6 +233,17 @@ Result<NlMessage> encode_query(const RouteQuery& query, int incoming) {
   }
   if (query.mark != 0) {
     builder.u32(RTA_MARK, query.mark);
+  }
+  if (query.ip_protocol != 0) {
+    builder.u8(RTA_IP_PROTO, query.ip_protocol);
+    for (const auto& [type, port] :
+         {std::pair{RTA_SPORT, query.source_port}, std::pair{RTA_DPORT, query.destination_port}}) {
+      if (port != 0) {
+        const std::array<std::uint8_t, 2> network_order{static_cast<std::uint8_t>(port >> 8),
+                                                        static_cast<std::uint8_t>(port & 0xff)};
+        builder.bytes(type, network_order);
+      }
+    }
   }
   NlMessage message = builder.take();
   if (message == nullptr) {

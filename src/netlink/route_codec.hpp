@@ -16,9 +16,6 @@
 
 namespace smtpegress::netlink {
 
-/// Types in `other` from here on are header offsets; attribute types end at 0x3fff (NLA_TYPE_MASK).
-inline constexpr std::uint16_t kHeaderField = 0x4000;
-
 /// errnum EBADMSG for each decoder: the message is cut short, or of a family that is neither IPv4 nor IPv6.
 /// Precondition for each: nlmsg_len bytes are readable.
 /// The name is empty where the kernel allowed one that IfName refuses (control bytes).

@@ -165,6 +165,9 @@ Result<void> decode_device(WireGuardDevice& device, const nlmsghdr* message) {
   }
   bool good = true;
   const bool whole = for_each_attribute(attributes_after<genlmsghdr>(payload), [&](const Attribute& attribute) {
+    if (attribute.type == WGDEVICE_A_FWMARK) {
+      good = read_into(device.fwmark, attribute.payload) && good;
+    }
     if (attribute.type != WGDEVICE_A_PEERS) {
       return;
     }
@@ -179,7 +182,7 @@ Result<void> decode_device(WireGuardDevice& device, const nlmsghdr* message) {
            good;
   });
   if (!whole || !good) {
-    return malformed(device.name, "peer");
+    return malformed(device.name, "peer or mark");
   }
   return {};
 }

@@ -80,6 +80,11 @@ bool read_line(WireGuardDevice& device, std::string_view key, std::string_view v
     device.peers.emplace_back().public_key = std::move(*public_key);
     return true;
   }
+  if (key == "fwmark") {
+    const auto mark = number_of<std::uint32_t>(value);
+    device.fwmark = mark.value_or(0);
+    return mark.has_value();
+  }
   if (device.peers.empty()) {
     return !is_peer_key(key);
   }

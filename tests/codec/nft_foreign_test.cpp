@@ -33,6 +33,24 @@ Rule only(const Statement& statement) {
 
 // ---- the same in another spelling
 
+TEST(NftForeign, EtherType_WhereFramesAreSeen_IsTheNetworkProtocol) {
+  const auto rule = [](Family family) {
+    return ForeignRule(family)
+        .meta(NFT_META_PROTOCOL)
+        .cmp(NFT_CMP_EQ, {0x08, 0x00})
+        .payload(NFT_PAYLOAD_NETWORK_HEADER, 12, 4)
+        .cmp(NFT_CMP_EQ, {192, 168, 203, 10})
+        .rule();
+  };
+  const Rule expected{
+      .matches = {MatchNfProto{IpFamily::kV4}, MatchAddress{Side::kSource, prefix("192.168.203.10/32"), Sense::kIs}},
+      .statements = {},
+      .comment = {}};
+  EXPECT_EQ(rule(Family::kNetdev), expected);
+  EXPECT_EQ(rule(Family::kBridge), expected);
+  EXPECT_NE(rule(Family::kInet), expected) << "there it is another test than ours";
+}
+
 TEST(NftForeign, Protocol_FromTheIpHeader_IsTheSameMatch) {  // iptables 1.8.13; 1.8.9 uses meta l4proto
   EXPECT_EQ(ForeignRule().payload(NFT_PAYLOAD_NETWORK_HEADER, 9, 1).cmp(NFT_CMP_EQ, {6}).rule(),
             only(MatchL4Proto{6, Sense::kIs}));

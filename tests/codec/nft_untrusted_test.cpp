@@ -304,6 +304,31 @@ TEST(NftMessages, BaseChain_HasItsHook) {
   EXPECT_EQ(chain->hook, (BaseHook{ChainType::kFilter, Hook::kPrerouting, -300, Policy::kDrop}));
 }
 
+TEST(NftMessages, NetdevChains_HaveTheirHookAndDevices) {
+  const auto decode = [](Family family, std::uint8_t hook, const Octets& devices) {
+    return netlink::decode_chain(as_message(object_message(
+        family,
+        {attribute(NFTA_CHAIN_TABLE, text("t")), attribute(NFTA_CHAIN_NAME, text("c")),
+         attribute(NFTA_CHAIN_HOOK | NLA_F_NESTED, joined({attribute(NFTA_HOOK_HOOKNUM, {0, 0, 0, hook}),
+                                                           attribute(NFTA_HOOK_PRIORITY, {0, 0, 0, 0}), devices})),
+         attribute(NFTA_CHAIN_TYPE, text("filter"))})));
+  };
+  const auto one = decode(Family::kNetdev, 0, attribute(NFTA_HOOK_DEV, text("wg0")));
+  EXPECT_EQ(one->hook->hook, Hook::kIngress);
+  EXPECT_EQ(one->devices, (std::vector{MatchInterface{Way::kIn, "wg0", false, Sense::kIs}}));
+  constexpr std::uint16_t kPrefix = 2;  // NFTA_DEVICE_PREFIX, Linux 6.16
+  const auto several =
+      decode(Family::kNetdev, 1,
+             attribute(NFTA_HOOK_DEVS | NLA_F_NESTED,
+                       joined({attribute(NFTA_DEVICE_NAME, text("eth0")), attribute(kPrefix, {'b', 'r', '-'})})));
+  EXPECT_EQ(several->hook->hook, Hook::kEgress);
+  EXPECT_EQ(several->devices, (std::vector{MatchInterface{Way::kIn, "eth0", false, Sense::kIs},
+                                           MatchInterface{Way::kIn, "br-", true, Sense::kIs}}));
+  const auto inet = decode(Family::kInet, 5, attribute(NFTA_HOOK_DEV, text("wg0")));
+  EXPECT_EQ(inet->hook->hook, Hook::kIngress);
+  EXPECT_EQ(inet->devices.size(), 1U);
+}
+
 TEST(NftMessages, OrdinaryChain_HasNoHook) {
   const auto chain = netlink::decode_chain(as_message(
       object_message(Family::kInet, {attribute(NFTA_CHAIN_TABLE, text("t")), attribute(NFTA_CHAIN_NAME, text("c"))})));

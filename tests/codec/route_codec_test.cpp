@@ -240,6 +240,24 @@ TEST(RouteCodec, EncodeQuery_Forwarded_IsTheseBytes) {
             "08001000 19000000");          // RTA_MARK
 }
 
+TEST(RouteCodec, EncodeQuery_WithPorts_NamesTheProtocolToo) {
+  RouteQuery query;
+  query.destination = IpAddress::parse("203.0.113.25").value();
+  query.ip_protocol = 6;
+  query.destination_port = 25;
+  const auto ports = encode_query(query, 0);
+  ASSERT_TRUE(ports);
+  EXPECT_EQ(payload_hex(nlmsg_hdr(ports->get())),
+            "02200000 00000000 00100000 "
+            "08000100 cb007119 "   // RTA_DST
+            "05001b00 06000000 "   // RTA_IP_PROTO
+            "06001d00 00190000");  // RTA_DPORT, network order
+  query.ip_protocol = 0;           // ports alone say nothing
+  query.source_port = 25;
+  const auto none = encode_query(query, 0);
+  EXPECT_EQ(payload_hex(nlmsg_hdr(none->get())), "02200000 00000000 00100000 08000100 cb007119");
+}
+
 TEST(RouteCodec, DecodeAnswer_GatewayOfTheOtherFamily_IsRead) {
   auto message = tunnel_message();
   test::ByteVector via{AF_INET6, 0, 0xfe, 0x80};

@@ -44,6 +44,7 @@ ByteVector list(std::initializer_list<ByteVector> entries) {
 RawMessage device_message(std::initializer_list<ByteVector> peers) {
   RawMessage message(kFamily, raw(genlmsghdr{.cmd = WG_CMD_GET_DEVICE, .version = 1, .reserved = 0}));
   message.value<std::uint32_t>(WGDEVICE_A_IFINDEX, 7).text(WGDEVICE_A_IFNAME, "wg0");
+  message.value<std::uint32_t>(WGDEVICE_A_FWMARK, 0xca6c);
   message.attribute(WGDEVICE_A_PEERS | NLA_F_NESTED, list(peers));
   return message;
 }
@@ -93,6 +94,7 @@ TEST(WireGuardCodec, Decode_Peer_HasAllThatIsShown) {
   auto device = wg0();
   auto message = device_message({whole_peer()});
   ASSERT_TRUE(decode_device(device, message.message()));
+  EXPECT_EQ(device.fwmark, 0xca6cU);
   ASSERT_EQ(device.peers.size(), 1U);
   EXPECT_EQ(device.peers[0].public_key, std::string(43, 'A') + '=');
   EXPECT_EQ(device.peers[0].endpoint, "203.0.113.10:51820");

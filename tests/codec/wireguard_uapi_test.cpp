@@ -41,6 +41,7 @@ TEST(WireGuardUapi, Parse_WholeAnswer_HasEveryPeerInOrder) {
   const auto device = parse_uapi(wg0(), answer);
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ(device->name, wg0());
+  EXPECT_EQ(device->fwmark, 25U);
   ASSERT_EQ(device->peers.size(), 2U);
   EXPECT_EQ(device->peers[0].public_key, kBase64One);
   EXPECT_EQ(device->peers[0].endpoint, "203.0.113.10:51820");

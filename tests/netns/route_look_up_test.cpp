@@ -22,6 +22,10 @@ RouteAnswer ask(RouteSocket& socket, std::string_view destination, std::uint32_t
   return must(socket.look_up(query));
 }
 
+void write(const std::string& sysctl, int value) {
+  std::ofstream("/proc/sys/" + sysctl) << value;
+}
+
 TEST(RouteLookUp, FromTheHost_FollowsTheMark) {
   in_fresh_namespace([] {
     make_host();
@@ -45,6 +49,29 @@ TEST(RouteLookUp, FromTheHost_FollowsTheMark) {
   });
 }
 
+TEST(RouteLookUp, Forwarded_MeetsRulesBySourceInterfaceAndPort) {
+  in_fresh_namespace([] {
+    make_host();
+    write("net/ipv4/ip_forward", 1);
+    shell("ip link add br-mail type veth peer name c0 && ip link set c0 up && ip link set br-mail up");
+    shell("ip address add 172.22.1.1/24 dev br-mail && ip route add default dev wg0 table 300");
+    auto socket = opened();
+    const RouteQuery mail{.destination = ip("203.0.113.25"),
+                          .source = ip("172.22.1.10"),
+                          .incoming = name("br-mail"),
+                          .mark = 0x19,
+                          .ip_protocol = 6,
+                          .source_port = 40'000,
+                          .destination_port = 25};
+    for (const char* rule : {"from 172.22.1.0/24", "iif br-mail", "ipproto tcp", "dport 25", "sport 40000"}) {
+      shell("ip rule add pref 100 " + std::string(rule) + " lookup 300");
+      EXPECT_EQ(must(socket.look_up(mail)).table.value, 300U) << rule;
+      EXPECT_EQ(ask(socket, "203.0.113.25", 0x19).table, kMainTable) << rule << ": not the host's own";
+      shell("ip rule del pref 100");
+    }
+  });
+}
+
 TEST(RouteLookUp, NoWay_IsAnAnswerWithItsErrno) {
   in_fresh_namespace([] {
     make_host();
@@ -61,10 +88,6 @@ TEST(RouteLookUp, NoWay_IsAnAnswerWithItsErrno) {
     EXPECT_EQ(ask(socket, "2001:db8:3::1").errnum, EINVAL);
     EXPECT_EQ(ask(socket, "2001:db8:4::1").errnum, ENETUNREACH);
   });
-}
-
-void write(const std::string& sysctl, int value) {
-  std::ofstream("/proc/sys/" + sysctl) << value;
 }
 
 TEST(RouteLookUp, Forwarded_UsesInterfaceSourceAndMark) {

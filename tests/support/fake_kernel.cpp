@@ -51,6 +51,19 @@ const Route* best_route(const ObservedState& state, TableId table, const IpAddre
   return best;
 }
 
+/// A host's own packets come in by "lo".
+bool selects(const PolicyRule& rule, const RuleSelectors& selectors, const RouteQuery& query) {
+  const auto port = [](const std::optional<PortRange>& wanted, std::uint16_t has) {
+    return !wanted || wanted->contains(has);
+  };
+  return (!rule.mark || (query.mark & rule.mark->mask) == rule.mark->value) &&
+         (!selectors.source || selectors.source->contains(query.source.value_or(IpAddress{}))) &&
+         (!selectors.destination || selectors.destination->contains(query.destination)) &&
+         (selectors.incoming.empty() || selectors.incoming == (query.incoming.empty() ? "lo" : query.incoming.str())) &&
+         (selectors.ip_protocol == 0 || selectors.ip_protocol == query.ip_protocol) &&
+         port(selectors.source_ports, query.source_port) && port(selectors.destination_ports, query.destination_port);
+}
+
 std::string text(const Flow& flow) {
   return fmt::format("{}:{} -> {}:{} as {}", flow.source.to_string(), flow.source_port, flow.destination.to_string(),
                      flow.destination_port, flow.reply_destination.to_string());
@@ -100,6 +113,10 @@ Result<void> FakeKernel::begin(const std::string& operation, const std::string& 
 
 Result<ObservedState> FakeKernel::observe() {
   return host.state;
+}
+
+Result<nft::Ruleset> FakeKernel::legacy_tables() {
+  return host.legacy;
 }
 
 Result<std::string> FakeKernel::read_sysctl(const std::string& key) {
@@ -216,11 +233,20 @@ Result<void> FakeKernel::delete_flow(const Flow& flow) {
 }
 
 Result<RouteAnswer> FakeKernel::look_up_route(const RouteQuery& query) {
+  if (!query.incoming.empty() && host.sysctls.at("net/ipv4/ip_forward") == "0") {
+    return RouteAnswer{EHOSTUNREACH, {}, {}, {}};
+  }
+  queries.push_back(query);
   for (const auto& rule : host.state.rules) {
-    if (rule.mark && (query.mark & rule.mark->mask) != rule.mark->value) {
+    const auto selectors = selectors_of(rule);
+    if (selects(rule, selectors, query) == selectors.inverted) {
       continue;
     }
-    if (const auto* route = best_route(host.state, rule.table, query.destination); route != nullptr) {
+    if (rule.action >= kFirstRefusal) {
+      return RouteAnswer{rule.action == kLastRefusal ? EACCES : EHOSTUNREACH, {}, {}, {}};
+    }
+    const auto* route = best_route(host.state, rule.table, query.destination);
+    if (route != nullptr && (!selectors.suppress_length || route->destination.length > *selectors.suppress_length)) {
       return RouteAnswer{route->type == RouteType::kUnicast ? 0 : EHOSTUNREACH, route->interface, route->table,
                          route->gateway};
     }

@@ -15,6 +15,7 @@ namespace smtpegress::test {
 /// Everything a command could look at or change.
 struct FakeHost {
   ObservedState state;
+  nft::Ruleset legacy{};                       ///< iptables-legacy's tables
   std::map<std::string, std::string> sysctls;  ///< by path below /proc/sys
   std::vector<Flow> flows;
   std::map<std::string, WireGuardDevice> wireguards;  ///< by interface
@@ -33,7 +34,8 @@ class FakeKernel final : public Kernel {
   };
 
   FakeHost host;
-  std::vector<std::string> calls;  ///< every mutating call, a refused one as well: "add route default dev wg0 …"
+  std::vector<std::string> calls;   ///< every mutating call, a refused one as well: "add route default dev wg0 …"
+  std::vector<RouteQuery> queries;  ///< every route lookup that came as far as the policy rules
   std::optional<Fault> fault;
   int stale_commits = 0;                                ///< so many commits from now on are answered kStale
   int lost_answers = 0;                                 ///< so many from now on are carried out, and the answer is lost
@@ -42,6 +44,7 @@ class FakeKernel final : public Kernel {
   void forget_calls() { calls.clear(); }
 
   Result<ObservedState> observe() override;
+  Result<nft::Ruleset> legacy_tables() override;
   Result<std::string> read_sysctl(const std::string& key) override;
   Result<void> write_sysctl(const std::string& key, const std::string& value) override;
   Result<void> add_route(const Route& route) override;

@@ -162,6 +162,17 @@ void add_default_route(FakeHost& host, std::string_view gateway, std::string_vie
                                .other = {}});
 }
 
+void add_rule_from(FakeHost& host, std::uint32_t priority, std::string_view source, TableId table) {
+  constexpr std::uint16_t kSource = 2;                       // FRA_SRC, linux/fib_rules.h
+  constexpr std::uint16_t kSourceLength = kHeaderField + 2;  // fib_rule_hdr.src_len
+  const auto from = prefix(source);
+  auto rule = kernel_rule(priority, table.value);
+  rule.other = {{kSource, {from.address.bytes.begin(), from.address.bytes.begin() + 4}},
+                {kSourceLength, {from.length}}};
+  auto& rules = host.state.rules;
+  rules.insert(std::ranges::upper_bound(rules, rule.priority, {}, &PolicyRule::priority), rule);
+}
+
 void forward(FakeHost& host) {
   for (auto& [key, value] : host.sysctls) {
     if (key == "net/ipv4/ip_forward" || key.ends_with("/forwarding")) {

@@ -32,6 +32,9 @@ void remove_link(FakeHost& host, std::string_view name);
 void set_link_down(FakeHost& host, std::string_view name);
 void add_default_route(FakeHost& host, std::string_view gateway, std::string_view interface, std::uint32_t metric = 0);
 
+/// Somebody's policy rule `from SOURCE lookup TABLE`, in its place among the others.
+void add_rule_from(FakeHost& host, std::uint32_t priority, std::string_view source, TableId table);
+
 /// "1" of ip_forward and of every interface's forwarding, as switching it on makes it.
 void forward(FakeHost& host);
 

@@ -102,6 +102,58 @@ std::vector<Fault> faults() {
        [](FakeHost& h) { std::erase_if(h.state.rules, [](const auto& r) { return r.protocol == kOurProtocol; }); },
        {"objects", "route-marked"},
        "policy rule 10025"},
+      {"a_mark_that_overlaps_ours",
+       true,
+       [](FakeHost& h) {
+         PolicyRule rule;
+         rule.priority = {5210};
+         rule.table = {52};
+         rule.mark = Mark{0x11, 0x17};
+         h.state.rules.insert(h.state.rules.begin() + 1, rule);
+       },
+       {"objects"},
+       "5210: from all fwmark 0x11/0x17 lookup 52 has another program's object in its place: another policy rule uses "
+       "the "
+       "same mark"},
+      {"a_mark_beside_ours",
+       true,
+       [](FakeHost& h) {
+         PolicyRule rule;
+         rule.priority = {5210};
+         rule.table = {52};
+         rule.mark = Mark{0x80000, 0xff0000};
+         h.state.rules.insert(h.state.rules.begin() + 1, rule);
+       },
+       {},
+       ""},
+      {"a_rule_for_one_container_ahead",
+       true,
+       [](FakeHost& h) { test::add_rule_from(h, 100, "192.168.203.10/32", kMainTable); },
+       {"route-marked"},
+       "taken first, in part, by the rule 100: from 192.168.203.10/32 lookup main"},
+      {"a_rule_for_the_source_ahead_that_leads_nowhere",
+       true,
+       [](FakeHost& h) { test::add_rule_from(h, 100, "192.168.203.0/24", {77}); },
+       {},
+       ""},
+      {"a_rule_for_the_source_behind_ours",
+       true,
+       [](FakeHost& h) { test::add_rule_from(h, 20'000, "192.168.203.0/24", kMainTable); },
+       {},
+       ""},
+      {"no_default_route",
+       true,
+       [](FakeHost& h) {
+         std::erase_if(h.state.routes,
+                       [](const auto& r) { return r.table == kMainTable && r.destination.is_default(); });
+       },
+       {"endpoint"},
+       "no way to 198.51.100.1:51820"},
+      {"the_source_is_nowhere",
+       true,
+       [](FakeHost& h) { test::remove_link(h, test::kBridge); },
+       {"sources", "objects"},
+       "no interface and no route of this host has it"},
       {"earlier_rule_catches_the_mark",
        true,
        [](FakeHost& h) {
@@ -122,7 +174,7 @@ std::vector<Fault> faults() {
          route.table = kMainTable;
          h.state.routes.push_back(route);
        },
-       {"route-unmarked"},
+       {"endpoint", "route-unmarked"},
        "Table = off"},
       {"vps_no_way_back",
        false,
@@ -187,6 +239,11 @@ std::vector<Fault> faults() {
        with_iptables("*mangle\n:POSTROUTING ACCEPT\n-A POSTROUTING -o wg0 -p tcp --dport 25 -j DROP\n"),
        {"leaves"},
        "ip mangle POSTROUTING"},
+      {"the_mail_is_dropped_as_it_comes_in",
+       true,
+       with_iptables("*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -i br-mailu -p tcp --dport 25 -j DROP\n"),
+       {"enters"},
+       "ip mangle PREROUTING"},
       {"a_ban_list_may_drop", true, with_iptables("*raw\n-I PREROUTING -m set --match-set bans src -j DROP\n"), {}, ""},
       {"rewritten_before_ours",
        true,
@@ -219,7 +276,7 @@ std::vector<Fault> faults() {
       {"vps_the_default_route_is_gone",
        false,
        [](FakeHost& h) { std::erase_if(h.state.routes, [](const auto& r) { return r.destination.is_default(); }); },
-       {"host", "route-out"},
+       {"host", "endpoint", "route-out"},
        "there is no default route"},
   };
 }
@@ -268,6 +325,51 @@ TEST(VerifyOutcome, NotAWireGuard_IsSkippedNotFailed) {
   const auto check = std::ranges::find(report->checks, "handshake", &Check::id);
   ASSERT_NE(check, report->checks.end());
   EXPECT_EQ(check->outcome, Outcome::kSkipped);
+}
+
+TEST(VerifyOutcome, AnIdleTunnelOnTheVps_IsSkippedNotFailed) {
+  EngineHost box(test::vps());
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  auto& peer = box.host().wireguards.at("wg0").peers.at(0);
+  peer.last_handshake = test::kNow - 3600;
+  peer.keepalive = 0;
+  const auto report = box.engine.verify("mailu-vps", {});
+  const auto check = std::ranges::find(report->checks, "handshake", &Check::id);
+  ASSERT_NE(check, report->checks.end());
+  EXPECT_EQ(check->outcome, Outcome::kSkipped);
+  EXPECT_NE(check->detail.find("3600 s ago, and this end sends no keepalive"), std::string::npos) << check->detail;
+  EXPECT_TRUE(report->passed());
+  peer.keepalive = 25;  // now silence means something
+  const auto kept = box.engine.verify("mailu-vps", {});
+  EXPECT_EQ(std::ranges::find(kept->checks, "handshake", &Check::id)->outcome, Outcome::kFailed);
+}
+
+TEST(VerifyOutcome, NoDefaultRouteAtHome_IsNotBlamedOnWgQuick) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  std::erase_if(box.host().state.routes,
+                [](const auto& r) { return r.table == kMainTable && r.destination.is_default(); });
+  const auto report = box.engine.verify("mailu-home", {});
+  for (const auto& check : report->checks) {
+    EXPECT_EQ(check.mend.find("Table = off"), std::string::npos) << check.id << ": " << check.mend;
+    if (check.id == "route-unmarked") {
+      EXPECT_EQ(check.outcome, Outcome::kPassed);
+      EXPECT_NE(check.detail.find("no default route"), std::string::npos) << check.detail;
+    }
+  }
+}
+
+TEST(VerifyOutcome, RoutesAreAskedAsForTheForwardedPackets) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.kernel.queries.clear();
+  ASSERT_TRUE(box.engine.verify("mailu-home", {}));
+  const auto marked = std::ranges::find(box.kernel.queries, 0x19U, &RouteQuery::mark);
+  ASSERT_NE(marked, box.kernel.queries.end());
+  EXPECT_EQ(marked->source, test::address("192.168.203.2"));
+  EXPECT_EQ(marked->incoming, test::ifname(test::kBridge));
+  EXPECT_EQ(marked->ip_protocol, 6);
+  EXPECT_EQ(marked->destination_port, 25);
 }
 
 TEST(VerifyOutcome, AnUnknownPublicAddressBehindAMapping_IsSkipped) {

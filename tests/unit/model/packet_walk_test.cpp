@@ -221,9 +221,9 @@ TEST(SourceRewrite, MasqueradeAndSnatInTheChainAndBelow) {
   test::add_iptables(
       ruleset, "*nat\n:POSTROUTING ACCEPT\n:SUB -\n-A POSTROUTING -o eth0 -j MASQUERADE\n-A POSTROUTING -j SUB\n");
   const auto& post = *ruleset.find({{nft::Family::kIp, "nat"}, "POSTROUTING"});
-  EXPECT_FALSE(find_source_rewrite(ruleset, post, mail()));
+  EXPECT_FALSE(find_rewrite(ruleset, post, mail()));
   test::add_iptables(ruleset, "*nat\n-A SUB -s 192.168.203.0/24 -j SNAT --to-source 203.0.113.10\n");
-  const auto found = find_source_rewrite(ruleset, *ruleset.find({{nft::Family::kIp, "nat"}, "POSTROUTING"}), mail());
+  const auto found = find_rewrite(ruleset, *ruleset.find({{nft::Family::kIp, "nat"}, "POSTROUTING"}), mail());
   ASSERT_TRUE(found);
   EXPECT_TRUE(found->certain);
   EXPECT_EQ(found->chain.name, "SUB");
@@ -233,7 +233,7 @@ TEST(SourceRewrite, AnAcceptAhead_EndsTheChain) {
   nft::Ruleset ruleset;
   test::add_iptables(ruleset,
                      "*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -o wg0 -j ACCEPT\n-A POSTROUTING -j MASQUERADE\n");
-  EXPECT_FALSE(find_source_rewrite(ruleset, ruleset.chains.front(), mail()));
+  EXPECT_FALSE(find_rewrite(ruleset, ruleset.chains.front(), mail()));
 }
 
 TEST(SourceRewrite, AnAcceptForSome_LeavesTheOthersToWhatFollows) {
@@ -241,13 +241,13 @@ TEST(SourceRewrite, AnAcceptForSome_LeavesTheOthersToWhatFollows) {
   test::add_iptables(
       ruleset,
       "*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -s 192.168.203.7/32 -j ACCEPT\n-A POSTROUTING -j MASQUERADE\n");
-  EXPECT_TRUE(find_source_rewrite(ruleset, ruleset.chains.front(), mail()));
+  EXPECT_TRUE(find_rewrite(ruleset, ruleset.chains.front(), mail()));
 }
 
 TEST(SourceRewrite, ALoopOfChains_Ends) {
   nft::Ruleset ruleset;
   test::add_iptables(ruleset, "*nat\n:POSTROUTING ACCEPT\n:A -\n:B -\n-A POSTROUTING -j A\n-A A -j B\n-A B -j A\n");
-  EXPECT_FALSE(find_source_rewrite(ruleset, ruleset.chains.front(), mail()));
+  EXPECT_FALSE(find_rewrite(ruleset, ruleset.chains.front(), mail()));
 }
 
 }  // namespace

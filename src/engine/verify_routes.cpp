@@ -1,0 +1,359 @@
+// Route lookups, asked as for the forwarded packets themselves (source, incoming interface, mark, port), because a
+// policy rule of somebody else's may select by any of these; and which rule it is that comes first.
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/verify_checks.hpp"
+#include "model/mail_flow.hpp"
+#include "model/rule_walk.hpp"
+
+namespace smtpegress {
+namespace {
+
+constexpr std::uint16_t kHttps = 443;         // a port that is not mail's: stands for everything else
+constexpr std::uint16_t kEphemeral = 40'000;  // some client's port
+
+/// EXDEV is reverse-path filtering; EINVAL that of some kernels, and a blackhole route (ip_route_input_slow,
+/// net/ipv4/route.c).
+bool may_be_filtered(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
+  return !query.incoming.empty() &&
+         (answer.errnum == EXDEV || (answer.errnum == EINVAL && effective_rp_filter(ask, query.incoming.str()) != 0));
+}
+
+std::string answer_text(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
+  if (may_be_filtered(ask, answer, query)) {
+    return fmt::format("reverse-path filtering on {}{} drops such a packet", query.incoming.str(),
+                       answer.errnum == EINVAL ? ", or a blackhole route," : "");
+  }
+  if (answer.errnum == EINVAL) {
+    return "a blackhole route drops such a packet";
+  }
+  if (answer.errnum != 0) {
+    return fmt::format("the kernel answers: {}", ::strerrordesc_np(answer.errnum));
+  }
+  return fmt::format("dev {} table {}", answer.interface.str(), answer.table.value);
+}
+
+/// The command that asks the kernel the same.
+std::string as_command(const RouteQuery& query) {
+  auto text = fmt::format("ip route get {}", query.destination.to_string());
+  if (query.source && !query.incoming.empty()) {
+    text += fmt::format(" from {} iif {}", query.source->to_string(), query.incoming.str());
+  }
+  return query.mark == 0 ? text : text + fmt::format(" mark {:#x}", query.mark);
+}
+
+bool is_local(const ObservedState& observed, const IpAddress& address) {
+  return std::ranges::find(observed.addresses, address, &InterfaceAddress::local) != observed.addresses.end();
+}
+
+/// An address in the network that could be a container's: neither the network's nor one of this host's own.
+std::optional<IpAddress> some_host_in(const ObservedState& observed, const Prefix& network) {
+  constexpr int kTries = 16;  // more addresses of its own a host does not have in a row at a network's beginning
+  auto address = network.address;
+  if (network.length == 32) {
+    return is_local(observed, address) ? std::nullopt : std::optional(address);
+  }
+  for (int i = 0; i < kTries; ++i) {
+    for (int byte = 3; byte >= 0 && ++address.bytes.at(static_cast<std::size_t>(byte)) == 0; --byte) {
+    }
+    if (!network.contains(address)) {
+      break;
+    }
+    if (!is_local(observed, address)) {
+      return address;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Somebody of the sources, and where their packets come in; the interface is empty where that is not known.
+struct Sender {
+  std::optional<IpAddress> address;
+  IfName link;
+};
+
+void add_sender(const Inquiry& ask, const Prefix& source, const Prefix& network, const IfName& link,
+                std::vector<Sender>& senders) {
+  if (link.empty() || link == ask.view.profile.tunnel || !source.overlaps(network)) {
+    return;
+  }
+  const auto address = some_host_in(ask.view.seen.observed, source.length > network.length ? source : network);
+  if (address && forwards_from(ask, link)) {
+    senders.push_back({address, link});
+  }
+}
+
+/// Home: one for every interface that the source is on or behind. Where there is none, or the kernel does not forward
+/// from it, the question is put as if this host itself were the sender.
+std::vector<Sender> senders_of(const Inquiry& ask, const Prefix& source) {
+  const auto& observed = ask.view.seen.observed;
+  std::vector<Sender> senders;
+  for (const auto& address : observed.addresses) {
+    const auto* link = observed.link(address.link);
+    if (link != nullptr && address.local.family == IpFamily::kV4) {
+      add_sender(ask, source, address.network(), link->name, senders);
+    }
+  }
+  for (const auto& route : observed.routes) {
+    const bool behind = route.family == IpFamily::kV4 && route.table == kMainTable && !route.destination.is_default() &&
+                        std::ranges::find(senders, route.interface, &Sender::link) == senders.end();
+    if (behind) {
+      add_sender(ask, source, route.destination, route.interface, senders);
+    }
+  }
+  return senders.empty() ? std::vector<Sender>{{}} : senders;
+}
+
+RouteQuery query_of(const Sender& sender, std::uint32_t mark, std::uint16_t port) {
+  return {.destination = kSomewhere,
+          .source = sender.link.empty() ? std::nullopt : sender.address,
+          .incoming = sender.link,
+          .mark = mark,
+          .ip_protocol = IPPROTO_TCP,
+          .source_port = kEphemeral,
+          .destination_port = port};
+}
+
+std::string who(const Sender& sender) {
+  return sender.link.empty() ? "" : fmt::format(", for {} from {}", sender.address->to_string(), sender.link.str());
+}
+
+/// The answer, or nothing where the question itself failed; then the check has been told so.
+std::optional<RouteAnswer> look_up(const Inquiry& ask, const std::string& id, const std::string& title,
+                                   const RouteQuery& query) {
+  const auto answer = ask.kernel.look_up_route(query);
+  if (!answer) {
+    ask.failed(id, title, answer.error().message(), "see `ip link`; then verify again");
+    return std::nullopt;
+  }
+  return *answer;
+}
+
+/// What to do about a rule that another program put ahead of ours.
+std::string mend_rule_ahead(const Profile& profile, const PolicyRule& rule) {
+  return fmt::format(
+      "remove that rule (`ip rule del pref {0}`), or put ours ahead of it: `smtp-egress enable {1} "
+      "--set priority=N` with an N below {0}",
+      rule.priority.value, profile.name);
+}
+
+std::string mend_wrong_route(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
+  if (may_be_filtered(ask, answer, query)) {
+    return fmt::format("sysctl net.ipv4.conf.{}.rp_filter=2; `ip rule` and `{}` show more", query.incoming.str(),
+                       as_command(query));
+  }
+  return fmt::format("`smtp-egress status {}` shows what is missing; `{}` asks the same", ask.view.profile.name,
+                     as_command(query));
+}
+
+/// The policy rule that takes some of this source's mail before ours does.
+std::optional<RuleAhead> rule_ahead_of_ours(const Inquiry& ask, const FlowPacket& mail) {
+  std::optional<RuleAhead> perhaps;
+  for (const auto& ours : ask.view.seen.desired.rules) {
+    const auto ahead = find_rule_ahead(ask.view.seen.observed, ours, mail.facts);
+    if (ahead && ahead->takes >= Holds::kSome) {
+      return ahead;
+    }
+    perhaps = ahead ? ahead : perhaps;
+  }
+  return perhaps;
+}
+
+void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& sender) {
+  const auto& profile = ask.view.profile;
+  const auto title = fmt::format("marked mail is routed into {}", profile.tunnel.str());
+  const auto query = query_of(sender, profile.mark.value, mail.facts.destination_port->first);
+  const auto answer = look_up(ask, "route-marked", title, query);
+  if (!answer) {
+    return;
+  }
+  auto detail = answer_text(ask, *answer, query) + who(sender);
+  const bool right = answer->errnum == 0 && answer->interface == profile.tunnel;
+  const auto ahead = rule_ahead_of_ours(ask, mail);
+  if (ahead && ahead->takes >= Holds::kSome) {
+    detail += fmt::format("; {} is taken first{} by the rule {}", mail.title,
+                          ahead->takes == Holds::kSome ? ", in part," : "", to_string(ahead->rule));
+    ask.failed("route-marked", title, detail, mend_rule_ahead(profile, ahead->rule));
+    return;
+  }
+  if (ahead) {
+    detail += fmt::format("; what may be taken first, depending on what is not known here: by the rule {}",
+                          to_string(ahead->rule));
+  }
+  if (right) {
+    ask.passed("route-marked", title, detail);
+  } else {
+    ask.failed("route-marked", title, detail, mend_wrong_route(ask, *answer, query));
+  }
+}
+
+/// All else, of this host and of the senders: not into the tunnel. No way at all is no fault of the tunnel's.
+void check_unmarked(const Inquiry& ask, const Sender& sender) {
+  const auto& tunnel = ask.view.profile.tunnel;
+  const auto title = sender.link.empty() ? std::string("everything else is not")
+                                         : fmt::format("everything else of {} is not", sender.link.str());
+  const auto query = query_of(sender, 0, kHttps);
+  const auto answer = look_up(ask, "route-unmarked", title, query);
+  if (!answer) {
+    return;
+  }
+  const auto detail = answer_text(ask, *answer, query) + who(sender);
+  if (answer->errnum == 0 && answer->interface == tunnel) {
+    ask.failed("route-unmarked", title, detail,
+               answer->table == kMainTable
+                   ? fmt::format("Table = off in {}.conf keeps wg-quick from making it the default route", tunnel.str())
+                   : fmt::format("`ip rule` shows the rule that looks up table {}: wg-quick's goes with Table = off in "
+                                 "{}.conf",
+                                 answer->table.value, tunnel.str()));
+  } else {
+    ask.passed("route-unmarked", title,
+               answer->errnum == ENETUNREACH ? "this host has no default route: only the mail has a way" : detail);
+  }
+}
+
+bool has_default_route(const ObservedState& observed) {
+  return std::ranges::any_of(observed.routes, [](const Route& route) {
+    return route.family == IpFamily::kV4 && route.table == kMainTable && route.destination.is_default();
+  });
+}
+
+/// A reply as the kernel takes it in by the tunnel, before it has any mark.
+void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sender) {
+  const auto& tunnel = ask.view.profile.tunnel;
+  if (sender.link.empty() || !forwards_from(ask, tunnel)) {
+    return;  // told already: the source, the tunnel, or forwarding
+  }
+  const auto title = fmt::format("replies by {} are routed to {}", tunnel.str(), sender.link.str());
+  const RouteQuery query{.destination = *sender.address,
+                         .source = kSomewhere,
+                         .incoming = tunnel,
+                         .mark = 0,
+                         .ip_protocol = IPPROTO_TCP,
+                         .source_port = mail.facts.destination_port->first,
+                         .destination_port = kEphemeral};
+  const auto answer = look_up(ask, "route-back", title, query);
+  if (!answer) {
+    return;
+  }
+  const auto detail = answer_text(ask, *answer, query);
+  if (answer->errnum == 0 && answer->interface == sender.link) {
+    ask.passed("route-back", title, detail);
+  } else if (may_be_filtered(ask, *answer, query) && !has_default_route(ask.view.seen.observed)) {
+    ask.failed("route-back", title,
+               detail + ": this host has no default route, and even loose filtering wants some way back to the sender",
+               fmt::format("give this host a default route by its uplink; or net.ipv4.conf.{}.rp_filter=0 with "
+                           "net.ipv4.conf.all.rp_filter=0, which lets in anything",
+                           tunnel.str()));
+  } else if (answer->errnum != 0) {
+    ask.failed("route-back", title, detail, mend_wrong_route(ask, *answer, query));
+  } else {
+    ask.failed("route-back", title, detail,
+               fmt::format("`ip rule` and `{}` show what leads it astray", as_command(query)));
+  }
+}
+
+/// A source that is nowhere on this host is a mistyped one, and the real one's mail is not guarded.
+void check_sources(const Inquiry& ask) {
+  const auto& observed = ask.view.seen.observed;
+  for (const auto& source : ask.view.profile.sources) {
+    const bool on_link = std::ranges::any_of(observed.addresses, [&](const InterfaceAddress& address) {
+      return address.local.family == IpFamily::kV4 && source.overlaps(address.network());
+    });
+    const bool routed = std::ranges::any_of(observed.routes, [&](const Route& route) {
+      return route.table == kMainTable && !route.destination.is_default() && source.overlaps(route.destination);
+    });
+    const auto title = fmt::format("the source {} is a network of this host's", source.to_string());
+    if (on_link || routed) {
+      ask.passed("sources", title, "");
+    } else {
+      ask.failed("sources", title, "no interface and no route of this host has it",
+                 "`docker network inspect` shows the mail stack's; give that with --subnet. Its mail is not guarded "
+                 "until then");
+    }
+  }
+}
+
+void check_home_routes(const Inquiry& ask) {
+  check_sources(ask);
+  std::vector<Sender> all{{}};  // this host itself first
+  for (const auto& mail : outgoing_packets(ask.view.profile, ask.view.seen.host)) {
+    for (const auto& sender : senders_of(ask, *mail.facts.source)) {
+      check_marked(ask, mail, sender);
+      check_replies(ask, mail, sender);
+      if (std::ranges::find(all, sender.link, &Sender::link) == all.end()) {
+        all.push_back(sender);
+      }
+    }
+  }
+  for (const auto& sender : all) {
+    check_unmarked(ask, sender);
+  }
+}
+
+/// VPS: nothing is ours here but the wish that the main table leads the right way.
+void check_leads(const Inquiry& ask, const std::string& id, const std::string& title, RouteQuery query,
+                 const IfName& wanted, const std::string& mend) {
+  if (!forwards_from(ask, query.incoming)) {
+    query.incoming = {};
+    query.source.reset();
+  }
+  const auto answer = look_up(ask, id, title, query);
+  if (!answer) {
+    return;
+  }
+  const auto detail = answer_text(ask, *answer, query);
+  if (answer->errnum == 0 && answer->interface == wanted) {
+    ask.passed(id, title, detail);
+  } else if (answer->errnum == 0 && answer->table != kMainTable) {
+    ask.failed(id, title, detail,
+               fmt::format("`ip rule` shows the rule that looks up table {} before main; remove it, or let it spare "
+                           "this flow",
+                           answer->table.value));
+  } else if (may_be_filtered(ask, *answer, query)) {
+    ask.failed(id, title, detail, mend_wrong_route(ask, *answer, query));
+  } else {
+    ask.failed(id, title, detail, mend);
+  }
+}
+
+void check_vps_routes(const Inquiry& ask) {
+  const auto& profile = ask.view.profile;
+  const auto& tunnel = profile.tunnel;
+  const auto& wan = ask.view.seen.host.wan;
+  const auto& port = profile.ports.front();
+  for (const auto& source : profile.sources) {
+    const auto container = some_host_in(ask.view.seen.observed, source).value_or(source.address);
+    check_leads(ask, "route-back", fmt::format("replies to {} are routed into {}", source.to_string(), tunnel.str()),
+                {.destination = container,
+                 .source = kSomewhere,
+                 .incoming = wan,
+                 .mark = 0,
+                 .ip_protocol = IPPROTO_TCP,
+                 .source_port = port.first,
+                 .destination_port = kEphemeral},
+                tunnel,
+                fmt::format("`ip route add {} dev {}`; wg-quick does it where AllowedIPs has it and Table is not off",
+                            source.to_string(), tunnel.str()));
+    check_leads(
+        ask, "route-out", fmt::format("the internet is reached by {}", wan.str()),
+        query_of({container, tunnel}, 0, port.first), wan,
+        fmt::format("`smtp-egress enable {} --wan IF` with the interface that leads to the internet", profile.name));
+  }
+}
+
+}  // namespace
+
+void check_routes(const Inquiry& ask) {
+  if (ask.view.profile.side == Side::kHome) {
+    check_home_routes(ask);
+  } else {
+    check_vps_routes(ask);
+  }
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,113 @@
+#include "model/rule_walk.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace smtpegress {
+namespace {
+
+constexpr RouteType kThrow{9};  // RTN_THROW, linux/rtnetlink.h: this table has no answer
+
+Holds when(bool condition) {
+  return condition ? Holds::kYes : Holds::kNo;
+}
+
+template <class T>
+Holds part_of(const std::optional<T>& facts, const T& wanted, bool contains) {
+  return contains ? Holds::kYes : wanted.overlaps(*facts) ? Holds::kSome : Holds::kNo;
+}
+
+Holds address_holds(const std::optional<Prefix>& facts, const std::optional<Prefix>& wanted) {
+  if (!wanted || wanted->is_default()) {
+    return Holds::kYes;
+  }
+  return facts ? part_of(facts, *wanted, wanted->contains(*facts)) : Holds::kMaybe;
+}
+
+Holds port_holds(const std::optional<PortRange>& facts, const std::optional<PortRange>& wanted) {
+  if (!wanted) {
+    return Holds::kYes;
+  }
+  return facts ? part_of(facts, *wanted, wanted->first <= facts->first && facts->last <= wanted->last) : Holds::kMaybe;
+}
+
+Holds mark_holds(const std::optional<std::uint32_t>& facts, const std::optional<Mark>& wanted) {
+  if (!wanted) {
+    return Holds::kYes;
+  }
+  return facts ? when((*facts & wanted->mask) == wanted->value) : Holds::kMaybe;
+}
+
+Holds incoming_holds(const IfName& facts, const std::string& wanted) {
+  if (wanted.empty()) {
+    return Holds::kYes;
+  }
+  if (wanted == "lo") {
+    return Holds::kNo;  // the host's own packets; these are forwarded
+  }
+  return facts.empty() ? Holds::kMaybe : when(facts.str() == wanted);
+}
+
+/// fib_rule_match, net/core/fib_rules.c.
+Holds selects(const PolicyRule& rule, const RuleSelectors& selectors, const PacketFacts& packet) {
+  const Holds plain = std::min({
+      address_holds(packet.source, selectors.source),
+      address_holds(packet.destination, selectors.destination),
+      port_holds(packet.source_port, selectors.source_ports),
+      port_holds(packet.destination_port, selectors.destination_ports),
+      mark_holds(packet.mark, rule.mark),
+      incoming_holds(packet.in, selectors.incoming),
+      when(selectors.outgoing.empty()),  // a forwarded packet is looked up without an outgoing interface
+      when(selectors.ip_protocol == 0 || selectors.ip_protocol == packet.protocol),
+      selectors.further ? Holds::kMaybe : Holds::kYes,
+  });
+  if (!selectors.inverted || plain == Holds::kMaybe || plain == Holds::kSome) {
+    return plain;
+  }
+  return plain == Holds::kYes ? Holds::kNo : Holds::kYes;
+}
+
+/// Has the table an answer for the internet at large: a default route, or one of the halves that stand for it? Routes
+/// to single networks (a VPN's own) take none of the mail.
+bool leads_on(const ObservedState& observed, TableId table, const std::optional<std::uint32_t>& suppress_length) {
+  constexpr std::uint8_t kHalf = 1;  // bit: 0.0.0.0/1 and 128.0.0.0/1, as OpenVPN's def1 has them
+  return std::ranges::any_of(observed.routes, [&](const Route& route) {
+    return route.family == IpFamily::kV4 && route.table == table && route.destination.length <= kHalf &&
+           route.type != kThrow && (!suppress_length || route.destination.length > *suppress_length);
+  });
+}
+
+bool takes(const ObservedState& observed, const PolicyRule& rule, const RuleSelectors& selectors,
+           const PolicyRule& ours) {
+  if (rule.action == kLookUpTable) {
+    return leads_on(observed, rule.table, selectors.suppress_length);
+  }
+  if (rule.action == kGoToRule) {
+    return selectors.go_to && *selectors.go_to > ours.priority;
+  }
+  return rule.action >= kFirstRefusal && rule.action <= kLastRefusal;
+}
+
+}  // namespace
+
+std::optional<RuleAhead> find_rule_ahead(const ObservedState& observed, const PolicyRule& ours,
+                                         const PacketFacts& packet) {
+  const auto end = std::ranges::find(observed.rules, ours);
+  std::optional<RuleAhead> perhaps;
+  for (auto rule = observed.rules.begin(); end != observed.rules.end() && rule != end; ++rule) {
+    const auto selectors = selectors_of(*rule);
+    if (!takes(observed, *rule, selectors, ours)) {
+      continue;
+    }
+    const auto held = selects(*rule, selectors, packet);
+    if (held >= Holds::kSome) {
+      return RuleAhead{*rule, held};
+    }
+    if (held == Holds::kMaybe && !perhaps) {
+      perhaps = RuleAhead{*rule, held};
+    }
+  }
+  return perhaps;
+}
+
+}  // namespace smtpegress

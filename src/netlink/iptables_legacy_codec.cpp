@@ -1,0 +1,332 @@
+// Entries of iptables-legacy (linux/netfilter_ipv4/ip_tables.h) as rules: bytes in, values out.
+#include "netlink/iptables_legacy.hpp"
+
+// libc's structures before linux/*, see nft_layout.hpp.
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <iterator>
+#include <map>
+
+#include "netlink/attribute_view.hpp"
+#include "netlink/nft_rule_reader.hpp"
+
+namespace smtpegress::netlink {
+namespace {
+
+constexpr const char* kOperation = "read iptables-legacy";
+constexpr std::array kChainNames{"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};  // by hook
+constexpr std::size_t kNameSize = IFNAMSIZ;
+
+std::unexpected<Error> malformed(const std::string& table) {
+  return system_error(kOperation, "table " + table, EBADMSG, {},
+                      "the kernel sent entries this program cannot read; please report it with `uname -r`");
+}
+
+/// ipt_entry without its flexible array, which no member may follow.
+struct EntryHead {
+  ipt_ip ip;
+  std::uint32_t nfcache;
+  std::uint16_t target_offset;
+  std::uint16_t next_offset;
+  std::uint32_t comefrom;
+  xt_counters counters;
+};
+static_assert(sizeof(EntryHead) == sizeof(ipt_entry) &&
+              offsetof(EntryHead, target_offset) == offsetof(ipt_entry, target_offset) &&
+              offsetof(EntryHead, counters) == offsetof(ipt_entry, counters));
+
+/// The beginning of xt_entry_match and of xt_entry_target, likewise.
+struct ExtensionHead {
+  std::uint16_t size;
+  char name[XT_EXTENSION_MAXNAMELEN];
+  std::uint8_t revision;
+};
+static_assert(sizeof(ExtensionHead) == sizeof(xt_entry_match) && sizeof(ExtensionHead) == sizeof(xt_entry_target));
+
+/// One ipt_entry and where it is.
+struct Entry {
+  std::uint32_t offset = 0;
+  EntryHead head{};
+  Bytes matches;
+  Bytes target;  ///< with its header
+};
+
+/// A match or a target: both begin with size, name and revision.
+struct Extension {
+  std::string name;
+  std::uint8_t revision = 0;
+  Bytes info;
+};
+
+Extension extension_of(Bytes bytes) {
+  const auto head = header_of<ExtensionHead>(bytes).value_or(ExtensionHead{});
+  return {.name = {std::begin(head.name), std::ranges::find(head.name, '\0')},
+          .revision = head.revision,
+          .info = bytes.subspan(std::min(sizeof head, bytes.size()))};
+}
+
+std::optional<std::vector<Entry>> entries_of(Bytes blob) {
+  std::vector<Entry> entries;
+  for (std::uint32_t offset = 0; offset < blob.size();) {
+    const auto head = header_of<EntryHead>(blob.subspan(offset));
+    const bool whole = head && head->target_offset >= sizeof(EntryHead) &&
+                       head->target_offset + sizeof(ExtensionHead) <= head->next_offset &&
+                       head->next_offset <= blob.size() - offset;
+    if (!whole) {
+      return std::nullopt;
+    }
+    const auto entry = blob.subspan(offset, head->next_offset);
+    entries.push_back({.offset = offset,
+                       .head = *head,
+                       .matches = entry.subspan(sizeof(EntryHead), head->target_offset - sizeof(EntryHead)),
+                       .target = entry.subspan(head->target_offset)});
+    offset += head->next_offset;
+  }
+  return entries;
+}
+
+bool is_chain_head(const Entry& entry) {
+  return extension_of(entry.target).name == XT_ERROR_TARGET;
+}
+
+/// The verdict of a standard target: negative as the kernel's own, else the offset it jumps to.
+std::optional<int> verdict_of(const Entry& entry) {
+  const auto target = extension_of(entry.target);
+  return target.name == XT_STANDARD_TARGET ? header_of<int>(target.info) : std::nullopt;
+}
+
+nft::Sense sense_of(const ipt_ip& ip, unsigned bit) {
+  return (ip.invflags & bit) != 0 ? nft::Sense::kIsNot : nft::Sense::kIs;
+}
+
+nft::Match opaque(std::string what, Bytes bytes) {
+  return nft::MatchOpaque{std::move(what), copy_of(bytes)};
+}
+
+/// Address and mask in network order; a mask with a gap is opaque.
+void add_address(nft::Rule& rule, nft::Side side, Bytes address, Bytes mask, nft::Sense sense) {
+  const std::uint32_t bits = load_be32(mask);
+  const auto length = static_cast<std::uint8_t>(std::countl_one(bits));
+  if (bits == 0 && sense == nft::Sense::kIs) {
+    return;
+  }
+  if (bits == 0 || bits != (~std::uint64_t{0} << (32 - length) & 0xffffffff)) {
+    rule.matches.push_back(opaque("address mask", mask));
+    return;
+  }
+  nft::MatchAddress match{.side = side, .prefix = {IpAddress{.family = IpFamily::kV4}, length}, .sense = sense};
+  std::ranges::copy(address, match.prefix.address.bytes.begin());
+  rule.matches.emplace_back(match);
+}
+
+/// The mask has 0xff for each byte that counts, the name's NUL among them where the name is whole ("eth+" is not).
+void add_interface(nft::Rule& rule, nft::Way way, Bytes name, Bytes mask, nft::Sense sense) {
+  const auto counting = static_cast<std::size_t>(std::ranges::find(mask, std::uint8_t{0}) - mask.begin());
+  if (counting == 0) {
+    if (sense == nft::Sense::kIsNot) {
+      rule.matches.push_back(opaque("no interface", name));
+    }
+    return;
+  }
+  auto text = text_until_nul(name.first(counting));
+  rule.matches.emplace_back(
+      nft::MatchInterface{.way = way, .name = text, .wildcard = text.size() == counting, .sense = sense});
+}
+
+void add_header_tests(nft::Rule& rule, const ipt_ip& ip) {
+  const Bytes bytes(reinterpret_cast<const std::uint8_t*>(&ip), sizeof ip);
+  const auto field = [&](std::size_t offset, std::size_t size) { return bytes.subspan(offset, size); };
+  add_interface(rule, nft::Way::kIn, field(offsetof(ipt_ip, iniface), kNameSize),
+                field(offsetof(ipt_ip, iniface_mask), kNameSize), sense_of(ip, IPT_INV_VIA_IN));
+  add_interface(rule, nft::Way::kOut, field(offsetof(ipt_ip, outiface), kNameSize),
+                field(offsetof(ipt_ip, outiface_mask), kNameSize), sense_of(ip, IPT_INV_VIA_OUT));
+  add_address(rule, nft::Side::kSource, field(offsetof(ipt_ip, src), 4), field(offsetof(ipt_ip, smsk), 4),
+              sense_of(ip, IPT_INV_SRCIP));
+  add_address(rule, nft::Side::kDestination, field(offsetof(ipt_ip, dst), 4), field(offsetof(ipt_ip, dmsk), 4),
+              sense_of(ip, IPT_INV_DSTIP));
+  if (ip.proto != 0) {
+    rule.matches.emplace_back(
+        nft::MatchL4Proto{.protocol = static_cast<std::uint8_t>(ip.proto), .sense = sense_of(ip, IPT_INV_PROTO)});
+  }
+  if ((ip.flags & IPT_F_FRAG) != 0 || (ip.invflags & IPT_INV_FRAG) != 0) {
+    rule.matches.push_back(opaque("fragment", bytes));
+  }
+}
+
+bool add_matches(nft::Rule& rule, Bytes rest) {
+  while (!rest.empty()) {
+    const auto size = header_of<std::uint16_t>(rest).value_or(0);
+    if (size < sizeof(ExtensionHead) || size > rest.size()) {
+      return false;
+    }
+    const auto match = extension_of(rest.first(size));
+    rest = rest.subspan(size);
+    if (match.name == "comment") {
+      rule.comment = text_until_nul(match.info);
+      continue;
+    }
+    auto known = matches_of_xt(match.name, match.revision, match.info);
+    if (known) {
+      std::ranges::move(*known, std::back_inserter(rule.matches));
+    } else {
+      rule.matches.push_back(opaque("xt " + match.name, match.info));
+    }
+  }
+  return true;
+}
+
+/// Names of user chains by the offset of their first rule.
+using Targets = std::map<std::uint32_t, std::string>;
+
+std::optional<nft::Verdict> verdict_statement(const Entry& entry, int number, const Targets& targets) {
+  if (number >= 0) {
+    const auto target = targets.find(static_cast<std::uint32_t>(number));
+    const bool is_goto = (entry.head.ip.flags & IPT_F_GOTO) != 0;
+    return target == targets.end() ? std::nullopt
+                                   : std::optional(nft::Verdict{
+                                         is_goto ? nft::VerdictCode::kGoto : nft::VerdictCode::kJump, target->second});
+  }
+  switch (-number - 1) {
+    case NF_ACCEPT:
+      return nft::Verdict{nft::VerdictCode::kAccept, {}};
+    case NF_DROP:
+      return nft::Verdict{nft::VerdictCode::kDrop, {}};
+    case NF_QUEUE:
+      return nft::Verdict{nft::VerdictCode::kQueue, {}};
+    case -XT_RETURN - 1:
+      return nft::Verdict{nft::VerdictCode::kReturn, {}};
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<nft::Rule> rule_of(const Entry& entry, const Targets& targets) {
+  nft::Rule rule;
+  add_header_tests(rule, entry.head.ip);
+  if (!add_matches(rule, entry.matches)) {
+    return std::nullopt;
+  }
+  const auto target = extension_of(entry.target);
+  if (const auto number = verdict_of(entry)) {
+    if (*number == static_cast<int>(entry.offset + entry.head.next_offset)) {
+      return rule;  // a rule without a target goes on with the next one
+    }
+    const auto verdict = verdict_statement(entry, *number, targets);
+    if (!verdict) {
+      return std::nullopt;
+    }
+    rule.statements.emplace_back(*verdict);
+  } else if (auto known = statement_of_xt(target.name, target.revision, target.info)) {
+    rule.statements.push_back(*std::move(known));
+  } else {
+    rule.statements.emplace_back(nft::StatementOpaque{"xt " + target.name, copy_of(target.info)});
+  }
+  return rule;
+}
+
+/// Of iptables' tables, linux/netfilter_ipv4.h: NF_IP_PRI_*.
+std::int32_t priority_of(const std::string& table, nft::Hook hook) {
+  if (table == "raw") {
+    return NF_IP_PRI_RAW;
+  }
+  if (table == "mangle") {
+    return NF_IP_PRI_MANGLE;
+  }
+  if (table == "nat") {
+    return hook == nft::Hook::kPrerouting || hook == nft::Hook::kOutput ? NF_IP_PRI_NAT_DST : NF_IP_PRI_NAT_SRC;
+  }
+  return table == "security" ? NF_IP_PRI_SECURITY : NF_IP_PRI_FILTER;
+}
+
+nft::ObservedChain built_in(const std::string& table, std::size_t hook) {
+  const nft::BaseHook base{.type = table == "nat" ? nft::ChainType::kNat : nft::ChainType::kFilter,
+                           .hook = static_cast<nft::Hook>(hook),
+                           .priority = priority_of(table, static_cast<nft::Hook>(hook)),
+                           .policy = nft::Policy::kAccept};
+  return {.key = {{nft::Family::kIp, table}, kChainNames.at(hook)}, .handle = 0, .hook = base, .rules = {}};
+}
+
+/// What the entries have in common while they are read one after another.
+class TableReader {
+ public:
+  TableReader(const std::string& table, const LegacyHooks& hooks, const std::vector<Entry>& entries)
+      : table_(table), hooks_(hooks) {
+    for (const auto& entry : entries) {
+      if (is_chain_head(entry)) {
+        targets_[entry.offset + entry.head.next_offset] = text_until_nul(extension_of(entry.target).info);
+      }
+    }
+  }
+
+  /// False where the entry makes no sense.
+  bool read(const Entry& entry) {
+    if (is_chain_head(entry)) {
+      chains_.push_back({.key = {{nft::Family::kIp, table_}, targets_.at(entry.offset + entry.head.next_offset)},
+                         .handle = 0,
+                         .hook = std::nullopt,
+                         .rules = {}});
+      return true;
+    }
+    bool is_policy = false;
+    for (std::size_t hook = 0; hook < kChainNames.size(); ++hook) {
+      const bool valid = (hooks_.valid & (1U << hook)) != 0;
+      if (valid && hooks_.entry[hook] == entry.offset) {
+        chains_.push_back(built_in(table_, hook));
+      }
+      is_policy = is_policy || (valid && hooks_.underflow[hook] == entry.offset);
+    }
+    if (chains_.empty()) {
+      return false;
+    }
+    if (is_policy && chains_.back().hook) {
+      const bool drops = verdict_of(entry) == -NF_DROP - 1;
+      chains_.back().hook->policy = drops ? nft::Policy::kDrop : nft::Policy::kAccept;
+      return true;
+    }
+    auto rule = rule_of(entry, targets_);
+    if (rule) {
+      chains_.back().rules.push_back({*std::move(rule), 0, entry.head.counters.pcnt, entry.head.counters.bcnt});
+    }
+    return rule.has_value();
+  }
+  std::vector<nft::ObservedChain> take() && {
+    if (!chains_.empty() && !chains_.back().hook) {
+      chains_.pop_back();  // the last head ends the table: it is no chain
+    }
+    return std::move(chains_);
+  }
+
+ private:
+  const std::string& table_;
+  const LegacyHooks& hooks_;
+  Targets targets_;
+  std::vector<nft::ObservedChain> chains_;
+};
+
+}  // namespace
+
+Result<std::vector<nft::ObservedChain>> decode_legacy_table(const std::string& table, const LegacyHooks& hooks,
+                                                            Bytes entries) {
+  const auto all = entries_of(entries);
+  if (!all) {
+    return malformed(table);
+  }
+  TableReader reader(table, hooks, *all);
+  for (const auto& entry : *all) {
+    if (!reader.read(entry)) {
+      return malformed(table);
+    }
+  }
+  return std::move(reader).take();
+}
+
+}  // namespace smtpegress::netlink

@@ -304,6 +304,14 @@ TEST(NftMessages, BaseChain_HasItsHook) {
   EXPECT_EQ(chain->hook, (BaseHook{ChainType::kFilter, Hook::kPrerouting, -300, Policy::kDrop}));
 }
 
+TEST(NftMessages, HookOfTheFuture_IsNoneOfTodays) {  // 0x0100 is not 0, prerouting
+  const auto chain = netlink::decode_chain(as_message(object_message(
+      Family::kIp, {attribute(NFTA_CHAIN_TABLE, text("t")), attribute(NFTA_CHAIN_NAME, text("c")),
+                    attribute(NFTA_CHAIN_HOOK | NLA_F_NESTED, attribute(NFTA_HOOK_HOOKNUM, {0, 0, 1, 0}))})));
+  ASSERT_TRUE(chain && chain->hook);
+  EXPECT_GT(chain->hook->hook, Hook::kIngress);
+}
+
 TEST(NftMessages, OrdinaryChain_HasNoHook) {
   const auto chain = netlink::decode_chain(as_message(
       object_message(Family::kInet, {attribute(NFTA_CHAIN_TABLE, text("t")), attribute(NFTA_CHAIN_NAME, text("c"))})));

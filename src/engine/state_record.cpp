@@ -72,6 +72,12 @@ json to_json(const InstanceRecord& record) {
           {"sysctls", std::move(sysctls)}};
 }
 
+/// A key becomes a path below /proc/sys, so it has to stay below what the program writes to.
+bool is_ours_to_write(const std::string& key) {
+  return key.starts_with("net/ipv4/") && (key + '/').find("/../") == std::string::npos &&
+         key.find('\0') == std::string::npos;
+}
+
 std::unexpected<Error> damaged(const std::string& path, std::string_view what) {
   return usage_error(
       "read state", path,
@@ -85,7 +91,7 @@ std::string record_to_json(const InstanceRecord& record) {
 }
 
 Result<InstanceRecord> read_record(const std::string& name, const std::string& path, std::string_view text) {
-  const json document = json::parse(text, nullptr, false);
+  const json document = nests_too_deeply(text) ? json() : json::parse(text, nullptr, false);
   if (!document.is_object() || !document.contains("version") || document["version"] != kStateVersion) {
     return damaged(path, "is damaged, or of another version of this program");
   }
@@ -111,8 +117,7 @@ Result<InstanceRecord> read_record(const std::string& name, const std::string& p
     for (const auto& sysctl : document.at("sysctls")) {
       SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
                         sysctl.at("ours").get<std::string>()};
-      // A key becomes a path below /proc/sys; only those that are ours to write may.
-      if (!saved.key.starts_with("net/ipv4/") || saved.key.find("/../") != std::string::npos) {
+      if (!is_ours_to_write(saved.key)) {
         return damaged(path, "names a sysctl that is not ours");
       }
       record.sysctls.push_back(std::move(saved));

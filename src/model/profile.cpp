@@ -21,6 +21,7 @@ constexpr RulePriority kDefaultPriority{10025};
 constexpr PortRange kSmtpPort{25, 25};
 constexpr std::size_t kMaxInstanceName = 48;  // bytes; with the prefix well inside NFT_NAME_MAXLEN (256) and NAME_MAX
 constexpr std::size_t kMaxSources = 64;       // a rule each; more belongs into a set
+constexpr int kMaxDepth = 8;                  // brackets in brackets; a state record has three
 
 std::string key_object(std::string_view origin, std::string_view key, std::string_view value) {
   return value.empty() ? fmt::format("{}: key '{}'", origin, key) : fmt::format("{}: key '{}': {}", origin, key, value);
@@ -72,7 +73,7 @@ Result<void> check_complete(std::string_view origin, const Profile& profile) {
 /// An override's value: JSON where it is JSON of the right shape, else a text; a key that holds a list takes "a,b" as
 /// well.
 json override_value(const std::string& key, const std::string& text) {
-  json parsed = json::parse(text, nullptr, false);
+  json parsed = nests_too_deeply(text) ? json() : json::parse(text, nullptr, false);
   const bool is_list = key == "sources" || key == "ports";
   if (parsed.is_array() || parsed.is_object() || (parsed.is_string() && !is_list)) {
     return parsed;
@@ -90,6 +91,9 @@ json override_value(const std::string& key, const std::string& text) {
 }
 
 Result<json> parse_document(std::string_view origin, std::string_view text) {
+  if (nests_too_deeply(text)) {
+    return usage_error("read profile", std::string(origin), "is nested deeper than any profile");
+  }
   json document;
   try {
     std::vector<std::string> seen;
@@ -140,6 +144,27 @@ Result<void> read_keys(std::string_view origin, const json& document, const Prof
 }
 
 }  // namespace
+
+bool nests_too_deeply(std::string_view json_text) noexcept {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < json_text.size(); ++i) {
+    const char c = json_text[i];
+    if (in_string) {
+      i += c == '\\' ? 1 : 0;  // whatever is escaped does not end the string
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxDepth) {
+        return true;
+      }
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
 
 Result<std::string> check_instance_name(std::string_view name) {
   const auto allowed = [](char c) {

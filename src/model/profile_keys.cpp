@@ -172,7 +172,12 @@ Result<RpFilterScope> parse_rp_filter(std::string_view text) {
   return usage_error({}, fmt::format("'{}'", text), "is not a choice; write \"all\" or \"tunnel\"");
 }
 
+/// JSON's texts are UTF-8; an override's can be any bytes, and could be read but not be written again.
 Result<std::string> parse_text(std::string_view text) {
+  const json written = json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::ignore));
+  if (written.get<std::string>() != text) {
+    return usage_error({}, fmt::format("'{}'", text), "is not UTF-8");
+  }
   return std::string(text);
 }
 

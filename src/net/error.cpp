@@ -1,10 +1,27 @@
 #include "smtpegress/error.hpp"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace smtpegress {
+namespace {
+
+/// Files, names and other programs' texts stand in messages; what is in them must not reach a terminal as a command,
+/// nor make a line two.
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    shown += byte < ' ' || byte == 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return shown;
+}
+
+}  // namespace
 
 std::string Error::message() const {
   std::string text = operation;
@@ -27,7 +44,7 @@ std::string Error::message() const {
   if (!hint.empty()) {
     text += (reason.empty() ? ": " : "; ") + hint;
   }
-  return text;
+  return printable(text);
 }
 
 int exit_code_of(ErrorKind kind) noexcept {

@@ -40,7 +40,7 @@ std::expected<void, Refusal> AnswerReader::read_message(const nlmsghdr* message)
       done_ = true;
       if (verdict < 0) {
         auto text = message->nlmsg_type == NLMSG_ERROR ? extended_ack_text(message) : std::string{};
-        return std::unexpected(Refusal{.errnum = -verdict, .kernel_text = std::move(text)});
+        return std::unexpected(Refusal{.errnum = errno_of(verdict), .kernel_text = std::move(text)});
       }
       return {};
     }

@@ -3,9 +3,11 @@
 
 #include <linux/netlink.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +20,12 @@ struct Refusal {
   int errnum = 0;           ///< positive
   std::string kernel_text;  ///< extended ack, where there is one
 };
+
+/// A failure's errno from the verdict in an NLMSG_ERROR or NLMSG_DONE, which is negative. EBADMSG for the one number
+/// that has no opposite, and that no kernel sends.
+[[nodiscard]] constexpr int errno_of(int verdict) noexcept {
+  return verdict == std::numeric_limits<int>::min() ? EBADMSG : -verdict;
+}
 
 /// The messages of one answer, as received; acknowledgements and the end marker are not among them.
 class Messages {

@@ -54,6 +54,15 @@ template <class T>
   return value.has_value();
 }
 
+template <class T>
+[[nodiscard]] bool read_into(std::optional<T>& target, Bytes bytes) {
+  const auto value = value_of<T>(bytes);
+  if (value) {
+    target = value;
+  }
+  return value.has_value();
+}
+
 /// Calls visit(Attribute) for each; false where the run ends in something that is no whole attribute.
 template <class Visit>
 [[nodiscard]] bool for_each_attribute(Bytes run, Visit&& visit) {

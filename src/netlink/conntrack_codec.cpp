@@ -29,6 +29,9 @@ struct Tuple {
   std::uint8_t protocol = 0;
   std::uint16_t source_port = 0, destination_port = 0;
   std::uint16_t zone = 0;
+
+  /// Both ends are there, and of one family.
+  [[nodiscard]] bool is_whole() const { return source && destination && source->family == destination->family; }
 };
 
 std::uint16_t port_of(Bytes bytes) {
@@ -171,7 +174,7 @@ Result<std::optional<Flow>> decode_flow(const nlmsghdr* message) {
   if (original.protocol != IPPROTO_TCP) {
     return std::nullopt;
   }
-  if (!original.source || !original.destination || !reply.source || !reply.destination || !id) {
+  if (!original.is_whole() || !reply.is_whole() || !id) {
     return malformed();
   }
   flow.source = *original.source;

@@ -72,7 +72,7 @@ Result<InterfaceAddress> decode_address(const nlmsghdr* message) {
     }
   });
   const auto own = local ? local : address;
-  if (!whole || !own) {
+  if (!whole || !own || header->ifa_prefixlen > own->size() * 8) {
     return malformed("addresses");
   }
   return InterfaceAddress{

@@ -8,6 +8,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -49,7 +50,8 @@ std::optional<nft::BaseHook> base_hook_of(nft::Family family, const Attributes& 
   }
   const Attributes hook(chain.bytes(NFTA_CHAIN_HOOK));
   nft::BaseHook base;
-  const std::uint32_t number = hook.be32(NFTA_HOOK_HOOKNUM).value_or(0);
+  // A hook of the future stays one, however large its number.
+  const std::uint32_t number = std::min<std::uint32_t>(hook.be32(NFTA_HOOK_HOOKNUM).value_or(0), UINT8_MAX);
   base.hook = static_cast<nft::Hook>(number);
   if (family == nft::Family::kNetdev) {
     base.hook = number == NF_NETDEV_INGRESS ? nft::Hook::kIngress : nft::Hook::kEgress;

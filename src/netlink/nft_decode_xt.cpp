@@ -134,9 +134,11 @@ Answer snat0(Bytes info) {
 }
 
 Answer reject(Bytes info) {
-  const auto reject = info_as<ipt_reject_info>(info);
+  static_assert(sizeof(ipt_reject_info) == sizeof(std::uint32_t));
+  const auto with = info_as<std::uint32_t>(info);  // not as its enum, which need not have the number
   // IPT_ICMP_ECHOREPLY is no refusal; the kernel has stopped taking it.
-  return reject && reject->with != IPT_ICMP_ECHOREPLY ? Answer(nft::Reject{}) : std::nullopt;
+  return with && *with <= IPT_ICMP_ADMIN_PROHIBITED && *with != IPT_ICMP_ECHOREPLY ? Answer(nft::Reject{})
+                                                                                   : std::nullopt;
 }
 
 }  // namespace

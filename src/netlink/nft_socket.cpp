@@ -92,7 +92,7 @@ class Acknowledgements {
       return;  // fine, or not ours, or a consequence of an earlier one
     }
     failure_ = Failure{.step = is_step ? std::optional<std::size_t>(place - 1) : std::nullopt,
-                       .errnum = -verdict,
+                       .errnum = errno_of(verdict),
                        .kernel_text = extended_ack_text(message)};
   }
 

@@ -15,6 +15,9 @@ Result<void> RuleWriter::operator()(const nft::Verdict& s) {
   if (to_chain == s.chain.empty()) {
     return refused("verdict", "jump and goto name a chain, other verdicts do not");
   }
+  if (s.chain.find('\0') != std::string::npos) {
+    return refused("verdict", "a chain's name ends where its first NUL stands");
+  }
   auto* e = add("immediate");
   set(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
   set(e, NFTNL_EXPR_IMM_VERDICT, static_cast<std::uint32_t>(kernel_verdict(s.code)));

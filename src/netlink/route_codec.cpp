@@ -58,14 +58,17 @@ void keep_header(Route& route, const rtmsg& header) {
 }
 
 bool read_address(std::optional<IpAddress>& target, IpFamily family, Bytes bytes) {
-  target = address_of(family, bytes);
-  return target.has_value();
+  const auto address = address_of(family, bytes);
+  if (address) {
+    target = address;
+  }
+  return address.has_value();
 }
 
 bool read_interface(IfName& target, std::span<const Link> links, Bytes bytes) {
   const auto index = value_of<int>(bytes);
   const auto link = std::ranges::find(links, index, &Link::index);
-  if (link == links.end()) {
+  if (link == links.end() || link->name.empty()) {
     return false;
   }
   target = link->name;
@@ -78,8 +81,9 @@ bool read_known(Route& route, std::span<const Link> links, const Attribute& attr
       return read_into(route.table.value, attribute.payload);
     case RTA_DST: {
       const auto address = address_of(route.family, attribute.payload);
-      route.destination.address = address.value_or(route.destination.address);
-      return address.has_value();
+      const bool is_network = address && Prefix{*address, route.destination.length}.contains(*address);
+      route.destination.address = is_network ? *address : route.destination.address;
+      return is_network;
     }
     case RTA_OIF:
       return read_interface(route.interface, links, attribute.payload);

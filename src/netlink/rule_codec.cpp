@@ -73,11 +73,9 @@ bool read_known(PolicyRule& rule, MarkParts& mark, const Attribute& attribute) {
     case FRA_PROTOCOL:
       return read_into(rule.protocol.value, attribute.payload);
     case FRA_FWMARK:
-      mark.value = value_of<std::uint32_t>(attribute.payload);
-      return mark.value.has_value();
+      return read_into(mark.value, attribute.payload);
     case FRA_FWMASK:
-      mark.mask = value_of<std::uint32_t>(attribute.payload);
-      return mark.mask.has_value();
+      return read_into(mark.mask, attribute.payload);
     default:
       return is_default(attribute);
   }

@@ -66,7 +66,8 @@ std::optional<Prefix> allowed_ip_of(Bytes nest) {
   if (!whole || !parsed || (family != AF_INET && family != AF_INET6) || length > parsed->size() * 8) {
     return std::nullopt;
   }
-  return Prefix{.address = *parsed, .length = length};
+  const Prefix network{.address = *parsed, .length = length};
+  return network.contains(*parsed) ? std::optional(network) : std::nullopt;  // the kernel clears host bits
 }
 
 bool read_allowed_ips(WireGuardPeer& peer, Bytes nest) {
@@ -97,7 +98,7 @@ std::optional<WireGuardPeer> peer_of(Bytes nest) {
         break;
       case WGPEER_A_LAST_HANDSHAKE_TIME: {
         __kernel_timespec time{};
-        good = read_into(time, attribute.payload) && good;
+        good = read_into(time, attribute.payload) && time.tv_sec >= 0 && good;
         peer.last_handshake = time.tv_sec;
         break;
       }

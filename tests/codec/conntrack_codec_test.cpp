@@ -98,6 +98,23 @@ TEST(ConntrackCodec, Decode_FlowWithoutReplyOrId_IsAnError) {
   EXPECT_EQ(decode_flow(no_id.message()).error().errnum, EBADMSG);
 }
 
+TEST(ConntrackCodec, Decode_EndsOfDifferentFamilies_AreAnError) {  // a request to delete it would name another flow
+  const auto mixed =
+      RawMessage(0)
+          .attribute(CTA_TUPLE_IP, RawMessage(0)
+                                       .attribute(CTA_IP_V4_SRC, {1, 1, 1, 1})
+                                       .attribute(CTA_IP_V6_DST, ByteVector(16, 2))
+                                       .payload())
+          .attribute(CTA_TUPLE_PROTO, RawMessage(0).value<std::uint8_t>(CTA_PROTO_NUM, IPPROTO_TCP).payload())
+          .payload();
+  const auto good = tuple({1, 1, 1, 1}, {2, 2, 2, 2}, 1, 25);
+  for (const auto& [original, reply] : {std::pair{mixed, good}, std::pair{good, mixed}}) {
+    RawMessage message = start();
+    message.attribute(CTA_TUPLE_ORIG, original).attribute(CTA_TUPLE_REPLY, reply).value<std::uint32_t>(CTA_ID, 1);
+    EXPECT_EQ(decode_flow(message.message()).error().errnum, EBADMSG);
+  }
+}
+
 TEST(ConntrackCodec, EncodeDelete_NamesTupleIdAndZone) {
   auto flow = decoded(snated_flow());
   flow.zone = 7;

@@ -454,6 +454,12 @@ TEST(NftXtTarget, Reject) {
   EXPECT_EQ(target("REJECT", 0, xt_info(ipt_reject_info{.with = IPT_TCP_RESET})), only(Reject{}));
 }
 
+TEST(NftXtTarget, Reject_OfAKindOfTheFuture_IsOpaque) {
+  for (const std::uint32_t kind : {std::uint32_t{IPT_ICMP_ADMIN_PROHIBITED + 1}, 65544U, UINT32_MAX}) {
+    EXPECT_EQ(opaque_parts(target("REJECT", 0, xt_info(kind))), std::vector<std::string>{"xt REJECT"}) << kind;
+  }
+}
+
 TEST(NftXtTarget, ShortOrLongInfo_IsOpaque) {
   for (const std::size_t size : {0U, 1U, 7U, 16U, 64U}) {
     EXPECT_EQ(opaque_parts(target("MARK", 2, Octets(size, 0xff))), std::vector<std::string>{"xt MARK"}) << size;

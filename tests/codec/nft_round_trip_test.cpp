@@ -188,6 +188,7 @@ TEST(NftEncodeRefuses, ValuesThatCannotHold) {
   expect_refused(kIpChain, Rule{{}, {SetMark{Mark{0x119, 0xff}}}, {}});
   expect_refused(kIpChain, Rule{{}, {Verdict{VerdictCode::kJump, ""}}, {}});
   expect_refused(kIpChain, Rule{{}, {Verdict{VerdictCode::kAccept, "chain"}}, {}});
+  expect_refused(kIpChain, Rule{{}, {Verdict{VerdictCode::kJump, std::string("other\0name", 10)}}, {}});
   expect_refused(kIpChain, Rule{{}, {}, std::string(128, 'c')});
   expect_refused(ChainKey{{Family::kBridge, "b"}, "c"}, Rule{{}, {Reject{}}, {}});
 }

@@ -195,6 +195,30 @@ TEST(RouteCodec, Decode_InterfaceThatIsNotListed_StaysANumber) {
   EXPECT_EQ(route.other, (std::vector<UnknownAttribute>{{.type = RTA_OIF, .bytes = raw(99)}}));
 }
 
+TEST(RouteCodec, Decode_InterfaceWithoutAName_StaysANumber) {  // one that IfName refuses: the route is no other's
+  const std::vector<Link> nameless{{.index = 9, .name = {}, .kind = {}}};
+  RawMessage message(RTM_NEWROUTE, raw(header()));
+  message.value<std::uint32_t>(RTA_OIF, 9);
+  EXPECT_EQ(decode_route(message.message(), nameless).value().other,
+            (std::vector<UnknownAttribute>{{.type = RTA_OIF, .bytes = raw(9)}}));
+}
+
+TEST(RouteCodec, Decode_MalformedGatewayBesideAGoodOne_IsKeptAndTheGoodOneToo) {
+  RawMessage message(RTM_NEWROUTE, raw(header([](rtmsg& h) { h.rtm_scope = RT_SCOPE_UNIVERSE; })));
+  message.attribute(RTA_GATEWAY, {10, 0, 0, 1}).attribute(RTA_GATEWAY, {10});
+  const auto route = decoded(std::move(message));
+  EXPECT_EQ(route.gateway, IpAddress::parse("10.0.0.1").value());
+  EXPECT_EQ(route.other.size(), 1U);
+}
+
+TEST(RouteCodec, Decode_DestinationWithHostBits_IsKeptNotRead) {  // a Prefix has none
+  RawMessage message(RTM_NEWROUTE, raw(header([](rtmsg& h) { h.rtm_dst_len = 24; })));
+  message.attribute(RTA_DST, {192, 0, 2, 1});
+  const auto route = decoded(std::move(message));
+  EXPECT_EQ(route.destination.to_string(), "0.0.0.0/24");
+  EXPECT_EQ(route.other, (std::vector<UnknownAttribute>{{.type = RTA_DST, .bytes = {192, 0, 2, 1}}}));
+}
+
 TEST(RouteCodec, Decode_TruncatedOrSpoilt_NeverCrashesNorEqualsOurs) {
   auto message = tunnel_message();
   for (std::size_t length = 0; length < message.size(); ++length) {
@@ -310,6 +334,15 @@ TEST(LinkCodec, Decode_PointToPointAddress_IsTheLocalOne) {
   EXPECT_EQ(address->local, IpAddress::parse("10.0.0.2").value());
   EXPECT_EQ(address->link, kTunnel);
   EXPECT_EQ(address->prefix_length, 32);
+}
+
+TEST(LinkCodec, Decode_PrefixLongerThanAnAddress_IsAnError) {
+  ifaddrmsg h{};
+  h.ifa_family = AF_INET;
+  h.ifa_prefixlen = 33;
+  RawMessage message(RTM_NEWADDR, raw(h));
+  message.attribute(IFA_LOCAL, {10, 0, 0, 2});
+  EXPECT_EQ(decode_address(message.message()).error().errnum, EBADMSG);
 }
 
 TEST(LinkCodec, Decode_Ipv6AddressWithoutLocal_IsTheAddress) {

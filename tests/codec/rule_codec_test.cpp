@@ -173,6 +173,16 @@ TEST(RuleCodec, Decode_KnownAttributeOfAnotherSize_IsKeptNotRead) {
   EXPECT_FALSE(rule.mark);
 }
 
+TEST(RuleCodec, Decode_MalformedMarkBesideAGoodOne_ReadsTheSameInEitherOrder) {
+  RawMessage first(RTM_NEWRULE, raw(header()));
+  first.value<std::uint16_t>(FRA_FWMARK, 1).value<std::uint32_t>(FRA_FWMARK, 0x19);
+  RawMessage last(RTM_NEWRULE, raw(header()));
+  last.value<std::uint32_t>(FRA_FWMARK, 0x19).value<std::uint16_t>(FRA_FWMARK, 1);
+  const auto rule = decoded(std::move(last));
+  EXPECT_EQ(rule.mark, (Mark{.value = 0x19, .mask = 0xffffffff}));
+  EXPECT_EQ(rule, decoded(std::move(first)));
+}
+
 struct HeaderCase {
   const char* name;
   fib_rule_hdr header;

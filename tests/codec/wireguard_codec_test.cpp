@@ -151,7 +151,16 @@ TEST(WireGuardCodec, Decode_MalformedPeer_IsAnError) {
                                .attribute(WGPEER_A_PUBLIC_KEY, key(1))
                                .attribute(WGPEER_A_ALLOWEDIPS, list({v4_allowed(0, 33)}))
                                .payload();
-  for (const auto& peer : {keyless, short_key, long_prefix}) {
+  const auto host_bits = RawMessage(0)
+                             .attribute(WGPEER_A_PUBLIC_KEY, key(1))
+                             .attribute(WGPEER_A_ALLOWEDIPS, list({v4_allowed(1, 24)}))
+                             .payload();
+  const auto before_the_epoch =
+      RawMessage(0)
+          .attribute(WGPEER_A_PUBLIC_KEY, key(1))
+          .attribute(WGPEER_A_LAST_HANDSHAKE_TIME, raw(__kernel_timespec{.tv_sec = -1, .tv_nsec = 0}))
+          .payload();
+  for (const auto& peer : {keyless, short_key, long_prefix, host_bits, before_the_epoch}) {
     auto device = wg0();
     auto message = device_message({whole_peer(), peer});
     EXPECT_EQ(decode_device(device, message.message()).error().errnum, EBADMSG);

@@ -25,6 +25,13 @@ inline Result<Octets> payload_of_step(const nft::BatchStep& step) {
   return Octets(first, first + static_cast<std::ptrdiff_t>(header.nlmsg_len - sizeof header));
 }
 
+/// `again` is what `rule` was written to.
+inline void must_be_same(const nft::Rule& rule, const nft::Rule& again) {
+  if (again != rule) {
+    must(false, "a rule that is written reads the same: " + nft::to_string(rule) + " became " + nft::to_string(again));
+  }
+}
+
 inline bool name_fits(const std::string& name) {
   return !name.empty() && name.size() < 256;  // NFT_NAME_MAXLEN, linux/netfilter/nf_tables.h
 }

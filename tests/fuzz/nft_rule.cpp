@@ -79,7 +79,7 @@ void must_read_the_same(const nft::ChainKey& chain, const nft::Rule& rule) {
   }
   const auto again = netlink::decode_nft_rule(fuzz::Message(*written).header());
   fuzz::must(again && again->first == chain, "a rule's chain is written and reads the same");
-  fuzz::must(again->second.rule == rule, "a rule that is written reads the same");
+  fuzz::must_be_same(rule, again->second.rule);
 }
 
 }  // namespace

@@ -59,6 +59,25 @@ TEST(ProfileRefusal, AnEmptyTunnel_IsRefusedByItsKey) {  // `--tunnel ""`, of a 
             "read profile x.json: key 'tunnel': '': is not an interface name; write it like wg0");
 }
 
+TEST(ProfileRefusal, OverrideThatIsNoText) {  // it could not be written to the state
+  const std::string good = R"({"side": "home", "sources": ["192.168.203.0/24"]})";
+  EXPECT_NE(refusal(good, {{{"description", "caf\xe9"}}}).find("key 'description': 'caf\xe9': is not UTF-8"),
+            std::string::npos);
+  EXPECT_EQ(refusal(good, {{{"description", "café"}}}), "accepted");
+}
+
+TEST(ProfileRefusal,
+     NestedDeeply_IsRefusedAndNotFollowed) {  // copying and quoting such a value takes a stack frame each
+  constexpr std::size_t kDepth = 400'000;
+  const std::string deep = std::string(kDepth, '[') + std::string(kDepth, ']');
+  EXPECT_EQ(refusal(R"({"side": )" + deep + "}"), "read profile x.json: is nested deeper than any profile");
+  EXPECT_NE(home_with(R"("tunnel": )" + deep).find("is nested deeper"), std::string::npos);
+  const std::string good = R"({"side": "home", "sources": ["192.168.203.0/24"]})";
+  EXPECT_NE(refusal(good, {{{"sources", deep}}}).find("key 'sources'"), std::string::npos);
+  EXPECT_EQ(refusal(good, {{{"description", "[[[[[[[[[["}}}), "accepted") << "a text is no document";
+  EXPECT_EQ(home_with(R"("description": "\"[[[[[[[[[[")"), "accepted");
+}
+
 TEST(ProfileRefusal, BadNetworks) {
   EXPECT_EQ(sources(R"(["mailu"])"),
             "read profile x.json: key 'sources': 'mailu': is not a network; write it like 192.168.203.0/24");

@@ -17,6 +17,12 @@ TEST(Error, Message_TheKernelsOwnTextFollowsTheErrno) {
   EXPECT_EQ(error.message(), "add rule 10025: File exists (EEXIST), kernel says: Rule exists");
 }
 
+TEST(Error, Message_ControlCharacters_AreShownAndNotSent) {  // profiles and names are quoted in messages
+  EXPECT_EQ(usage_error("read profile", "x.json: key '\x1b[2J'", "is\nnot known\x7f").error().message(),
+            "read profile x.json: key '\\x1b[2J': is\\x0anot known\\x7f");
+  EXPECT_EQ(usage_error("read profile", "größe", "…").error().message(), "read profile größe: …");
+}
+
 TEST(Error, Message_KernelTextAlone) {
   const Error error{
       .kind = ErrorKind::kKernel, .operation = "commit", .object = {}, .errnum = 0, .kernel_text = "no", .hint = {}};

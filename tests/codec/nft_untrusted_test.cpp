@@ -304,7 +304,6 @@ TEST(NftMessages, BaseChain_HasItsHook) {
   EXPECT_EQ(chain->hook, (BaseHook{ChainType::kFilter, Hook::kPrerouting, -300, Policy::kDrop}));
 }
 
-<<<<<<< HEAD
 TEST(NftMessages, NetdevChains_HaveTheirHookAndDevices) {
   const auto decode = [](Family family, std::uint8_t hook, const Octets& devices) {
     return netlink::decode_chain(as_message(object_message(
@@ -328,14 +327,14 @@ TEST(NftMessages, NetdevChains_HaveTheirHookAndDevices) {
   const auto inet = decode(Family::kInet, 5, attribute(NFTA_HOOK_DEV, text("wg0")));
   EXPECT_EQ(inet->hook->hook, Hook::kIngress);
   EXPECT_EQ(inet->devices.size(), 1U);
-=======
+}
+
 TEST(NftMessages, HookOfTheFuture_IsNoneOfTodays) {  // 0x0100 is not 0, prerouting
   const auto chain = netlink::decode_chain(as_message(object_message(
       Family::kIp, {attribute(NFTA_CHAIN_TABLE, text("t")), attribute(NFTA_CHAIN_NAME, text("c")),
                     attribute(NFTA_CHAIN_HOOK | NLA_F_NESTED, attribute(NFTA_HOOK_HOOKNUM, {0, 0, 1, 0}))})));
   ASSERT_TRUE(chain && chain->hook);
-  EXPECT_GT(chain->hook->hook, Hook::kIngress);
->>>>>>> fuzz
+  EXPECT_GT(chain->hook->hook, Hook::kEgress);
 }
 
 TEST(NftMessages, OrdinaryChain_HasNoHook) {

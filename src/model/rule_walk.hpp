@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "model/packet_walk.hpp"
-#include "smtpegress/kernel.hpp"
+#include "smtpegress/state.hpp"
 
 namespace smtpegress {
 

@@ -70,10 +70,10 @@ Result<nft::Ruleset> read_iptables_legacy() {
   if (names->empty()) {
     return ruleset;
   }
-  const FileDescriptor socket(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  const FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));  // a raw one would take CAP_NET_RAW too
   if (socket.get() < 0) {
     const int error = errno;
-    return system_error(kOperation, "raw socket", error, {}, "it takes root, or CAP_NET_RAW");
+    return system_error(kOperation, "socket", error);
   }
   std::istringstream lines(*names);
   for (std::string table; std::getline(lines, table);) {

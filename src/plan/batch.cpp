@@ -1,5 +1,6 @@
 // Changes to nf_tables objects as the steps of one transaction.
 #include <algorithm>
+#include <ranges>
 
 #include "smtpegress/plan.hpp"
 
@@ -128,7 +129,8 @@ void put_all_back(BatchMaker& maker) {
     auto places = standing_in(key, maker.ruleset, maker.batch);
     for (const auto* rule : maker.put_back) {
       if (rule->chain == key) {
-        const auto nearest = std::find_if(places.rbegin(), places.rend(), [&](const Place& place) {
+        auto backwards = places | std::views::reverse;
+        const auto nearest = std::ranges::find_if(backwards, [&](const Place& place) {
           return std::ranges::find(rule->ahead, place.handle) != rule->ahead.end();
         });
         places.insert(nearest.base(), {rule->handle, rule});

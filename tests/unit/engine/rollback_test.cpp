@@ -34,6 +34,23 @@ void enabled_vps(EngineHost& box) {
   ASSERT_TRUE(box.enable(test::vps_profile()));
 }
 
+/// The scripts' rules between those of other people, and an earlier profile's route and rule, which go after the
+/// firewall has been swapped.
+void scripted_in_the_midst(EngineHost& box) {
+  ASSERT_TRUE(box.enable(test::home_profile({{{"table", "200"}, {"priority", "10026"}, {"mark", "0x1a"}}})));
+  test::add_home_scripts(box.host());
+  test::add_iptables(box.host().state.ruleset, R"(*filter
+-I DOCKER-USER -s 198.51.100.1/32 -j DROP
+-A DOCKER-USER -s 198.51.100.2/32 -j DROP
+*raw
+-I PREROUTING -s 198.51.100.3/32 -j DROP
+*nat
+-I POSTROUTING -s 198.51.100.4/32 -j ACCEPT
+)");
+  auto& rules = test::chain(box.host(), "filter", "DOCKER-USER").rules;
+  rules.insert(rules.begin() + 2, {test::iptables_rule("-s 198.51.100.5/32 -j DROP"), 900, 0, 0});
+}
+
 std::vector<Deed> deeds() {
   const auto scripted_home = [] {
     auto host = test::docker_home();
@@ -43,21 +60,6 @@ std::vector<Deed> deeds() {
   const auto scripted_vps = [] {
     auto host = test::vps();
     test::add_vps_scripts(host);
-    return host;
-  };
-  const auto scripted_home_in_the_midst = [=] {
-    auto host = scripted_home();
-    // Ahead of the script's rules, between them and behind them: what a person added, and drops that must keep theirs.
-    test::add_iptables(host.state.ruleset, R"(*filter
--I DOCKER-USER -s 198.51.100.1/32 -j DROP
--A DOCKER-USER -s 198.51.100.2/32 -j DROP
-*raw
--I PREROUTING -s 198.51.100.3/32 -j DROP
-*nat
--I POSTROUTING -s 198.51.100.4/32 -j ACCEPT
-)");
-    auto& rules = test::chain(host, "filter", "DOCKER-USER").rules;
-    rules.insert(rules.begin() + 2, {test::iptables_rule("-s 198.51.100.5/32 -j DROP"), 900, 0, 0});
     return host;
   };
   const auto other = [] {
@@ -82,7 +84,7 @@ std::vector<Deed> deeds() {
        [](EngineHost& box) { return box.enable(test::home_profile()); }},
       {"take_over_home", scripted_home, nothing,
        [](EngineHost& box) { return box.enable(test::home_profile(), LegacyScripts::kTakeOver); }},
-      {"take_over_in_the_midst", scripted_home_in_the_midst, nothing,
+      {"take_over_in_the_midst", test::docker_home, scripted_in_the_midst,
        [](EngineHost& box) { return box.enable(test::home_profile(), LegacyScripts::kTakeOver); }},
       {"enable_moved", test::docker_home,
        [](EngineHost& box) {

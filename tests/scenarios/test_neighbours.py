@@ -79,6 +79,25 @@ class Administrator(Scenario):
         self.enable_both()
         self.assert_mail_passes()
 
+    def drop_ahead_of_docker_user(self) -> None:
+        self.lab.home.run(["iptables", "-I", "FORWARD", "-s", topology.CONTAINER_NET, "-o", topology.TUNNEL, "-j", "DROP"])
+
+    def test_mail_passes_an_older_drop_ahead_of_docker_user(self) -> None:
+        self.drop_ahead_of_docker_user()
+        with self.nothing_changes(self.lab.home):
+            self.enable_both()
+            self.assert_mail_passes()
+            self.disable_both()
+
+    def test_a_drop_that_came_ahead_of_docker_user_is_told_and_mended(self) -> None:
+        self.enable_both()
+        self.drop_ahead_of_docker_user()
+        self.assert_said(self.egress(self.lab.home, "verify", "mailu-home", expect=NOT_AS_IT_SHOULD_BE), "FORWARD",
+                         "smtp-egress enable mailu-home")
+        self.enable_home()
+        self.egress(self.lab.home, "verify", "mailu-home")
+        self.assert_mail_passes()
+
     def test_the_older_drop_still_drops_everything_else(self) -> None:
         self.lab.home.run(["iptables", "-I", "DOCKER-USER", "-p", "tcp", "--dport", "443", "-j", "DROP"])
         self.enable_both()

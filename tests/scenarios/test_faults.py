@@ -1,58 +1,39 @@
 #!/usr/bin/python3
 """Any system call of enable or disable that writes fails once: the whole is done, or nothing is, and the code says which.
 
-strace makes the program's N-th sendmsg, its N-th write and so on fail, for N = 1, 2, ... until the program makes fewer.
-What is tried is every call with one error, and every error with the calls that reach the kernel's network.
+Every call is tried with one error, and every error with the calls that reach the kernel's network.
 """
 
 from __future__ import annotations
 
-import os
 import unittest
-from typing import Callable, Iterator
+from typing import Callable
 
-from scenario import DONE, ENABLE_HOME, ENABLE_VPS, KERNEL_REFUSED, PROGRAM, Completed, Host, Scenario
-from test_crash import FEWEST_POINTS, MOST_CALLS, WRITING_CALLS
+from injection import WRITING_CALLS, Injection
+from scenario import DONE, ENABLE_HOME, ENABLE_VPS, KERNEL_REFUSED, Host
 
 NOT_PERMITTED = 4
 UNUSABLE = 2  # of the state directory: nothing was touched
-ERRORS = ("ENOBUFS", "ENOMEM", "EPERM", "EBUSY", "EINTR", "ENOSPC")
 TO_THE_KERNEL = ("sendmsg", "sendto")
+CALLS = {"ENOSPC": WRITING_CALLS, **dict.fromkeys(("ENOBUFS", "ENOMEM", "EPERM", "EBUSY", "EINTR"), TO_THE_KERNEL)}
 
 
-def faults() -> Iterator[tuple[str, str]]:
-    for call in WRITING_CALLS:
-        for error in ERRORS if call in TO_THE_KERNEL else ("ENOSPC",):
-            yield call, error
-
-
-class Faults(Scenario):
-    def failing_at(self, host: Host, call: str, error: str, number: int, *arguments: str) -> tuple[Completed, bool]:
-        """Runs the program so that its `number`-th `call` fails; False when it made fewer."""
-        done = host.run(
-            ["strace", "-qq", "-f", "-o", "/run/lab/strace", "-e", f"trace={call}",
-             "-e", f"inject={call}:error={error}:when={number}", PROGRAM, *arguments], check=False,
-            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})  # LeakSanitizer cannot work under strace
-        return done, "(INJECTED)" in host.path("/run/lab/strace").read_text()
-
+class Faults(Injection):
     def every_fault(self, host: Host, arguments: tuple[str, ...], before: Callable[[], object],
                     snapshots: tuple[str, str]) -> None:
         """`snapshots`: without the command, and with it done."""
-        points = 0
-        for call, error in faults():
-            for number in range(1, MOST_CALLS):
+        for error, calls in CALLS.items():
+
+            def once(call: str, number: int) -> bool:
                 before()
                 done, failed = self.failing_at(host, call, error, number, *arguments)
                 with self.subTest(fails=f"{call} {number} {error}"):
                     self.assertIn(done.returncode, (DONE, UNUSABLE, NOT_PERMITTED, KERNEL_REFUSED),
                                   done.stdout + done.stderr)
-                    wanted = snapshots[1] if done.returncode == DONE else snapshots[0]
-                    self.assert_same(wanted, self.lab.snapshot(host))
-                if not failed:
-                    break
-                points += 1
-        print(f"{arguments[0]} {arguments[1]}: {points} calls failed, one at a time", flush=True)
-        self.assertGreaterEqual(points, FEWEST_POINTS, "calls that were made to fail")
+                    self.assert_same(snapshots[done.returncode == DONE], self.lab.snapshot(host))
+                return failed
+
+            self.every_call(f"{error}: {' '.join(arguments[:2])}", calls, once)
 
     def check(self, host: Host, name: str, enable: tuple[str, ...]) -> None:
         fresh = self.lab.snapshot(host)

@@ -95,7 +95,8 @@ bool rolled_back(Transaction& transaction, Error& error) {
     error.hint += fmt::format("{}not everything could be rolled back: {}", error.hint.empty() ? "" : "; ",
                               back.error().message());
     return false;
-  } else if (*back) {
+  }
+  if (*back) {
     error.hint += fmt::format("{}everything was rolled back", error.hint.empty() ? "" : "; ");
   }
   return true;

@@ -103,7 +103,7 @@ nft::ObservedRule RuleReader::finish() {
 
 // ---- what is shared
 
-void RuleReader::note_unused(std::vector<Loaded> values) {
+void RuleReader::note_unused(const std::vector<Loaded>& values) {
   for (const auto& value : values) {
     add_opaque(value.what(), value.pieces.copy());
   }

@@ -82,7 +82,7 @@ class RuleReader {
   void effect(nft::Statement statement);
   void opaque_effect(const Expression& e, std::string what);
   std::vector<std::uint8_t> all_behind(const Expression& e, const Loaded* read);
-  void note_unused(std::vector<Loaded> values);
+  void note_unused(const std::vector<Loaded>& values);
 
   nft::Family family_;
   std::optional<IpFamily> network_;  // what the network header is known to be at this point of the rule

@@ -13,8 +13,8 @@ namespace smtpegress {
 Result<Profile> read_profile(std::string name, std::string_view origin, const nlohmann::json& document,
                              const ProfileOverrides& overrides = {});
 
-/// True where brackets nest deeper than in any document of this program. To be asked before parsing: copying, quoting or
-/// writing a value takes a stack frame a level.
+/// True where brackets nest deeper than in any document of this program. To be asked before parsing: copying, quoting
+/// or writing a value takes a stack frame a level.
 [[nodiscard]] bool nests_too_deeply(std::string_view json_text) noexcept;
 
 [[nodiscard]] nlohmann::json profile_document(const Profile& profile);

@@ -27,8 +27,8 @@ struct Error {
   std::string kernel_text;  ///< the kernel's extended ack text, where it gave one
   std::string hint;         ///< what to do next; never ends in a full stop twice
 
-  /// One line, control characters in it as \\x1b: "add route default dev wg0 table 100: Network is down (ENETDOWN);
-  /// bring wg0 up".
+  /// One line, control characters in it as \x1b:
+  /// "add route default dev wg0 table 100: Network is down (ENETDOWN); bring wg0 up".
   [[nodiscard]] std::string message() const;
 };
 

@@ -116,6 +116,8 @@ Result<json> parse_document(std::string_view origin, std::string_view text) {
     const auto before = text.substr(0, std::min<std::size_t>(error.byte, text.size()));
     return usage_error("read profile", std::string(origin),
                        fmt::format("is not JSON: error in line {}", 1 + std::ranges::count(before, '\n')));
+  } catch (const json::out_of_range&) {
+    return usage_error("read profile", std::string(origin), "has a number that is too large");
   }
   if (!document.is_object()) {
     return usage_error("read profile", std::string(origin), "must be a JSON object: { \"side\": \"home\", … }");

@@ -63,10 +63,12 @@ std::optional<PortRange> ports(Bytes bytes) {
 /// Puts a value into its field; false where there is none.
 template <class T, class U>
 bool take(T& field, const std::optional<U>& value) {
-  if (value) {
-    field = *value;
+  if (!value) {
+    return false;
   }
-  return value.has_value();
+  const U& found = *value;
+  field = found;
+  return true;
 }
 
 struct Lengths {

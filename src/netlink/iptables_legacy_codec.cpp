@@ -95,7 +95,8 @@ std::optional<std::vector<Entry>> entries_of(Bytes blob) {
 }
 
 bool is_chain_head(const Entry& entry) {
-  return extension_of(entry.target).name == XT_ERROR_TARGET;
+  constexpr std::string_view kErrorTarget = XT_ERROR_TARGET;
+  return extension_of(entry.target).name == kErrorTarget;
 }
 
 /// The verdict of a standard target: negative as the kernel's own, else the offset it jumps to.
@@ -293,10 +294,11 @@ class TableReader {
       return true;
     }
     auto rule = rule_of(entry, targets_);
-    if (rule) {
-      chains_.back().rules.push_back({*std::move(rule), 0, entry.head.counters.pcnt, entry.head.counters.bcnt});
+    if (!rule) {
+      return false;
     }
-    return rule.has_value();
+    chains_.back().rules.push_back({*std::move(rule), 0, entry.head.counters.pcnt, entry.head.counters.bcnt});
+    return true;
   }
   std::vector<nft::ObservedChain> take() && {
     if (!chains_.empty() && !chains_.back().hook) {

@@ -182,6 +182,12 @@ TEST(ProfileRefusal, RepeatedKey_IsNotQuietlyTheLastOne) {
             "read profile x.json: key 'table': stands there twice; keep one");
 }
 
+TEST(ProfileRefusal, NumberThatNothingHolds_IsRefused) {  // the parser has another exception for it
+  EXPECT_EQ(home_with(R"("table": 1e999)"), "read profile x.json: has a number that is too large");
+  EXPECT_NE(refusal(R"({"side": "home"})", {{{"table", "1e999"}}}).find("key 'table': '1e999': is not a table number"),
+            std::string::npos);
+}
+
 TEST(ProfileRefusal, NotJson_NamesTheLine) {
   EXPECT_EQ(refusal("{\n  \"side\": \"home\",\n  oops\n}"), "read profile x.json: is not JSON: error in line 3");
   EXPECT_EQ(refusal(""), "read profile x.json: is not JSON: error in line 1");

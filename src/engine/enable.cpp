@@ -90,7 +90,8 @@ std::vector<SysctlSpec> add_unwanted_sysctls(const std::vector<SavedSysctl>& sav
 
 /// Takes back what was made, and says in the error how that went.
 bool rolled_back(Transaction& transaction, Error& error) {
-  if (auto back = transaction.rollback(); !back) {
+  const auto back = transaction.rollback();
+  if (!back) {
     error.kind = ErrorKind::kKernel;
     error.hint += fmt::format("{}not everything could be rolled back: {}", error.hint.empty() ? "" : "; ",
                               back.error().message());

@@ -42,8 +42,8 @@ Result<std::vector<nft::ObservedChain>> read_table(int fd, const std::string& ta
     ipt_getinfo info{};
     std::memcpy(&info, answer.data(), sizeof info);
     LegacyHooks hooks{.valid = info.valid_hooks};
-    std::ranges::copy(info.hook_entry, hooks.entry.begin());
-    std::ranges::copy(info.underflow, hooks.underflow.begin());
+    std::ranges::copy(info.hook_entry, std::begin(hooks.entry));
+    std::ranges::copy(info.underflow, std::begin(hooks.underflow));
     std::vector<std::uint8_t> entries(sizeof(ipt_get_entries) + info.size);
     std::ranges::copy(table.substr(0, XT_TABLE_MAXNAMELEN - 1), entries.begin());
     std::memcpy(entries.data() + offsetof(ipt_get_entries, size), &info.size, sizeof info.size);

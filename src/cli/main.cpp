@@ -207,7 +207,9 @@ class Run {
     }
     const auto record = store_.load(*name);
     std::optional<Profile> fallback;
-    if (!record || !*record) {
+    if (record && *record) {
+      fallback = (*record)->profile;  // another run may take the record away before this one has the lock
+    } else {
       auto profile = files_.load(instance, {});
       if (profile) {
         fallback = *std::move(profile);

@@ -95,14 +95,13 @@ std::optional<std::vector<Entry>> entries_of(Bytes blob) {
 }
 
 bool is_chain_head(const Entry& entry) {
-  constexpr std::string_view kErrorTarget = XT_ERROR_TARGET;
-  return extension_of(entry.target).name == kErrorTarget;
+  return extension_of(entry.target).name == XT_ERROR_TARGET;
 }
 
 /// The verdict of a standard target: negative as the kernel's own, else the offset it jumps to.
 std::optional<int> verdict_of(const Entry& entry) {
   const auto target = extension_of(entry.target);
-  return target.name == XT_STANDARD_TARGET ? header_of<int>(target.info) : std::nullopt;
+  return target.name.empty() ? header_of<int>(target.info) : std::nullopt;  // XT_STANDARD_TARGET is ""
 }
 
 nft::Sense sense_of(const ipt_ip& ip, unsigned bit) {

@@ -28,16 +28,21 @@ def poll(condition: Callable[[], Value], what: str, bound: float = DEFAULT_BOUND
 
 
 def read_until(stream: IO[bytes], wanted: bytes, what: str, bound: float = DEFAULT_BOUND) -> str:
-    """Reads an unbuffered pipe until a whole line containing `wanted` has come; returns all that was read."""
+    """Reads an unbuffered pipe until a whole line containing `wanted` has come; returns all that was read. What follows
+    that line stays in the pipe for the next to wait for.
+    """
     deadline = time.monotonic() + bound
-    seen = b""
+    seen = line = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
-        while not any(wanted in line for line in seen.split(b"\n")[:-1]):
+        while not (line.endswith(b"\n") and wanted in line):
+            if line.endswith(b"\n"):
+                line = b""
             if not selector.select(max(0.0, deadline - time.monotonic())):
                 raise LabError(f"waited {bound:g} s in vain for {what}; so far: {seen.decode(errors='replace')!r}")
-            chunk = os.read(stream.fileno(), 65536)
-            if not chunk:
+            byte = os.read(stream.fileno(), 1)
+            if not byte:
                 raise LabError(f"{what} ended early; it said: {seen.decode(errors='replace')!r}")
-            seen += chunk
+            seen += byte
+            line += byte
     return seen.decode(errors="replace")

@@ -73,11 +73,13 @@ class Concurrency(Scenario):
             return self.egress(home, command[0], called[command[1]], expect=None)
 
         self.enable_vps()
-        with self.knocking(), self.no_leak(), ThreadPoolExecutor(AT_ONCE) as pool:
+        leaks = self.lab.isp_leak_count()
+        with self.knocking(), ThreadPoolExecutor(AT_ONCE) as pool:
             for (command, name), done in zip(commands, pool.map(run, commands)):
                 # status may look at a host that another command is changing: it tells what it saw.
                 allowed = {DONE, NOT_AS_IT_SHOULD_BE, NOT_ENABLED} if command == "status" else {DONE}
                 self.assertIn(done.returncode, allowed, f"{command} {name}: {done.stdout}{done.stderr}")
+        self.assertEqual(self.lab.isp_leak_count() - leaks, 0, "the ISP counted tcp/25")
 
         for name in called:
             self.egress(home, "enable", called[name])

@@ -33,11 +33,7 @@ class Disabling {
       return result;
     }
     auto error = result.error();
-    if (auto back = transaction_.rollback(); !back) {
-      error.hint += fmt::format("; not everything could be rolled back: {}", back.error().message());
-    } else if (*back) {
-      error.hint += "; everything was rolled back";
-    }
+    transaction_.roll_back_after(error);
     if (record_ != before) {
       if (auto saved = store_.save(before); !saved) {
         error.hint += "; " + saved.error().message();

@@ -88,21 +88,6 @@ std::vector<SysctlSpec> add_unwanted_sysctls(const std::vector<SavedSysctl>& sav
   return targets;
 }
 
-/// Takes back what was made, and says in the error how that went.
-bool rolled_back(Transaction& transaction, Error& error) {
-  const auto back = transaction.rollback();
-  if (!back) {
-    error.kind = ErrorKind::kKernel;
-    error.hint += fmt::format("{}not everything could be rolled back: {}", error.hint.empty() ? "" : "; ",
-                              back.error().message());
-    return false;
-  }
-  if (*back) {
-    error.hint += fmt::format("{}everything was rolled back", error.hint.empty() ? "" : "; ");
-  }
-  return true;
-}
-
 /// One enable, from the first look to the last.
 class Enabling {
  public:
@@ -236,7 +221,7 @@ class Enabling {
 
   Result<ApplyReport> fail(const Error& error) {
     auto told = error;
-    if (!rolled_back(transaction_, told)) {
+    if (!transaction_.roll_back_after(told)) {
       told.hint += fmt::format("; `smtp-egress disable {}` takes back the rest", profile_.name);
       return std::unexpected(std::move(told));  // what was written ahead says what may stand
     }

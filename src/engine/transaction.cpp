@@ -1,9 +1,12 @@
 #include "engine/transaction.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace smtpegress {
@@ -177,6 +180,22 @@ Result<bool> Transaction::rollback() {
     return std::unexpected(*std::move(first));
   }
   return touched;
+}
+
+bool Transaction::roll_back_after(Error& error) {
+  const auto back = rollback();
+  const auto add = [&](std::string_view what) {
+    error.hint += fmt::format("{}{}", error.hint.empty() ? "" : "; ", what);
+  };
+  if (!back) {
+    error.kind = ErrorKind::kKernel;
+    add("not everything could be rolled back: " + back.error().message());
+    return false;
+  }
+  if (*back) {
+    add("everything was rolled back");
+  }
+  return true;
 }
 
 }  // namespace smtpegress

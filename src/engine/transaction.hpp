@@ -22,6 +22,10 @@ class Transaction {
   /// and returns the first one, which names what is left.
   Result<bool> rollback();
 
+  /// The same because of `error`, to which it adds how that went. False where something may stand that is not wanted;
+  /// the error is then the kernel's.
+  bool roll_back_after(Error& error);
+
   [[nodiscard]] const std::vector<Change>& done() const noexcept { return done_; }
 
  private:

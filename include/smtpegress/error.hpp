@@ -15,6 +15,7 @@ enum class ErrorKind : std::uint8_t {
   kNotEnabled,  ///< status or verify of an instance that is not enabled.
   kPermission,  ///< EPERM or EACCES where CAP_NET_ADMIN or a writable state directory is needed, EROFS of the latter.
   kKernel,      ///< The kernel refused; what had been done was rolled back.
+  kDamaged,     ///< A state file is not as it was written; what it held is not known.
   kStale,       ///< The host changed between observing and committing; observe anew. Never reaches a person.
 };
 

@@ -134,7 +134,7 @@ std::string profiles_json(const Options& options, const std::vector<ProfileLine>
 }
 
 std::string error_json(const Options& options, const Error& error, int exit_code) {
-  constexpr std::array<std::string_view, 5> kKinds{"usage", "not-enabled", "permission", "kernel", "stale"};
+  constexpr std::array<std::string_view, 6> kKinds{"usage", "not-enabled", "permission", "kernel", "damaged", "stale"};
   auto document = head(options, exit_code);
   if (!options.instance.empty()) {
     document["instance"] = instance_name(options.instance);

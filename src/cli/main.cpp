@@ -213,11 +213,17 @@ class Run {
       auto profile = files_.load(instance, {});
       if (profile) {
         fallback = *std::move(profile);
-      } else if (!files_.find(instance)) {
+      } else if (!files_.find(instance) && record && !stands(*name)) {
         return std::unexpected(profile.error());
       }
     }
     return use(*name, fallback);
+  }
+
+  /// In the kernel, whether a state file tells of it or not.
+  bool stands(const std::string& name) {
+    const auto names = engine_.standing();
+    return names && std::ranges::find(*names, name) != names->end();
   }
 
   Result<int> unnamed(const std::vector<std::string>& enabled) const {

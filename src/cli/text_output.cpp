@@ -133,6 +133,9 @@ std::string enable_text(const ApplyReport& report, Verbosity verbosity) {
 
 std::string disable_text(const ApplyReport& report, Verbosity verbosity) {
   const auto& name = report.profile.name;
+  if (report.was_enabled && report.profile.sources.empty()) {  // no state and no profile told of them
+    return fmt::format("{} disabled: what carries its name is removed.\n", name) + changes_text(report, verbosity);
+  }
   const auto now = report.profile.side == Side::kHome ? "takes the host's ordinary way again"
                                                       : "is no longer let out and translated here";
   const auto text = report.was_enabled ? fmt::format("{} disabled: {} {}.\n", name, mail_of(report.profile), now)

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/flows.hpp"
+#include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
@@ -9,6 +12,9 @@ namespace smtpegress {
 namespace {
 
 constexpr int kMaxRounds = 20;  // as in enable
+
+constexpr std::string_view kSysctlsStay =
+    "what the sysctls were before enable is not known, so they stay as they are (net.ipv4.ip_forward, rp_filter)";
 
 Result<SysctlValues> read_saved(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
   std::vector<SysctlSpec> keys;
@@ -19,11 +25,33 @@ Result<SysctlValues> read_saved(Kernel& kernel, const std::vector<SavedSysctl>& 
   return read_sysctls(kernel, keys);
 }
 
+/// What is to be disabled, and what there is to go by.
+struct Target {
+  std::string name;
+  std::optional<InstanceRecord> record;  ///< none: the state file is lost, damaged or of an earlier boot
+  bool damaged = false;
+  std::optional<Profile> file;  ///< the profile of this name, where the record is none
+};
+
+InstanceRecord stand_in(const Target& target) {
+  InstanceRecord record;
+  record.phase = Phase::kEnabled;
+  if (target.file) {
+    record.profile = *target.file;
+  }
+  record.profile.name = target.name;
+  return record;
+}
+
 /// One disable, from the first look to the last.
 class Disabling {
  public:
-  Disabling(Kernel& kernel, StateStore& store, InstanceRecord record)
-      : kernel_(kernel), store_(store), record_(std::move(record)), transaction_(kernel) {}
+  Disabling(Kernel& kernel, StateStore& store, Target target)
+      : kernel_(kernel),
+        store_(store),
+        target_(std::move(target)),
+        record_(target_.record ? *target_.record : stand_in(target_)),
+        transaction_(kernel) {}
 
   Result<ApplyReport> run() {
     report_.profile = record_.profile;
@@ -34,7 +62,7 @@ class Disabling {
     }
     auto error = result.error();
     transaction_.roll_back_after(error);
-    if (record_ != before) {
+    if (target_.record && record_ != before) {
       if (auto saved = store_.save(before); !saved) {
         error.hint += "; " + saved.error().message();
       }
@@ -44,9 +72,9 @@ class Disabling {
 
  private:
   Result<ApplyReport> go() {
-    const auto owned = owned_by(record_);
     DesiredState nothing;
     nothing.instance = record_.profile.name;
+    DesiredState owned;
     for (int round = 0; round < kMaxRounds; ++round) {
       auto observed = kernel_.observe();
       if (!observed) {
@@ -58,7 +86,7 @@ class Disabling {
         return std::unexpected(values.error());
       }
       if (round == 0) {
-        if (auto begun = begin(*observed, *values, nothing); !begun) {
+        if (auto begun = begin(*observed, *values, nothing, owned); !begun) {
           return std::unexpected(begun.error());
         }
       }
@@ -66,7 +94,7 @@ class Disabling {
       if (plan.empty()) {
         return finish();
       }
-      if (record_.phase != Phase::kDisabling) {
+      if (target_.record && record_.phase != Phase::kDisabling) {
         record_.phase = Phase::kDisabling;
         if (auto saved = store_.save(record_); !saved) {
           return std::unexpected(saved.error());
@@ -86,14 +114,17 @@ class Disabling {
               .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
   }
 
-  /// Decides once what goes back to what; later rounds must not take our own writes for somebody else's.
-  Result<void> begin(const ObservedState& observed, const SysctlValues& values, DesiredState& nothing) {
+  /// Decides once what goes, and what goes back to what; later rounds must not take our own writes for somebody else's.
+  Result<void> begin(const ObservedState& observed, const SysctlValues& values, DesiredState& nothing,
+                     DesiredState& owned) {
     report_.host = resolve_host(record_.profile, observed).value_or(record_.host);
-    auto others = other_records(store_, record_.profile.name);
+    auto others = other_instances(store_, record_.profile.name);
     if (!others) {
       return std::unexpected(others.error());
     }
-    auto restore = restoration(record_.sysctls, values, *others, observed.ruleset);
+    owned = target_.record ? owned_by(record_)
+                           : remains_of(target_.name, target_.damaged, target_.file, others->records, observed);
+    auto restore = restoration(record_, values, *others, observed.ruleset);
     nothing.sysctls = std::move(restore.targets);
     report_.notes = std::move(restore.notes);
     return {};
@@ -108,14 +139,30 @@ class Disabling {
         report_.notes.push_back("open flows of the tunnel's path could not be dropped: " + dropped.error().message());
       }
     }
-    if (auto removed = store_.remove(record_.profile.name); !removed) {
-      return std::unexpected(removed.error());
+    if (auto cleared = clear_state(); !cleared) {
+      return std::unexpected(cleared.error());
     }
     return report_;
   }
 
+  Result<void> clear_state() {
+    if (!target_.damaged) {
+      if (!target_.record && !report_.changes.empty()) {
+        report_.notes.push_back(fmt::format("its state file was gone: {}", kSysctlsStay));
+      }
+      return store_.remove(target_.name);
+    }
+    const auto moved = store_.set_aside(target_.name);
+    if (!moved) {
+      return std::unexpected(moved.error());
+    }
+    report_.notes.push_back(fmt::format("its state file was damaged, and is now {}: {}", *moved, kSysctlsStay));
+    return {};
+  }
+
   Kernel& kernel_;
   StateStore& store_;
+  Target target_;
   InstanceRecord record_;
   Transaction transaction_;
   ApplyReport report_;
@@ -128,17 +175,25 @@ Result<ApplyReport> Engine::disable(const std::string& name, const std::optional
   if (!lock) {
     return std::unexpected(lock.error());
   }
-  auto record = store_.load(name);
-  if (!record) {
-    return std::unexpected(record.error());
+  auto loaded = store_.load(name);
+  Target target{name, {}, !loaded && loaded.error().kind == ErrorKind::kDamaged, fallback};
+  if (!loaded && !target.damaged) {
+    return std::unexpected(loaded.error());
   }
-  const bool was_enabled = record->has_value();
+  if (loaded) {
+    target.record = *std::move(loaded);
+  }
+  const bool was_enabled = target.record || target.damaged;
   if (!was_enabled && !fallback) {
-    return usage_error("disable", name, "is neither enabled nor a known profile; `smtp-egress profiles` lists those");
+    const auto names = standing();
+    if (!names) {
+      return std::unexpected(names.error());
+    }
+    if (std::ranges::find(*names, name) == names->end()) {
+      return usage_error("disable", name, "is neither enabled nor a known profile; `smtp-egress profiles` lists those");
+    }
   }
-  auto report =
-      Disabling(kernel_, store_, was_enabled ? **std::move(record) : InstanceRecord{*fallback, {}, Phase::kEnabled, {}})
-          .run();
+  auto report = Disabling(kernel_, store_, std::move(target)).run();
   if (report) {
     report->was_enabled = was_enabled || !report->changes.empty();
   }

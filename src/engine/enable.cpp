@@ -1,12 +1,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <ranges>
 
 #include "engine/flows.hpp"
+#include "engine/forwarding_users.hpp"
+#include "engine/refusals.hpp"
+#include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
+#include "model/ownership.hpp"
 
 namespace smtpegress {
 namespace {
@@ -14,78 +19,22 @@ namespace {
 // Rounds of observing and changing: one is the rule; more only while others change the firewall at the same time.
 constexpr int kMaxRounds = 20;
 
-Error in_the_way(const Finding& finding) {
-  const bool is_rule = std::holds_alternative<PolicyRule>(finding.object);
-  return Error{.kind = ErrorKind::kUsage,
-               .operation = "enable: in the way is",
-               .object = fmt::format("{} {}", is_rule ? "policy rule" : "route",
-                                     describe(finding.current.value_or(finding.object))),
-               .errnum = 0,
-               .kernel_text = {},
-               .hint = fmt::format("{}; remove it, or choose another with --set {}. Nothing was changed",
-                                   finding.detail, is_rule ? "priority=…, --set table=… or --set mark=…" : "table=…")};
-}
-
-Error scripts_in_the_way(const std::vector<Object>& legacy) {
-  return Error{
-      .kind = ErrorKind::kUsage,
-      .operation = "enable:",
-      .object = "the shell scripts' set-up is active on this host",
-      .errnum = 0,
-      .kernel_text = {},
-      .hint = fmt::format("{} objects, such as {}; `smtp-egress enable … --take-over` replaces them without a gap, "
-                          "`smtp-egress plan … --take-over` shows how. Nothing was changed",
-                          legacy.size(), describe(legacy.front()))};
-}
-
-bool share_mail(const Profile& a, const Profile& b) {
-  const auto any = [](const auto& left, const auto& right) {
-    return std::ranges::any_of(
-        left, [&](const auto& l) { return std::ranges::any_of(right, [&](const auto& r) { return l.overlaps(r); }); });
-  };
-  return any(a.sources, b.sources) && any(a.ports, b.ports);
-}
-
-/// What two instances on one host must not have in common: each would steer, or take down, the other's mail.
-Result<void> refuse_collision(const Profile& profile, const std::vector<InstanceRecord>& others) {
-  for (const auto& record : others) {
-    const auto& other = record.profile;
-    std::string what;
-    std::string mend;
-    if (share_mail(profile, other)) {
-      what = "the same sources and ports";
-      mend = "give each instance its own, or disable that one first";
-    } else if (profile.side == Side::kHome && other.side == Side::kHome) {
-      if (profile.table == other.table) {
-        what = fmt::format("table {} too", profile.table.value);
-        mend = "choose another with --set table=…";
-      } else if (profile.priority == other.priority) {
-        what = fmt::format("priority {} too", profile.priority.value);
-        mend = "choose another with --set priority=…";
-      } else if (profile.mark.overlaps(other.mark)) {
-        what = fmt::format("mark {}, which {} cannot be told from", other.mark.to_string(), profile.mark.to_string());
-        mend = "choose another with --set mark=…";
-      }
-    }
-    if (!what.empty()) {
-      return usage_error("enable:", fmt::format("instance {}", other.name),
-                         fmt::format("has {}; {}. Nothing was changed", what, mend));
-    }
-  }
-  return {};
-}
-
 /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
-std::vector<SysctlSpec> add_unwanted_sysctls(const std::vector<SavedSysctl>& saved,
-                                             const std::vector<InstanceRecord>& others, Survey& seen) {
-  auto unwanted = saved;
-  std::erase_if(unwanted, [&](const SavedSysctl& sysctl) {
+std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
+  auto unwanted = record;
+  std::erase_if(unwanted.sysctls, [&](const SavedSysctl& sysctl) {
     return sysctl.previous == sysctl.ours ||  // a side effect of ip_forward, which stays
            std::ranges::find(seen.desired.sysctls, sysctl.key, &SysctlSpec::key) != seen.desired.sysctls.end();
   });
   auto targets = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets;
   seen.desired.sysctls.insert(seen.desired.sysctls.end(), targets.begin(), targets.end());
   return targets;
+}
+
+template <class T>
+void add_new(const std::vector<T>& objects, std::vector<T>& list) {
+  std::ranges::copy_if(objects, std::back_inserter(list),
+                       [&](const T& object) { return std::ranges::find(list, object) == list.end(); });
 }
 
 /// One enable, from the first look to the last.
@@ -99,7 +48,7 @@ class Enabling {
       return std::unexpected(loaded.error());
     }
     for (int round = 0; round < kMaxRounds; ++round) {
-      const auto more = once();
+      const auto more = once(round == 0);
       if (!more && complete_) {
         report_.notes.push_back("everything was made, but could not be looked at once more: " + more.error().message());
         return finish();
@@ -123,11 +72,14 @@ class Enabling {
  private:
   Result<void> load() {
     auto before = store_.load(profile_.name);
-    if (!before) {
+    if (before) {
+      before_ = *std::move(before);
+    } else if (before.error().kind == ErrorKind::kDamaged) {
+      damaged_ = true;
+    } else {
       return std::unexpected(before.error());
     }
-    before_ = *std::move(before);
-    auto others = other_records(store_, profile_.name);
+    auto others = other_instances(store_, profile_.name);
     if (!others) {
       return std::unexpected(others.error());
     }
@@ -139,6 +91,7 @@ class Enabling {
     if (before_) {
       record_.sysctls = before_->sysctls;
       record_.former = before_->former;
+      record_.translations = before_->translations;
       record_.former.push_back(before_->profile);
       std::erase(record_.former, profile_);
     }
@@ -148,18 +101,29 @@ class Enabling {
     return {};
   }
 
+  /// An earlier enable of which the state tells nothing: what it left stands to be replaced, and is no intruder.
+  void own_remains(const Survey& seen) {
+    forgotten_ = damaged_ || seen.observed.ruleset.has(own_table_key(profile_.name));
+    const auto remains = remains_of(profile_.name, damaged_, profile_, others_.records, seen.observed);
+    add_new(remains.rules, owned_.rules);
+    add_new(remains.routes, owned_.routes);
+  }
+
   /// True: changes were made or refused as stale, so look again. False: the host is as it should be.
-  Result<bool> once() {
+  Result<bool> once(bool is_first) {
     auto seen = survey(kernel_, profile_, record_.sysctls);
     if (!seen) {
       return std::unexpected(seen.error());
     }
     transaction_.settle(seen->observed.ruleset);
+    if (is_first && !before_) {
+      own_remains(*seen);
+    }
     if (!seen->legacy.empty() && legacy_ == LegacyScripts::kRefuse) {
       return std::unexpected(scripts_in_the_way(seen->legacy));
     }
     const auto wanted = seen->desired.sysctls;
-    released_ = add_unwanted_sysctls(record_.sysctls, others_, *seen);
+    released_ = add_unwanted_sysctls(record_, others_, *seen);
     const auto plan = make_plan(seen->desired, owned_, seen->observed, seen->sysctls, seen->legacy);
     if (!plan.foreign.empty()) {
       return std::unexpected(in_the_way(plan.foreign.front()));
@@ -168,8 +132,8 @@ class Enabling {
     record_.host = seen->host;
     report_.waiting = plan.waiting;
     const auto saved = record_.sysctls;
-    found_ = set_meanwhile(saved, wanted, seen->sysctls, others_);
-    record_.sysctls = merge_saved(record_.sysctls, wanted, seen->sysctls, others_);
+    found_ = set_meanwhile(saved, wanted, seen->sysctls, others_.records);
+    record_.sysctls = merge_saved(record_.sysctls, wanted, seen->sysctls, others_.records);
     const auto adopted = adopt(found_, record_.sysctls);
     adopted_.insert(adopted_.end(), adopted.begin(), adopted.end());
     if (plan.empty()) {
@@ -190,24 +154,38 @@ class Enabling {
   Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
     const auto is_forward = [](const SavedSysctl& s) { return s.key == kIpForward && s.previous != s.ours; };
     if (std::ranges::any_of(record_.sysctls, is_forward) && std::ranges::none_of(saved_before, is_forward)) {
-      auto side_effects = forwarding_side_effects(kernel_, seen.observed.links, others_);
+      auto side_effects = forwarding_side_effects(kernel_, seen.observed.links, others_.records);
       if (!side_effects) {
         return std::unexpected(side_effects.error());
       }
       record_.sysctls.insert(record_.sysctls.end(), side_effects->begin(), side_effects->end());
+      const auto* holder = holder_of(others_.records, kIpForward);
+      record_.translations = holder != nullptr ? holder->translations : source_translations(seen.observed.ruleset);
     }
     if (written_ != record_) {
       written_ = record_;
-      if (auto saved = store_.save(record_); !saved) {
+      if (auto saved = save(); !saved) {
         return saved;
       }
     }
     return tell_others();
   }
 
+  /// In the place of a damaged state file not before that is kept under another name.
+  Result<void> save() {
+    if (damaged_ && moved_to_.empty()) {
+      auto moved = store_.set_aside(profile_.name);
+      if (!moved) {
+        return std::unexpected(moved.error());
+      }
+      moved_to_ = *std::move(moved);
+    }
+    return store_.save(record_);
+  }
+
   /// Whichever instance is the last one out puts the value back, so each that holds the sysctl has to know it.
   Result<void> tell_others() {
-    for (auto& other : others_) {
+    for (auto& other : others_.records) {
       const auto before = other;
       if (!adopt(found_, other.sysctls).empty()) {
         others_before_.push_back(before);
@@ -224,6 +202,9 @@ class Enabling {
     if (!transaction_.roll_back_after(told)) {
       told.hint += fmt::format("; `smtp-egress disable {}` takes back the rest", profile_.name);
       return std::unexpected(std::move(told));  // what was written ahead says what may stand
+    }
+    if (!moved_to_.empty()) {
+      told.hint += fmt::format("; its state file was damaged, and is {} now", moved_to_);
     }
     if (written_) {
       if (auto put_back = before_ ? store_.save(*before_) : store_.remove(profile_.name); !put_back) {
@@ -259,12 +240,27 @@ class Enabling {
     record_.phase = Phase::kEnabled;
     record_.former.clear();
     if (!before_ || *before_ != record_ || (written_ && *written_ != record_)) {
-      if (auto saved = store_.save(record_); !saved) {
+      if (auto saved = save(); !saved) {
         report_.notes.push_back("done, but the state file still says that enable is under way: " +
                                 saved.error().message());
       }
     }
+    if (forgotten_) {
+      note_forgotten();
+    }
     return std::move(report_);
+  }
+
+  void note_forgotten() {
+    std::string values;
+    for (const auto& sysctl : record_.sysctls) {
+      if (sysctl.previous == sysctl.ours) {
+        values += fmt::format("{}{}={}", values.empty() ? "" : ", ", sysctl_name(sysctl.key), sysctl.ours);
+      }
+    }
+    report_.notes.push_back(fmt::format("its state file was {}; what stood before the first enable is not known{}",
+                                        moved_to_.empty() ? "gone" : "damaged, and is now " + moved_to_,
+                                        values.empty() ? "" : ", so disable will leave " + values));
   }
 
   void drop_flows() {
@@ -288,7 +284,10 @@ class Enabling {
   LegacyScripts legacy_;
   Transaction transaction_;
   std::optional<InstanceRecord> before_;
-  std::vector<InstanceRecord> others_;
+  bool damaged_ = false;    ///< there is a state file, and it is not as it was written
+  bool forgotten_ = false;  ///< an earlier enable's objects stood here, and no state tells what was there before it
+  std::string moved_to_;    ///< where the damaged state file was
+  OtherInstances others_;
   InstanceRecord record_;
   std::vector<InstanceRecord> others_before_;  ///< those whose record was changed, as they were
   std::vector<SavedSysctl> found_;             ///< set by somebody else since, as this round found it
@@ -311,24 +310,28 @@ Result<ApplyReport> Engine::enable(const Profile& profile, LegacyScripts legacy)
 }
 
 Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
-  const auto before = store_.load(profile.name);
-  if (!before) {
+  auto before = store_.load(profile.name);
+  const bool damaged = !before && before.error().kind == ErrorKind::kDamaged;
+  if (!before && !damaged) {
     return std::unexpected(before.error());
   }
-  const auto others = other_records(store_, profile.name);
+  const auto record = damaged ? std::nullopt : *std::move(before);
+  const auto others = other_instances(store_, profile.name);
   if (!others) {
     return std::unexpected(others.error());
   }
   if (auto apart = refuse_collision(profile, *others); !apart) {
     return std::unexpected(apart.error());
   }
-  const auto saved = *before ? (*before)->sysctls : std::vector<SavedSysctl>{};
-  auto seen = survey(kernel_, profile, saved);
+  auto seen = survey(kernel_, profile, record ? record->sysctls : std::vector<SavedSysctl>{});
   if (!seen) {
     return std::unexpected(seen.error());
   }
-  add_unwanted_sysctls(saved, *others, *seen);
-  const auto owned = *before ? owned_by(**before) : DesiredState{};
+  if (record) {
+    add_unwanted_sysctls(*record, *others, *seen);
+  }
+  const auto owned =
+      record ? owned_by(*record) : remains_of(profile.name, damaged, profile, others->records, seen->observed);
   PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy),
                     seen->legacy};
   if (legacy == LegacyScripts::kTakeOver) {

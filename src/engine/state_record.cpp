@@ -1,6 +1,7 @@
 #include "engine/state_record.hpp"
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -13,7 +14,17 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kStateVersion = 1;
+constexpr int kStateVersion = 2;
+// The checksum stands at a fixed place, so that it can be checked before anything is parsed: CRC-32 as zlib's, in hex.
+constexpr std::string_view kChecksumOpens = "{\n  \"checksum\": \"";
+constexpr std::string_view kChecksumCloses = "\",\n";
+constexpr std::size_t kChecksumDigits = 8;
+
+std::string checksum_of(std::string_view text) {
+  const void* const bytes = text.data();
+  return fmt::format("{:0{}x}", ::crc32_z(0, static_cast<const Bytef*>(bytes), text.size()), kChecksumDigits);
+}
+
 constexpr std::array<std::pair<Phase, std::string_view>, 3> kPhaseNames{
     {{Phase::kEnabling, "enabling"}, {Phase::kEnabled, "enabled"}, {Phase::kDisabling, "disabling"}}};
 
@@ -66,10 +77,10 @@ json to_json(const InstanceRecord& record) {
     former.push_back(profile_document(profile));
   }
   const auto phase = std::ranges::find(kPhaseNames, record.phase, &decltype(kPhaseNames)::value_type::first);
-  return {{"version", kStateVersion},     {"instance", record.profile.name},
-          {"phase", phase->second},       {"profile", profile_document(record.profile)},
-          {"former", std::move(former)},  {"host", to_json(record.host)},
-          {"sysctls", std::move(sysctls)}};
+  return {{"version", kStateVersion},      {"instance", record.profile.name},
+          {"phase", phase->second},        {"profile", profile_document(record.profile)},
+          {"former", std::move(former)},   {"host", to_json(record.host)},
+          {"sysctls", std::move(sysctls)}, {"translations", record.translations}};
 }
 
 /// A key becomes a path below /proc/sys, so it has to stay below what the program writes to.
@@ -78,39 +89,64 @@ bool is_ours_to_write(const std::string& key) {
          key.find('\0') == std::string::npos;
 }
 
-std::unexpected<Error> damaged(const std::string& path, std::string_view what) {
-  return usage_error(
-      "read state", path,
-      fmt::format("{}; move the file away, then `smtp-egress disable` removes what is recognisably ours", what));
-}
-
 }  // namespace
 
-std::string record_to_json(const InstanceRecord& record) {
-  return to_json(record).dump(2) + "\n";
+std::unexpected<Error> damaged_record(const std::string& name, const std::string& path, std::string_view what) {
+  return std::unexpected(
+      Error{.kind = ErrorKind::kDamaged,
+            .operation = "read state",
+            .object = path,
+            .errnum = 0,
+            .kernel_text = {},
+            .hint = fmt::format("{0}; `smtp-egress disable {1}` moves it aside and removes what is recognisably ours, "
+                                "`smtp-egress enable {1}` moves it aside and mends",
+                                what, name)});
 }
 
-Result<InstanceRecord> read_record(const std::string& name, const std::string& path, std::string_view text) {
+std::string record_to_json(const InstanceRecord& record, std::string_view boot) {
+  auto document = to_json(record);
+  document["boot"] = boot;
+  const auto rest = document.dump(2).substr(2) + "\n";
+  return fmt::format("{}{}{}{}", kChecksumOpens, checksum_of(rest), kChecksumCloses, rest);
+}
+
+bool is_intact(std::string_view text) {
+  constexpr auto kRestAt = kChecksumOpens.size() + kChecksumDigits + kChecksumCloses.size();
+  return text.size() > kRestAt && text.starts_with(kChecksumOpens) &&
+         text.substr(kChecksumOpens.size()).starts_with(checksum_of(text.substr(kRestAt)));
+}
+
+Result<WrittenRecord> read_record(const std::string& name, const std::string& path, std::string_view text) {
   const json document = nests_too_deeply(text) ? json() : json::parse(text, nullptr, false);
-  if (!document.is_object() || !document.contains("version") || document["version"] != kStateVersion) {
-    return damaged(path, "is damaged, or of another version of this program");
+  if (!document.is_object()) {
+    return damaged_record(name, path, "is not what this program wrote");
   }
   try {
+    if (const auto& version = document.at("version"); version != kStateVersion) {
+      return usage_error("read state", path,
+                         fmt::format("is of version {}, and this program reads {}; `disable` it with the program that "
+                                     "wrote it. Nothing was changed",
+                                     version.dump(-1, ' ', true, json::error_handler_t::replace), kStateVersion));
+    }
     auto profile = read_profile(name, path, document.at("profile"));
     if (!profile) {
-      return std::unexpected(profile.error());
+      return damaged_record(name, path, "holds no profile: " + profile.error().message());
     }
-    InstanceRecord record{*std::move(profile), host_from_json(document.at("host")), Phase::kEnabling, {}};
+    WrittenRecord written;
+    written.boot = document.at("boot").get<std::string>();
+    auto& record = written.record;
+    record.profile = *std::move(profile);
+    record.host = host_from_json(document.at("host"));
     const auto phase = std::ranges::find(kPhaseNames, document.at("phase").get<std::string>(),
                                          &decltype(kPhaseNames)::value_type::second);
     if (phase == kPhaseNames.end()) {
-      return damaged(path, "names an unknown phase");
+      return damaged_record(name, path, "names an unknown phase");
     }
     record.phase = phase->first;
     for (const auto& document_of_former : document.at("former")) {
       auto former = read_profile(name, path, document_of_former);
       if (!former) {
-        return std::unexpected(former.error());
+        return damaged_record(name, path, "holds no profile: " + former.error().message());
       }
       record.former.push_back(*std::move(former));
     }
@@ -118,13 +154,14 @@ Result<InstanceRecord> read_record(const std::string& name, const std::string& p
       SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
                         sysctl.at("ours").get<std::string>()};
       if (!is_ours_to_write(saved.key)) {
-        return damaged(path, "names a sysctl that is not ours");
+        return damaged_record(name, path, "names a sysctl that is not ours");
       }
       record.sysctls.push_back(std::move(saved));
     }
-    return record;
+    record.translations = document.at("translations").get<std::vector<std::string>>();
+    return written;
   } catch (const json::exception&) {
-    return damaged(path, "lacks a part");
+    return damaged_record(name, path, "lacks a part");
   }
 }
 

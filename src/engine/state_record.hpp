@@ -28,13 +28,29 @@ struct InstanceRecord {
   std::vector<SavedSysctl> sysctls;
   /// Those that this one takes the place of, while it does: what they made may still stand. Empty once it is done.
   std::vector<Profile> former{};
+  /// Others' source translations that stood when this or another instance switched ip_forward on.
+  std::vector<std::string> translations{};
   auto operator<=>(const InstanceRecord&) const = default;
 };
 
-/// As the state file has it; read_record reads it back to an equal one.
-[[nodiscard]] std::string record_to_json(const InstanceRecord& record);
+/// A record, and when it was written.
+struct WrittenRecord {
+  InstanceRecord record;
+  std::string boot;  ///< the kernel's boot id: what was written before a reboot is about a kernel that is gone
+};
 
-/// `path` is for messages. kUsage where the text is damaged, of another version, or names a sysctl that is not ours.
-Result<InstanceRecord> read_record(const std::string& name, const std::string& path, std::string_view text);
+/// JSON whose first member is the checksum of all text behind it; read_record reads it back to an equal one.
+[[nodiscard]] std::string record_to_json(const InstanceRecord& record, std::string_view boot);
+
+/// The checksum is there and fits.
+[[nodiscard]] bool is_intact(std::string_view text);
+
+/// `path` is for messages. Does not look at the checksum. kDamaged where a part is missing or wrong, or names a sysctl
+/// that is not ours; kUsage where it is of another version of this program.
+Result<WrittenRecord> read_record(const std::string& name, const std::string& path, std::string_view text);
+
+/// The error for a state file that cannot be believed, and what to do about it.
+[[nodiscard]] std::unexpected<Error> damaged_record(const std::string& name, const std::string& path,
+                                                    std::string_view what);
 
 }  // namespace smtpegress

@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::chrono::seconds kLockLimit{10};
 constexpr std::chrono::milliseconds kLockPoll{20};
-constexpr std::size_t kMaxStateSize = 1 << 20;  // bytes; a record is some hundred
+constexpr std::size_t kMaxStateSize = 1 << 20;  // bytes; a record is some thousand
+constexpr int kMostSetAside = 100;  // damaged files of one instance; more would mean something else is wrong
 
 constexpr std::string_view kOtherDirectory = "name another directory with --state-dir";
 
@@ -75,6 +76,14 @@ Result<std::string> read_file(const std::string& path) {
 
 }  // namespace
 
+std::string this_boot() {
+  constexpr std::size_t kMost = 64;  // bytes; a UUID and a newline
+  auto text =
+      read_text_file("read", "/proc/sys/kernel/random/boot_id", kMost, Symlinks::kRefuse).value_or(std::string());
+  text.erase(std::ranges::find(text, '\n'), text.end());
+  return text;
+}
+
 Result<StateLock> StateStore::lock() {
   if (::mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
     const int error = errno;
@@ -127,17 +136,20 @@ Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) 
     }
     return unusable(text.error().operation, text.error().object, text.error().errnum, text.error().hint);
   }
-  auto record = read_record(name, path_of(name), *text);
-  if (!record) {
-    return std::unexpected(record.error());
+  if (!is_intact(*text)) {
+    return damaged_record(name, path_of(name), "is damaged: its checksum is missing or does not fit");
   }
-  return std::optional(*std::move(record));
+  auto written = read_record(name, path_of(name), *text);
+  if (!written) {
+    return std::unexpected(written.error());
+  }
+  return written->boot == boot_ ? std::optional(std::move(written->record)) : std::nullopt;
 }
 
 Result<void> StateStore::save(const InstanceRecord& record) {
   const auto path = path_of(record.profile.name);
   const auto beside = path + ".new";
-  const auto text = record_to_json(record);
+  const auto text = record_to_json(record, boot_);
   const auto fail = [&](std::string_view what) {
     const int error = errno;
     ::unlink(beside.c_str());
@@ -170,6 +182,20 @@ Result<void> StateStore::remove(const std::string& name) {
     return system_error("remove state", path_of(name), error);
   }
   return {};
+}
+
+Result<std::string> StateStore::set_aside(const std::string& name) {
+  for (int number = 1; number <= kMostSetAside; ++number) {
+    auto aside = fmt::format("{}.damaged-{}", path_of(name), number);
+    if (::renameat2(AT_FDCWD, path_of(name).c_str(), AT_FDCWD, aside.c_str(), RENAME_NOREPLACE) == 0) {
+      return aside;
+    }
+    if (errno != EEXIST) {
+      break;
+    }
+  }
+  const int error = errno;
+  return unusable("move aside damaged state", path_of(name), error, "move it away by hand");
 }
 
 Result<std::vector<std::string>> StateStore::list() const {

@@ -21,19 +21,27 @@ class StateLock {
   FileDescriptor file_;
 };
 
+/// The running kernel's boot id (/proc/sys/kernel/random/boot_id); empty where it cannot be read.
+[[nodiscard]] std::string this_boot();
+
 class StateStore {
  public:
-  explicit StateStore(std::string directory) : directory_(std::move(directory)) {}
+  explicit StateStore(std::string directory, std::string boot = this_boot())
+      : directory_(std::move(directory)), boot_(std::move(boot)) {}
 
   /// One command at a time per state directory. Makes the directory (0700) if need be. Waits for at most 10 s, then
   /// kUsage with the holder's name, as for a directory that others may write to: nothing has been touched.
   Result<StateLock> lock();
 
+  /// None where there is no file, or one of an earlier boot: what that is about is gone. kDamaged where it is not as it
+  /// was written.
   Result<std::optional<InstanceRecord>> load(const std::string& name) const;
   /// Replaced in one step: written beside, flushed to disk, renamed.
   Result<void> save(const InstanceRecord& record);
   Result<void> remove(const std::string& name);
-  /// Names of all instances with a record, sorted. An absent directory is none.
+  /// A damaged file gets another name, NAME.json.damaged-N, and is kept for a person to look at. Returns its new path.
+  Result<std::string> set_aside(const std::string& name);
+  /// Names of all instances with a state file, sorted, whatever is in it. An absent directory is none.
   Result<std::vector<std::string>> list() const;
 
   [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
@@ -41,6 +49,7 @@ class StateStore {
  private:
   [[nodiscard]] std::string path_of(const std::string& name) const { return directory_ + "/" + name + ".json"; }
   std::string directory_;
+  std::string boot_;
 };
 
 }  // namespace smtpegress

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/view.hpp"
 #include "model/ownership.hpp"
@@ -18,28 +19,46 @@ std::unexpected<Error> not_enabled(const std::string& name) {
                                .hint = fmt::format("`smtp-egress enable {}` does that", name)});
 }
 
+Result<DesiredState> owned_now(const StateStore& store, const EnabledView& view) {
+  if (view.record) {
+    return owned_by(*view.record);
+  }
+  const auto others = other_instances(store, view.profile.name);
+  if (!others) {
+    return std::unexpected(others.error());
+  }
+  return remains_of(view.profile.name, !view.damage.empty(), view.profile, others->records, view.seen.observed);
+}
+
 }  // namespace
 
 Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const std::string& name,
                                  const std::optional<Profile>& fallback) {
-  auto record = store.load(name);
-  if (!record) {
-    return std::unexpected(record.error());
+  auto loaded = store.load(name);
+  std::string damage;
+  if (!loaded && loaded.error().kind == ErrorKind::kDamaged && fallback) {
+    damage = loaded.error().message();
+  } else if (!loaded) {
+    return std::unexpected(loaded.error());
   }
-  if (!*record && !fallback) {
+  auto record = loaded ? *std::move(loaded) : std::nullopt;
+  if (!record && !fallback) {
     return not_enabled(name);
   }
-  const auto& profile = *record ? (*record)->profile : *fallback;
-  auto seen = survey(kernel, profile, {}, *record ? std::optional((*record)->host) : std::nullopt);
+  const auto& profile = record ? record->profile : *fallback;
+  auto seen = survey(kernel, profile, {}, record ? std::optional(record->host) : std::nullopt);
   if (!seen) {
     return std::unexpected(seen.error());
   }
-  EnabledView view{profile, *std::move(record), *std::move(seen), {}};
-  if (!view.record && !view.seen.observed.ruleset.has(own_table_key(name))) {
+  EnabledView view{profile, std::move(record), std::move(damage), *std::move(seen), {}};
+  if (!view.record && view.damage.empty() && !view.seen.observed.ruleset.has(own_table_key(name))) {
     return not_enabled(name);
   }
-  const auto owned = owned_by(view.record.value_or(InstanceRecord{profile, {}, Phase::kEnabled, {}}));
-  const auto plan = make_plan(view.seen.desired, owned, view.seen.observed, view.seen.sysctls);
+  const auto owned = owned_now(store, view);
+  if (!owned) {
+    return std::unexpected(owned.error());
+  }
+  const auto plan = make_plan(view.seen.desired, *owned, view.seen.observed, view.seen.sysctls);
   view.findings = inspect(view.seen.desired, view.seen.observed, view.seen.sysctls);
   for (const auto& intruder : plan.foreign) {
     const bool told = std::ranges::any_of(view.findings, [&](const Finding& f) { return f.object == intruder.object; });
@@ -83,7 +102,9 @@ Result<StatusReport> Engine::status(const std::string& name, const std::optional
   if (view->seen.unresolved) {
     report.problem = view->seen.unresolved->message();
   }
-  if (!view->record) {
+  if (!view->damage.empty()) {
+    report.problem += (report.problem.empty() ? "" : "; ") + view->damage;
+  } else if (!view->record) {
     report.notes.emplace_back(
         "its state file is gone, so the previous sysctl values are not known; this is the kernel's view");
   } else if (view->record->phase == Phase::kEnabling) {

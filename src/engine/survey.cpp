@@ -1,7 +1,6 @@
 #include "engine/survey.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "engine/sysctl_record.hpp"
 #include "model/legacy_scripts.hpp"
@@ -51,41 +50,6 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   }
   result.sysctls = *std::move(values);
   return result;
-}
-
-DesiredState owned_by(const InstanceRecord& record) {
-  auto owned = lower(record.profile, ResolvedHost{}, ObservedState{});
-  for (const auto& profile : record.former) {
-    const auto made = lower(profile, ResolvedHost{}, ObservedState{});
-    std::ranges::remove_copy_if(made.routes, std::back_inserter(owned.routes), [&](const Route& route) {
-      return std::ranges::find(owned.routes, route) != owned.routes.end();
-    });
-    std::ranges::remove_copy_if(made.rules, std::back_inserter(owned.rules), [&](const PolicyRule& rule) {
-      return std::ranges::find(owned.rules, rule) != owned.rules.end();
-    });
-  }
-  return owned;
-}
-
-Result<std::vector<InstanceRecord>> other_records(const StateStore& store, const std::string& name) {
-  const auto names = store.list();
-  if (!names) {
-    return std::unexpected(names.error());
-  }
-  std::vector<InstanceRecord> records;
-  for (const auto& other : *names) {
-    if (other == name) {
-      continue;
-    }
-    auto record = store.load(other);
-    if (!record) {
-      return std::unexpected(record.error());
-    }
-    if (*record) {
-      records.push_back(**std::move(record));
-    }
-  }
-  return records;
 }
 
 }  // namespace smtpegress

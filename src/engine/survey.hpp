@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "engine/state_store.hpp"
+#include "engine/instances.hpp"
 #include "smtpegress/engine.hpp"
 
 namespace smtpegress {
@@ -21,12 +21,5 @@ struct Survey {
 /// answers what the profile leaves open (its default route is gone, say); `unresolved` then says why.
 Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further = {},
                       const std::optional<ResolvedHost>& remembered = {});
-
-/// What was made by the enable that wrote this record, and by those it was to replace, or would have been: owned by
-/// name, protocol number and selector, whatever the host looks like now.
-[[nodiscard]] DesiredState owned_by(const InstanceRecord& record);
-
-/// The records of all instances but `name`.
-Result<std::vector<InstanceRecord>> other_records(const StateStore& store, const std::string& name);
 
 }  // namespace smtpegress

@@ -4,9 +4,49 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+
+#include "engine/forwarding_users.hpp"
 
 namespace smtpegress {
 namespace {
+
+/// Empty where forwarding can be switched off again.
+std::string who_forwards(const std::vector<std::string>& before, const nft::Ruleset& ruleset) {
+  if (docker_forwards(ruleset)) {
+    return "Docker is set up here and needs it";
+  }
+  std::vector<std::string> since;
+  std::ranges::set_difference(source_translations(ruleset), before, std::back_inserter(since));
+  return since.empty() ? std::string() : "made since enable, and needs it: " + since.front();
+}
+
+/// Empty where the value goes back.
+std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, const OtherInstances& others,
+                         const std::vector<std::string>& translations, const nft::Ruleset& ruleset) {
+  if (value == sysctl.ours && sysctl.previous == sysctl.ours) {
+    return {};  // unchanged so far; a side effect of ip_forward may yet change it
+  }
+  const auto stays = [&](const std::string& why) {
+    return fmt::format("{} stays {}: {}", sysctl_name(sysctl.key), value, why);
+  };
+  if (const auto* holder = holder_of(others.records, sysctl.key); holder != nullptr) {
+    return stays(fmt::format("instance {} needs it", holder->profile.name));
+  }
+  if (!others.damaged.empty()) {
+    return stays(fmt::format("instance {} may need it, and its state file is damaged", others.damaged.front()));
+  }
+  if (value != sysctl.ours && value != sysctl.previous) {
+    return stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours));
+  }
+  if (sysctl.key == kIpForward && sysctl.previous == "0") {
+    const auto who = who_forwards(translations, ruleset);
+    return who.empty() ? std::string() : stays(who);
+  }
+  return {};
+}
+
+}  // namespace
 
 const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key) {
   const auto holder = std::ranges::find_if(records, [&](const InstanceRecord& record) {
@@ -14,34 +54,6 @@ const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std:
   });
   return holder == records.end() ? nullptr : &*holder;
 }
-
-/// Docker's networks stop working when forwarding is switched off under it, and its nftables backend then refuses to
-/// start (FACTS 28). DOCKER-USER alone proves nothing: it outlives Docker (FACTS 27).
-bool docker_forwards(const nft::Ruleset& ruleset) {
-  return ruleset.has({nft::Family::kIp, "docker-bridges"}) ||
-         ruleset.find({{nft::Family::kIp, "nat"}, "DOCKER"}) != nullptr;
-}
-
-/// Empty where the value goes back.
-std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, const std::vector<InstanceRecord>& others,
-                         const nft::Ruleset& ruleset) {
-  if (value == sysctl.ours && sysctl.previous == sysctl.ours) {
-    return {};  // unchanged so far; a side effect of ip_forward may yet change it
-  }
-  if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
-    return fmt::format("{} stays {}: instance {} needs it", sysctl_name(sysctl.key), value, holder->profile.name);
-  }
-  if (value != sysctl.ours && value != sysctl.previous) {
-    return fmt::format("{} stays {}: somebody set it since enable (it was {}, then ours {})", sysctl_name(sysctl.key),
-                       value, sysctl.previous, sysctl.ours);
-  }
-  if (sysctl.key == kIpForward && sysctl.previous == "0" && docker_forwards(ruleset)) {
-    return "net.ipv4.ip_forward stays 1: Docker is set up here and needs it";
-  }
-  return {};
-}
-
-}  // namespace
 
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted) {
   SysctlValues values;
@@ -149,15 +161,15 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
   return saved;
 }
 
-Restoration restoration(const std::vector<SavedSysctl>& saved, const SysctlValues& current,
-                        const std::vector<InstanceRecord>& others, const nft::Ruleset& ruleset) {
+Restoration restoration(const InstanceRecord& record, const SysctlValues& current, const OtherInstances& others,
+                        const nft::Ruleset& ruleset) {
   Restoration result;
-  for (const auto& sysctl : saved) {
+  for (const auto& sysctl : record.sysctls) {
     const auto found = current.find(sysctl.key);
     if (found == current.end() || !found->second) {
       continue;  // its interface is gone, and the value with it
     }
-    if (auto why = why_it_stays(sysctl, *found->second, others, ruleset); why.empty()) {
+    if (auto why = why_it_stays(sysctl, *found->second, others, record.translations, ruleset); why.empty()) {
       result.targets.push_back({sysctl.key, sysctl.previous});
     } else {
       result.notes.emplace_back(std::move(why));

@@ -4,13 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "engine/state_store.hpp"
+#include "engine/instances.hpp"
 #include "smtpegress/kernel.hpp"
 #include "smtpegress/plan.hpp"
 
 namespace smtpegress {
 
 inline constexpr std::string_view kIpForward = "net/ipv4/ip_forward";
+
+/// The first of `records` that has `key` among its sysctls; null where none has.
+[[nodiscard]] const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key);
 
 /// Current values of `wanted`'s keys.
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted);
@@ -43,7 +46,7 @@ struct Restoration {
   std::vector<std::string> notes;   ///< why a value stays
 };
 /// Compare and swap: a value goes back only where it is still ours and nobody else evidently needs it.
-[[nodiscard]] Restoration restoration(const std::vector<SavedSysctl>& saved, const SysctlValues& current,
-                                      const std::vector<InstanceRecord>& others, const nft::Ruleset& ruleset);
+[[nodiscard]] Restoration restoration(const InstanceRecord& record, const SysctlValues& current,
+                                      const OtherInstances& others, const nft::Ruleset& ruleset);
 
 }  // namespace smtpegress

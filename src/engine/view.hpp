@@ -11,7 +11,8 @@ namespace smtpegress {
 
 struct EnabledView {
   Profile profile;
-  std::optional<InstanceRecord> record;  ///< absent where the state file is lost
+  std::optional<InstanceRecord> record;  ///< absent where the state file is lost or damaged
+  std::string damage;                    ///< why the state file is not believed; empty: it is, or is lost
   Survey seen;
   std::vector<Finding> findings;  ///< every desired object, then what is in the way or left over
 };

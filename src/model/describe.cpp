@@ -11,7 +11,7 @@ struct KindText {
   std::string operator()(const OwnChain&) const { return "chain"; }
   std::string operator()(const ForeignChainRule& object) const {
     if (!is_tagged(object.rule)) {
-      return "script's rule";
+      return "others' rule";
     }
     return object.rule.comment.ends_with(":admission") ? "admission" : "raw exception";
   }

@@ -50,6 +50,7 @@ std::string Error::message() const {
 int exit_code_of(ErrorKind kind) noexcept {
   switch (kind) {
     case ErrorKind::kUsage:
+    case ErrorKind::kDamaged:
       return 2;
     case ErrorKind::kNotEnabled:
       return 3;

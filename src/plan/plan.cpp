@@ -77,6 +77,52 @@ void add_intruders(const DesiredState& desired, const DesiredState& owned, const
   }
 }
 
+/// Marks that our chains put on the mail.
+std::vector<Mark> marks_of(const DesiredState& desired) {
+  std::vector<Mark> marks;
+  for (const auto& chain : desired.chains) {
+    for (const auto& rule : chain.rules) {
+      for (const auto& statement : rule.statements) {
+        if (const auto* set = std::get_if<nft::SetMark>(&statement); set != nullptr && !contains(marks, set->mark)) {
+          marks.push_back(set->mark);
+        }
+      }
+    }
+  }
+  return marks;
+}
+
+/// Another program's rule that puts our mark on its own packets: they would take the tunnel, or be admitted, as mail
+/// is. One that sets but a part of the mark's bits proves nothing.
+void add_mark_setters(const DesiredState& desired, const nft::Ruleset& ruleset, const std::vector<Object>& retired,
+                      Plan& plan) {
+  const auto marks = marks_of(desired);
+  const auto makes_ours = [&](const nft::Statement& statement) {
+    const auto* set = std::get_if<nft::SetMark>(&statement);
+    return set != nullptr && std::ranges::any_of(marks, [&](const Mark& ours) {
+             return (set->mark.mask & ours.mask) == ours.mask && set->mark.overlaps(ours);
+           });
+  };
+  for (const auto& chain : ruleset.chains) {
+    if (is_own_table(chain.key.table)) {
+      continue;
+    }
+    for (const auto& observed : chain.rules) {
+      if (!std::ranges::any_of(observed.rule.statements, makes_ours)) {
+        continue;
+      }
+      const ForeignChainRule setter{chain.key, observed.rule, observed.handle, {}};
+      const bool is_script = std::ranges::any_of(retired, [&](const Object& object) {
+        const auto* rule = std::get_if<ForeignChainRule>(&object);
+        return rule != nullptr && rule->chain == setter.chain && rule->handle == setter.handle;
+      });
+      if (!is_script) {
+        plan.foreign.push_back({setter, Presence::kForeign, "puts our mark on other packets", setter, {}});
+      }
+    }
+  }
+}
+
 OwnChain as_own(const nft::ObservedChain& chain) {
   OwnChain own{chain.key, chain.hook.value_or(nft::BaseHook{}), {}};
   for (const auto& rule : chain.rules) {
@@ -155,6 +201,7 @@ Plan make_plan(const DesiredState& desired, const DesiredState& owned, const Obs
   plan.course = !desired.table ? Course::kDown : !retired.empty() ? Course::kTakeOver : Course::kUp;
   add_findings(desired, observed, sysctls, retired, plan);
   add_intruders(desired, owned, observed, retired, plan);
+  add_mark_setters(desired, observed.ruleset, retired, plan);
   add_own_table_removals(desired, owned, observed.ruleset, plan);
   add_foreign_chain_removals(desired, observed.ruleset, plan);
   const std::string_view reason = desired.table ? "of an earlier profile" : "made by enable";

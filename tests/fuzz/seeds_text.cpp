@@ -55,7 +55,7 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
     seeds.add("profile", text + options);
     seeds.add("profile", text + vps_options);
     if (auto profile = parse_profile("seed", "seed", text)) {
-      seeds.add("state_record", record_to_json(record_of(*profile)));
+      seeds.add("state_record", record_to_json(record_of(*profile), "2d1c3c6e-6f0b-4a55-9c3b-8a4f1f6f2a11"));
     }
   }
   const std::string key(64, 'a');

@@ -8,19 +8,25 @@
 using namespace smtpegress;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto record = read_record("fuzz", "fuzz.json", fuzz::text_of({data, size}));
-  if (!record) {
-    fuzz::must(record.error().kind == ErrorKind::kUsage, "a record that is refused is the user's to mend");
-    fuzz::must_be_readable(record.error());
+  const auto text = fuzz::text_of({data, size});
+  (void)is_intact(text);
+  const auto written = read_record("fuzz", "fuzz.json", text);
+  if (!written) {
+    fuzz::must(exit_code_of(written.error().kind) == 2, "a record that is refused is the user's to mend");
+    fuzz::must_be_readable(written.error());
     return 0;
   }
+  const auto* const record = &written->record;
   // Keys become paths that disable writes to.
   for (const auto& sysctl : record->sysctls) {
     const auto path = std::filesystem::path("/proc/sys/" + sysctl.key).lexically_normal().string();
     fuzz::must(path.starts_with("/proc/sys/net/ipv4/"), "a record's sysctl lies below net/ipv4");
     fuzz::must(sysctl.key.find('\0') == std::string::npos, "a sysctl's key is a path");
   }
-  const auto again = read_record("fuzz", "fuzz.json", record_to_json(*record));
-  fuzz::must(again && *again == *record, "a record that is written reads the same");
+  const auto sealed = record_to_json(*record, written->boot);
+  fuzz::must(is_intact(sealed), "what is written carries its checksum");
+  const auto again = read_record("fuzz", "fuzz.json", sealed);
+  fuzz::must(again && again->record == *record && again->boot == written->boot,
+             "a record that is written reads the same");
   return 0;
 }

@@ -1,7 +1,9 @@
 // Two instances on one host: what they must not have in common is refused before anything is touched, by name.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "support/engine_host.hpp"
+#include "support/iptables_text.hpp"
 
 namespace smtpegress {
 namespace {
@@ -106,8 +108,37 @@ TEST(Collision, AnUnreadableRecordOfAnother_IsRefusedToo) {  // what it collides
   const auto enabled = box.enable(second({}));
   ASSERT_FALSE(enabled);
   EXPECT_EQ(enabled.error().kind, ErrorKind::kUsage);
-  EXPECT_NE(test::said(enabled).find("mailu-home.json: is damaged"), std::string::npos) << test::said(enabled);
+  EXPECT_NE(test::said(enabled).find("instance mailu-home: has a damaged state file"), std::string::npos)
+      << test::said(enabled);
   EXPECT_EQ(box.now(), before);
+}
+
+Result<ApplyReport> enable_beside(std::string_view iptables) {
+  EngineHost box(test::docker_home());
+  test::add_iptables(box.host().state.ruleset, iptables);
+  const auto before = box.now();
+  auto report = box.enable(test::home_profile());
+  EXPECT_EQ(report || box.now() == before, true) << "something was touched";
+  return report;
+}
+
+TEST(Collision, AnotherProgramPutsOurMarkOnItsPackets_IsRefusedByItsRule) {
+  for (const auto* mark : {"0x19/0xffffffff", "0x19"}) {
+    const auto enabled = enable_beside(fmt::format("*mangle\n-A PREROUTING -i eth7 -j MARK --set-xmark {}\n", mark));
+    ASSERT_FALSE(enabled) << mark;
+    EXPECT_EQ(exit_code_of(enabled.error().kind), 2);
+    const auto said = test::said(enabled);
+    EXPECT_NE(said.find("in the way is rule ip mangle PREROUTING: iifname \"eth7\""), std::string::npos) << said;
+    EXPECT_NE(said.find("puts our mark on other packets; remove it, or choose another with --set mark="),
+              std::string::npos)
+        << said;
+  }
+}
+
+TEST(Collision, AnotherProgramsOwnMarks_AreNone) {
+  for (const auto* mark : {"0x1a/0xffffffff", "0x40000/0xff0000", "0x10/0x10"}) {
+    EXPECT_TRUE(enable_beside(fmt::format("*mangle\n-A PREROUTING -i eth7 -j MARK --set-xmark {}\n", mark))) << mark;
+  }
 }
 
 }  // namespace

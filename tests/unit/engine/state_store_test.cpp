@@ -17,7 +17,7 @@ namespace {
 class Store : public testing::Test {
  protected:
   test::TempDir directory_;
-  StateStore store_{directory_.file("state")};
+  StateStore store_{directory_.file("state"), "this boot"};
 
   static InstanceRecord record() {
     return {test::home_profile(),
@@ -31,13 +31,14 @@ class Store : public testing::Test {
     const auto loaded = store_.load("mailu-home");
     return loaded ? "accepted" : loaded.error().message();
   }
-  std::string damaged(std::string_view what, std::string_view by) {
-    EXPECT_TRUE(store_.lock());
-    EXPECT_TRUE(store_.save(record()));
-    auto text = directory_.read("state/mailu-home.json");
+  /// What is said of a record with something else in it, whatever its checksum.
+  static std::string altered(std::string_view what, std::string_view by) {
+    auto text = record_to_json(record(), "this boot");
     const auto at = text.find(what);
     EXPECT_NE(at, std::string::npos) << what << " is not in " << text;
-    return write(text.replace(at, what.size(), by));
+    const auto read = read_record("mailu-home", "mailu-home.json", text.replace(at, what.size(), by));
+    EXPECT_TRUE(read || read.error().kind == ErrorKind::kDamaged);
+    return read ? "accepted" : read.error().message();
   }
 };
 
@@ -87,34 +88,81 @@ TEST_F(Store, FilesAndDirectory_AreForTheirOwnerAlone) {
 }
 
 TEST_F(Store, ADamagedFile_IsRefusedWithItsNameAndWhatToDo) {
-  for (const auto* text : {"", "{", "[]", "{}", "{\"version\": 2}"}) {
+  const auto sealed = record_to_json(record(), "this boot");
+  for (const auto& text : {std::string(), std::string("{"), std::string("[]"), std::string("{}"),
+                           std::string("{\"version\": 2}"), sealed.substr(0, sealed.size() / 2), sealed + " "}) {
     const auto said = write(text);
-    EXPECT_NE(said.find("mailu-home.json: is damaged, or of another version of this program; move the file away"),
+    EXPECT_NE(said.find("mailu-home.json: is damaged: its checksum is missing or does not fit; `smtp-egress disable "
+                        "mailu-home` moves it aside"),
               std::string::npos)
         << said;
   }
 }
 
+TEST_F(Store, OneByteIsAnother_WhereverItStands_IsFound) {
+  const auto sealed = record_to_json(record(), "this boot");
+  for (std::size_t at = 0; at < sealed.size(); ++at) {
+    auto text = sealed;
+    text[at] = static_cast<char>(text[at] ^ 1);
+    EXPECT_NE(write(text), "accepted") << at;
+  }
+}
+
+TEST_F(Store, OfAnEarlierBoot_IsNoRecord) {
+  ASSERT_TRUE(store_.lock());
+  ASSERT_TRUE(store_.save(record()));
+  const auto loaded = StateStore(store_.directory(), "the next boot").load("mailu-home");
+  ASSERT_TRUE(loaded);
+  EXPECT_FALSE(loaded->has_value());
+  EXPECT_TRUE(store_.load("mailu-home")->has_value());
+}
+
+TEST_F(Store, ThisBoot_IsTheKernelsId) {
+  EXPECT_EQ(this_boot().size(), 36U) << this_boot();
+}
+
+TEST_F(Store, SetAside_KeepsEachDamagedFile) {
+  for (const auto* text : {"first", "second"}) {
+    write(text);
+    const auto moved = store_.set_aside("mailu-home");
+    ASSERT_TRUE(moved) << moved.error().message();
+  }
+  EXPECT_EQ(directory_.read("state/mailu-home.json.damaged-1"), "first");
+  EXPECT_EQ(directory_.read("state/mailu-home.json.damaged-2"), "second");
+  EXPECT_TRUE(store_.list()->empty());
+}
+
 TEST_F(Store, ADeeplyNestedFile_IsRefusedAndNotFollowed) {
   constexpr std::size_t kDepth = 400'000;
-  const auto said = damaged("\"home\"", std::string(kDepth, '[') + std::string(kDepth, ']'));
-  EXPECT_NE(said.find("is damaged"), std::string::npos);
+  const auto said = altered("\"home\"", std::string(kDepth, '[') + std::string(kDepth, ']'));
+  EXPECT_NE(said.find("is not what this program wrote"), std::string::npos) << said;
 }
 
 TEST_F(Store, APartThatIsMissingOrWrong_IsRefused) {
-  EXPECT_NE(damaged("\"phase\": \"enabled\"", "\"phase\": \"asleep\"").find("names an unknown phase"),
+  EXPECT_NE(altered("\"phase\": \"enabled\"", "\"phase\": \"asleep\"").find("names an unknown phase"),
             std::string::npos);
-  EXPECT_NE(damaged("\"phase\"", "\"fase\"").find("lacks a part"), std::string::npos);
-  EXPECT_NE(damaged("\"sysctls\"", "\"sysctl\"").find("lacks a part"), std::string::npos);
-  EXPECT_NE(damaged("\"previous\": \"0\"", "\"previous\": 0").find("lacks a part"), std::string::npos);
-  EXPECT_NE(damaged("\"192.168.203.0/24\"", "\"192.168.203.1/24\"").find("key 'sources'"), std::string::npos);
+  EXPECT_NE(altered("\"phase\"", "\"fase\"").find("lacks a part"), std::string::npos);
+  EXPECT_NE(altered("\"boot\"", "\"boat\"").find("lacks a part"), std::string::npos);
+  EXPECT_NE(altered("\"sysctls\"", "\"sysctl\"").find("lacks a part"), std::string::npos);
+  EXPECT_NE(altered("\"previous\": \"0\"", "\"previous\": 0").find("lacks a part"), std::string::npos);
+  EXPECT_NE(altered("\"192.168.203.0/24\"", "\"192.168.203.1/24\"").find("key 'sources'"), std::string::npos);
+}
+
+TEST_F(Store, OfAnotherVersion_IsLeftToTheProgramThatWroteIt) {
+  auto text = record_to_json(record(), "this boot");
+  const std::string_view version = "\"version\": 2";
+  text.replace(text.find(version), version.size(), "\"version\": 3");
+  const auto read = read_record("mailu-home", "mailu-home.json", text);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().kind, ErrorKind::kUsage);
+  EXPECT_NE(read.error().message().find("is of version 3"), std::string::npos) << read.error().message();
 }
 
 TEST_F(Store, ASysctlThatIsNotOurs_IsNeverWritten) {
-  EXPECT_NE(damaged("net/ipv4/ip_forward", "kernel/core_pattern").find("names a sysctl that is not ours"),
+  EXPECT_NE(altered("net/ipv4/ip_forward", "kernel/core_pattern").find("names a sysctl that is not ours"),
             std::string::npos);
   for (const auto* key : {"net/ipv4/../../kernel/x", "net/ipv4/..", "net/ipv4/conf/..", "net/ipv4/ip_forward\\u0000"}) {
-    EXPECT_NE(damaged("net/ipv4/ip_forward", key).find("names a sysctl that is not ours"), std::string::npos) << key;
+    EXPECT_NE(altered("net/ipv4/ip_forward", key).find("names a sysctl that is not ours"), std::string::npos) << key;
   }
 }
 

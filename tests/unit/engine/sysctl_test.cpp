@@ -36,6 +36,30 @@ TEST(Sysctls, SetBySomebodyElseSince_StayAndAreReported) {
       report->notes, "net.ipv4.conf.all.rp_filter stays 1: somebody set it since enable (it was 0, then ours 2)"));
 }
 
+TEST(Sysctls, IpForward_SomebodyTranslatesForwardedPacketsSince_StaysAndNamesTheRule) {
+  EngineHost box(test::bare_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  test::add_iptables(box.host().state.ruleset, "*nat\n-A POSTROUTING -s 10.88.0.0/16 -j MASQUERADE\n");
+  const auto report = box.disable(test::home_profile());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "1");
+  EXPECT_TRUE(any_contains(report->notes,
+                           "net.ipv4.ip_forward stays 1: made since enable, and needs it: ip nat POSTROUTING: ip saddr "
+                           "10.88.0.0/16"))
+      << report->notes.front();
+}
+
+TEST(Sysctls, IpForward_WhoTranslatedBefore_CanDoWithout) {
+  EngineHost box(test::vps());  // has a generic MASQUERADE and no forwarding
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  const auto report = box.disable(test::vps_profile());
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->notes.empty());
+  EXPECT_EQ(box.now(), before);
+}
+
 TEST(Sysctls, PutBackBySomebodyElseAlready_IsNoNews) {
   EngineHost box(test::docker_home());
   const auto before = box.now();

@@ -144,7 +144,7 @@ TEST(Lower, EveryObjectHasAKindAndADescription) {
   EXPECT_EQ(kind_of(desired.routes[0]), "egress route");
   EXPECT_EQ(kind_of(desired.sysctls[0]), "sysctl");
   EXPECT_EQ(kind_of(desired.rules[0]), "policy rule");
-  EXPECT_EQ(kind_of(ForeignChainRule{}), "script's rule");
+  EXPECT_EQ(kind_of(ForeignChainRule{}), "others' rule");
   EXPECT_EQ(describe(desired.sysctls[0]), "net.ipv4.conf.all.rp_filter = 2");
   EXPECT_EQ(describe(OwnTable{*desired.table}), "inet smtp-egress-mailu-home");
 }

@@ -1,0 +1,23 @@
+// The instances of a host, as their state files tell of them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/state_store.hpp"
+#include "smtpegress/state.hpp"
+
+namespace smtpegress {
+
+/// What was made by the enable that wrote this record, and by those it was to replace, or would have been: owned by
+/// name, protocol number and selector, whatever the host looks like now.
+[[nodiscard]] DesiredState owned_by(const InstanceRecord& record);
+
+/// All instances of the host but one.
+struct OtherInstances {
+  std::vector<InstanceRecord> records;
+  std::vector<std::string> damaged{};  ///< names of those whose state file is, so that what they hold is not known
+};
+Result<OtherInstances> other_instances(const StateStore& store, const std::string& name);
+
+}  // namespace smtpegress

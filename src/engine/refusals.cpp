@@ -1,0 +1,87 @@
+#include "engine/refusals.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace smtpegress {
+namespace {
+
+bool share_mail(const Profile& a, const Profile& b) {
+  const auto any = [](const auto& left, const auto& right) {
+    return std::ranges::any_of(
+        left, [&](const auto& l) { return std::ranges::any_of(right, [&](const auto& r) { return l.overlaps(r); }); });
+  };
+  return any(a.sources, b.sources) && any(a.ports, b.ports);
+}
+
+/// What a person calls it, and which settings choose another.
+std::pair<std::string_view, std::string_view> words_for(const Object& object) {
+  if (std::holds_alternative<PolicyRule>(object)) {
+    return {"policy rule", "priority=…, --set table=… or --set mark=…"};
+  }
+  return std::holds_alternative<Route>(object) ? std::pair("route", "table=…") : std::pair("rule", "mark=…");
+}
+
+}  // namespace
+
+Error in_the_way(const Finding& finding) {
+  const auto& object = finding.current.value_or(finding.object);
+  const auto [name, settings] = words_for(object);
+  return Error{.kind = ErrorKind::kUsage,
+               .operation = "enable: in the way is",
+               .object = fmt::format("{} {}", name, describe(object)),
+               .errnum = 0,
+               .kernel_text = {},
+               .hint = fmt::format("{}; remove it, or choose another with --set {}. Nothing was changed",
+                                   finding.detail, settings)};
+}
+
+Error scripts_in_the_way(const std::vector<Object>& legacy) {
+  return Error{
+      .kind = ErrorKind::kUsage,
+      .operation = "enable:",
+      .object = "the shell scripts' set-up is active on this host",
+      .errnum = 0,
+      .kernel_text = {},
+      .hint = fmt::format("{} objects, such as {}; `smtp-egress enable … --take-over` replaces them without a gap, "
+                          "`smtp-egress plan … --take-over` shows how. Nothing was changed",
+                          legacy.size(), describe(legacy.front()))};
+}
+
+Result<void> refuse_collision(const Profile& profile, const OtherInstances& others) {
+  if (!others.damaged.empty()) {
+    const auto& other = others.damaged.front();
+    return usage_error("enable:", fmt::format("instance {}", other),
+                       fmt::format("has a damaged state file, so that what it uses is not known; `smtp-egress disable "
+                                   "{}` first. Nothing was changed",
+                                   other));
+  }
+  for (const auto& record : others.records) {
+    const auto& other = record.profile;
+    std::string what;
+    std::string mend;
+    if (share_mail(profile, other)) {
+      what = "the same sources and ports";
+      mend = "give each instance its own, or disable that one first";
+    } else if (profile.side == Side::kHome && other.side == Side::kHome) {
+      if (profile.table == other.table) {
+        what = fmt::format("table {} too", profile.table.value);
+        mend = "choose another with --set table=…";
+      } else if (profile.priority == other.priority) {
+        what = fmt::format("priority {} too", profile.priority.value);
+        mend = "choose another with --set priority=…";
+      } else if (profile.mark.overlaps(other.mark)) {
+        what = fmt::format("mark {}, which {} cannot be told from", other.mark.to_string(), profile.mark.to_string());
+        mend = "choose another with --set mark=…";
+      }
+    }
+    if (!what.empty()) {
+      return usage_error("enable:", fmt::format("instance {}", other.name),
+                         fmt::format("has {}; {}. Nothing was changed", what, mend));
+    }
+  }
+  return {};
+}
+
+}  // namespace smtpegress

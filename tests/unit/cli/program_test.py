@@ -12,6 +12,7 @@ import os
 import subprocess
 import tempfile
 import unittest
+import zlib
 from typing import Any
 
 PROGRAM = os.environ["SMTP_EGRESS"]
@@ -120,9 +121,20 @@ class Program(unittest.TestCase):
         os.mkdir(self.state)
         with open(os.path.join(self.state, "mailu-home.json"), "w", encoding="utf-8") as file:
             file.write("{")
+        self.assertIn("mailu-home.json: is damaged",
+                      self.run_program("status", "mailu-home", expect=NOT_AS_IT_SHOULD_BE).stdout)
+        self.run_program("plan", "mailu-home", expect=DONE)
+        self.assertIn("mailu-home.json.damaged-1", self.run_program("disable", "mailu-home", expect=DONE).stdout)
+        self.run_program("status", "mailu-home", expect=NOT_ENABLED)
+
+    def test_a_state_file_of_another_version(self) -> None:
+        self.run_program("disable", "mailu-home", expect=DONE)  # makes the directory
+        rest = '  "version": 3\n}\n'
+        with open(os.path.join(self.state, "mailu-home.json"), "w", encoding="utf-8") as file:
+            file.write(f'{{\n  "checksum": "{zlib.crc32(rest.encode()):08x}",\n{rest}')
         for command in ("enable", "disable", "status", "verify", "plan"):
             done = self.run_program(command, "mailu-home", expect=USAGE)
-            self.assertIn("mailu-home.json: is damaged", done.stderr)
+            self.assertIn("mailu-home.json: is of version 3", done.stderr)
 
 
 if __name__ == "__main__":

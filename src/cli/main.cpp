@@ -8,6 +8,7 @@
 
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
 #include "engine/state_store.hpp"
 
@@ -246,7 +247,12 @@ class Run {
 };
 
 int run(const Options& options) {
-  const auto result = Run(options).command();
+  const auto result = [&]() -> Result<int> {
+    if (auto kept = keep_only_net_admin(); !kept) {
+      return std::unexpected(kept.error());
+    }
+    return Run(options).command();
+  }();
   if (result) {
     return *result;
   }

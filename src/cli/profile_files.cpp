@@ -1,10 +1,13 @@
 #include "cli/profile_files.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "net/file.hpp"
@@ -37,6 +40,34 @@ std::vector<ProfileFile> files_in(const std::string& directory, bool shipped) {
   }
   std::ranges::sort(files, {}, &ProfileFile::name);
   return files;
+}
+
+/// Who may use sudo is root already; his own files are as good as root's.
+std::optional<uid_t> sudo_user() {
+  const char* const text = ::geteuid() == 0 ? std::getenv("SUDO_UID") : nullptr;
+  uid_t user = 0;
+  const auto* const end = text == nullptr ? nullptr : text + std::strlen(text);
+  return text != nullptr && std::from_chars(text, end, user).ptr == end && user != 0 ? std::optional(user)
+                                                                                     : std::nullopt;
+}
+
+/// A profile decides whose packets go where, so nobody else may write it, or put another in its place.
+Result<void> refuse_others_profile(const std::string& path) {
+  const auto directory = fs::path(path).parent_path().string();
+  for (const auto& object : {path, directory.empty() ? std::string(".") : directory}) {
+    const auto others = writable_by_others(object, StickyBit::kSuffices, sudo_user());
+    if (!others) {
+      return std::unexpected(others.error());
+    }
+    if (!others->empty()) {
+      return usage_error(
+          "read profile", path,
+          fmt::format("others may write to {0} ({1}), and it decides whose packets go where; `chown root "
+                      "{0}` and `chmod go-w {0}`. Nothing was changed",
+                      object, *others));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -91,6 +122,11 @@ Result<Profile> ProfileFiles::load(const std::string& instance, const ProfileOve
                            ? std::string("there is no such file")
                            : fmt::format("there is no {}/{}.json, and no shipped profile of that name; there are: {}",
                                          config_dir_, *name, known.empty() ? "none" : known));
+  }
+  if (!file->shipped) {  // who may write those may write the program they stand beside
+    if (auto ours = refuse_others_profile(file->path); !ours) {
+      return std::unexpected(ours.error());
+    }
   }
   auto text = read_text_file("read profile", file->path, kMaxProfileSize, Symlinks::kFollow);
   if (!text) {

@@ -50,18 +50,15 @@ std::unexpected<Error> unusable(std::string operation, std::string object, int e
 
 /// What stands in the directory decides what a disable takes back, so nobody else may put anything there.
 Result<void> refuse_others_directory(const std::string& directory) {
-  struct stat seen {};
-  if (::stat(directory.c_str(), &seen) != 0) {
-    const int error = errno;
-    return unusable("look at state directory", directory, error, std::string(kOtherDirectory));
+  const auto others = writable_by_others(directory, StickyBit::kDoesNot);
+  if (!others) {
+    return unusable("look at state directory", directory, others.error().errnum, std::string(kOtherDirectory));
   }
-  const bool others_write = (seen.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-  if (others_write || (seen.st_uid != 0 && seen.st_uid != ::geteuid())) {
-    return usage_error(
-        "use state directory", directory,
-        fmt::format("others may write to it (owner {}, mode {:04o}), and what stands there decides what "
-                    "is taken back; `chown {} {}` and `chmod 0700 {}`, or {}. Nothing was changed",
-                    seen.st_uid, seen.st_mode & 07777U, ::geteuid(), directory, directory, kOtherDirectory));
+  if (!others->empty()) {
+    return usage_error("use state directory", directory,
+                       fmt::format("others may write to it ({0}), and what stands there decides what is taken back; "
+                                   "`chown {1} {2}` and `chmod 0700 {2}`, or {3}. Nothing was changed",
+                                   *others, ::geteuid(), directory, kOtherDirectory));
   }
   return {};
 }

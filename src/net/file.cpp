@@ -1,6 +1,8 @@
 #include "net/file.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,6 +36,18 @@ Result<std::string> read_text_file(const std::string& operation, const std::stri
       return system_error(operation, path, EFBIG);
     }
   }
+}
+
+Result<std::string> writable_by_others(const std::string& path, StickyBit sticky, std::optional<uid_t> friend_of_ours) {
+  struct stat seen {};
+  if (::stat(path.c_str(), &seen) != 0) {
+    const int error = errno;
+    return system_error("look at", path, error);
+  }
+  const bool is_safe = sticky == StickyBit::kSuffices && S_ISDIR(seen.st_mode) && (seen.st_mode & S_ISVTX) != 0;
+  const bool by_mode = (seen.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !is_safe;
+  const bool by_owner = seen.st_uid != 0 && seen.st_uid != ::geteuid() && seen.st_uid != friend_of_ours;
+  return by_mode || by_owner ? fmt::format("owner {}, mode {:04o}", seen.st_uid, seen.st_mode & 07777U) : std::string();
 }
 
 }  // namespace smtpegress

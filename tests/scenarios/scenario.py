@@ -31,6 +31,8 @@ __all__ = [
 PROGRAM = Path(os.environ.setdefault("SMTP_EGRESS", str(ROOT / "build/release/smtp-egress"))).resolve()
 os.environ.setdefault("SMTP_EGRESS_PROFILE_DIR", str(ROOT / "profiles"))
 
+os.umask(0o022)  # a profile or a state directory that others may write to is refused
+
 DONE, NOT_AS_IT_SHOULD_BE, REFUSED, NOT_ENABLED, NOT_PERMITTED, KERNEL_REFUSED = range(6)  # exit codes of the program
 ENABLE_HOME = ("enable", "mailu-home", "--tunnel", topology.TUNNEL)
 ENABLE_VPS = ("enable", "mailu-vps", "--public-ip", topology.VPS)

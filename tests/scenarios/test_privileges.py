@@ -40,6 +40,37 @@ class Privileges(Scenario):
                 done = self.egress(self.lab.home, "--state-dir", directory, *ENABLE_HOME, expect=NOT_PERMITTED)
             self.assert_said(done, directory, "the file system is read-only", "--state-dir")
 
+    def test_net_admin_is_all_it_takes(self) -> None:
+        """A user with CAP_NET_ADMIN, a state directory of his own, and nothing else."""
+        home = self.lab.home
+        home.run(["install", "-d", "-o", "65534", "-m", "700", "/run/own-state"])
+        fresh = self.lab.snapshot(home)
+        self.enable_vps()
+        run = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+net_admin",
+               "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin", "--no-new-privs")
+        own = ("--state-dir", "/run/own-state")
+        self.egress(home, *own, *ENABLE_HOME, before=run)
+        self.assert_mail_passes()
+        self.egress(home, *own, "status", before=run)
+        self.assert_said(self.egress(home, *own, *ENABLE_HOME, before=run), "nothing changed")
+        self.egress(home, *own, "disable", before=run)
+        self.assert_same(fresh, self.lab.snapshot(home))
+
+    def test_it_keeps_no_other_and_runs_nothing(self) -> None:
+        trace = "/run/lab/strace"
+        for command in (ENABLE_HOME, ("status",), ("verify",), ("plan", "mailu-home"), ("disable",), ("profiles",)):
+            with self.subTest(command[0]):
+                self.egress(self.lab.home, *command, expect=None, before=(
+                    "strace", "-f", "-o", trace, "-e", "trace=capset,execve,execveat,%process,open,openat,sendmsg,sendto"))
+                calls = self.lab.home.path(trace).read_text().splitlines()
+                names = [call.split(None, 1)[1].partition("(")[0] for call in calls]
+                self.assertEqual(names.count("execve"), 1, "its own start")
+                self.assertFalse({"fork", "vfork", "clone", "clone3", "execveat"} & set(names))
+                given_up = names.index("capset")
+                self.assertIn("effective=1<<CAP_NET_ADMIN, permitted=1<<CAP_NET_ADMIN, inheritable=0", calls[given_up])
+                self.assertEqual(names.count("capset"), 1)
+                self.assertFalse({"sendmsg", "sendto"} & set(names[:given_up]), "asked the kernel before")
+
     def test_nothing_is_left_in_the_state_directory(self) -> None:
         self.egress(self.lab.home, *ENABLE_HOME, before=ROOT_WITHOUT_NET_ADMIN, expect=NOT_PERMITTED)
         left = self.lab.home.run(["find", "/run/smtp-egress", "-type", "f"], check=False).stdout

@@ -1,6 +1,8 @@
 #include "cli/profile_files.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +17,7 @@ constexpr std::string_view kMine = R"({"side": "home", "sources": ["10.9.0.0/24"
 class Files : public testing::Test {
  protected:
   Files() {
+    ::umask(022);
     std::filesystem::create_directories(directory_.file("etc"));
     std::filesystem::create_directories(directory_.file("share"));
     ::setenv("SMTP_EGRESS_CONFIG_DIR", directory_.file("etc").c_str(), 1);
@@ -25,6 +28,17 @@ class Files : public testing::Test {
   ~Files() override {
     ::unsetenv("SMTP_EGRESS_CONFIG_DIR");
     ::unsetenv("SMTP_EGRESS_PROFILE_DIR");
+    ::unsetenv("SUDO_UID");
+  }
+  /// Of a profile etc/mine.json with these permissions on `object`.
+  std::string said_with(const std::string& object, uid_t owner, mode_t mode) {
+    directory_.write("etc/mine.json", std::string(kMine));
+    EXPECT_EQ(::chown(directory_.file(object).c_str(), owner, 0), 0);
+    EXPECT_EQ(::chmod(directory_.file(object).c_str(), mode), 0);
+    const auto said = test::said(ProfileFiles().load("mine", {}));
+    EXPECT_EQ(::chown(directory_.file(object).c_str(), 0, 0), 0);
+    EXPECT_EQ(::chmod(directory_.file(object).c_str(), object == "etc" ? 0755 : 0644), 0);
+    return said;
   }
   test::TempDir directory_;
 };
@@ -61,6 +75,37 @@ TEST_F(Files, APath_IsReadAndNamesTheInstance) {
 
 TEST_F(Files, Overrides_AreApplied) {
   EXPECT_EQ(ProfileFiles().load("mailu-home", {{{"table", "300"}}})->table, TableId{300});
+}
+
+TEST_F(Files, AProfileThatOthersMayWriteTo_IsRefusedWithTheWayOut) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "needs root to give a file away";
+  }
+  const auto file = directory_.file("etc/mine.json");
+  EXPECT_EQ(said_with("etc/mine.json", 0, 0664),
+            "read profile " + file + ": others may write to " + file +
+                " (owner 0, mode 0664), and it decides whose packets go where; `chown root " + file +
+                "` and `chmod go-w " + file + "`. Nothing was changed");
+  EXPECT_NE(said_with("etc/mine.json", 0, 0646).find("mode 0646"), std::string::npos);
+  EXPECT_NE(said_with("etc/mine.json", 65534, 0644).find("owner 65534"), std::string::npos);
+  EXPECT_NE(said_with("etc", 65534, 0755).find("others may write to " + directory_.file("etc") + " (owner 65534"),
+            std::string::npos);
+  EXPECT_NE(said_with("etc", 0, 0777).find("mode 0777"), std::string::npos);
+}
+
+TEST_F(Files, AProfileThatOthersMayOnlyRead_IsFine) {
+  EXPECT_EQ(said_with("etc/mine.json", 0, 0644), "");
+  EXPECT_EQ(said_with("etc", 0, 01777), "") << "as in /tmp: nobody else can put another file in its place";
+}
+
+TEST_F(Files, AProfileOfHimWhoRunsSudo_IsFine) {
+  ::setenv("SUDO_UID", "1000", 1);
+  EXPECT_EQ(said_with("etc/mine.json", 1000, 0644), "");
+  EXPECT_NE(said_with("etc/mine.json", 1001, 0644), "");
+  for (const auto* wrong : {"", "0x", "1000x", "-1"}) {
+    ::setenv("SUDO_UID", wrong, 1);
+    EXPECT_NE(said_with("etc/mine.json", 1000, 0644), "") << wrong;
+  }
 }
 
 TEST_F(Files, AMistake_NamesTheFile) {

@@ -64,11 +64,7 @@ Result<void> refuse_others_directory(const std::string& directory) {
 }
 
 Result<std::string> read_file(const std::string& path) {
-  auto text = read_text_file("read state", path, kMaxStateSize, Symlinks::kRefuse);
-  if (!text && text.error().errnum == EFBIG) {
-    text.error().hint = "this is no state file of this program; move it away";
-  }
-  return text;
+  return read_text_file("read state", path, kMaxStateSize, Symlinks::kRefuse);
 }
 
 }  // namespace
@@ -131,6 +127,9 @@ Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) 
     if (text.error().errnum == ENOENT) {
       return std::optional<InstanceRecord>{};
     }
+    if (text.error().errnum == EFBIG) {
+      return damaged_record(name, path_of(name), "is damaged: it is larger than any state file");
+    }
     return unusable(text.error().operation, text.error().object, text.error().errnum, text.error().hint);
   }
   if (!is_intact(*text)) {
@@ -150,8 +149,7 @@ Result<void> StateStore::save(const InstanceRecord& record) {
   const auto fail = [&](std::string_view what) {
     const int error = errno;
     ::unlink(beside.c_str());
-    auto refused = system_error(fmt::format("{} state", what), path, error);
-    return error == EROFS ? unusable(refused.error().operation, path, error) : refused;
+    return unusable(fmt::format("{} state", what), path, error);
   };
   {
     const FileDescriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));

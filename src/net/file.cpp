@@ -19,7 +19,7 @@ FileDescriptor::~FileDescriptor() {
 Result<std::string> read_text_file(const std::string& operation, const std::string& path, std::size_t limit,
                                    Symlinks symlinks) {
   const FileDescriptor file(
-      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | (symlinks == Symlinks::kRefuse ? O_NOFOLLOW : 0)));
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | (symlinks == Symlinks::kRefuse ? O_NOFOLLOW | O_NONBLOCK : 0)));
   std::string text;
   std::array<char, 4096> part;  // NOLINT(*-member-init): read fills it
   for (;;) {

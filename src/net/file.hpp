@@ -28,7 +28,8 @@ class FileDescriptor {
   int fd_;
 };
 
-enum class Symlinks : std::uint8_t { kFollow, kRefuse };  ///< of the path's last component; refused: ELOOP
+/// Of the path's last component; refused: ELOOP, and a FIFO is not waited for but read as empty.
+enum class Symlinks : std::uint8_t { kFollow, kRefuse };
 
 /// The whole text; EFBIG where it is longer than `limit` bytes. `operation` is the error's ("read profile").
 Result<std::string> read_text_file(const std::string& operation, const std::string& path, std::size_t limit,

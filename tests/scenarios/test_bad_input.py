@@ -80,15 +80,71 @@ WRONG_WORDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("quiet and verbose", ("--quiet", "--verbose", "enable", "mailu-home"), ()),
 )
 
+# What is made before (in /run/bad, by the shell), environment, words of the command line, what the line must name.
+STATE = "/run/bad/state"
+OWN_STATE = {"SMTP_EGRESS_STATE_DIR": STATE}
+ENABLE = ("enable", "mailu-home")
+WRONG_SURROUNDINGS: tuple[tuple[str, str, dict[str, str], tuple[str, ...], tuple[str, ...]], ...] = (
+    ("state directory's parent missing", "", {"SMTP_EGRESS_STATE_DIR": "/run/bad/no/such"}, ENABLE,
+     ("/run/bad/no/such", "make the directory above it")),
+    ("state directory is a file", "touch state", OWN_STATE, ENABLE, (STATE, "--state-dir")),
+    ("state directory is a dangling link", "ln -s nowhere state", OWN_STATE, ENABLE, (STATE, "--state-dir")),
+    ("state directory is a loop", "ln -s state state", OWN_STATE, ENABLE, (STATE, "--state-dir")),
+    ("state directory of endless name", "", {"SMTP_EGRESS_STATE_DIR": "/run/bad/" + "s" * 300}, ENABLE,
+     ("create state directory", "--state-dir")),
+    ("state directory named on the command line wins", "touch other", {}, ("--state-dir", "/run/bad/other", *ENABLE),
+     ("/run/bad/other",)),
+    *((f"state directory of mode {mode}", f"install -d -m {mode} state", OWN_STATE, ENABLE,
+       (f"mode {mode}", "others may write", "chmod 0700")) for mode in ("0770", "0707", "1777", "2775")),
+    ("state directory of another user", "install -d -o 65534 state", OWN_STATE, ENABLE, ("owner 65534", "chown 0")),
+    ("link to another user's directory", "install -d -o 65534 theirs; ln -s theirs state", OWN_STATE, ENABLE,
+     ("owner 65534",)),
+    ("the lock is a link", "install -d -m 700 state; ln -s /run/bad/victim state/lock", OWN_STATE, ENABLE,
+     ("open lock", f"{STATE}/lock")),
+    ("the lock is a directory", "install -d -m 700 state/lock", OWN_STATE, ENABLE, ("open lock", f"{STATE}/lock")),
+    *((f"the state file is a {what}, {command[0]}", f"install -d -m 700 state; {make}", OWN_STATE, command,
+       (f"{STATE}/mailu-home.json",))
+      for what, make in (("link", "ln -s /run/bad/victim state/mailu-home.json"),
+                         ("dangling link", "ln -s nowhere state/mailu-home.json"),
+                         ("directory", "mkdir state/mailu-home.json"))
+      for command in (ENABLE, ("disable", "mailu-home"), ("status", "mailu-home"), ("verify", "mailu-home"),
+                      ("plan", "mailu-home"))),
+    ("the new state file is a link", "install -d -m 700 state; ln -s /run/bad/victim state/mailu-home.json.new",
+     OWN_STATE, ENABLE, ("create state", f"{STATE}/mailu-home.json")),
+    ("the new state file is a directory", "install -d -m 700 state/mailu-home.json.new", OWN_STATE, ENABLE,
+     ("create state", f"{STATE}/mailu-home.json")),
+    ("another instance's state file is a directory", "install -d -m 700 state/other.json", OWN_STATE, ENABLE,
+     (f"{STATE}/other.json",)),
+    ("no profiles where they are said to be", "", {"SMTP_EGRESS_PROFILE_DIR": "/run/bad/none"}, ENABLE,
+     ("'mailu-home'", "there are: none")),
+    ("profile is a directory", "mkdir wrong.json", {}, ("enable", "/run/bad/wrong.json"), ("/run/bad/wrong.json",)),
+    ("profile is a loop", "ln -s wrong.json wrong.json", {}, ("enable", "/run/bad/wrong.json"), ("/run/bad/wrong.json",)),
+    ("profile is too large", "truncate -s 2M wrong.json", {}, ("enable", "/run/bad/wrong.json"),
+     ("/run/bad/wrong.json", "some hundred bytes")),
+    ("profile that others may write to", "touch wrong.json; chmod 0666 wrong.json", {},
+     ("enable", "/run/bad/wrong.json"), ("others may write", "mode 0666", "chmod go-w")),
+    ("profile of another user", "install -o 65534 /dev/null wrong.json", {}, ("enable", "/run/bad/wrong.json"),
+     ("owner 65534", "chown root")),
+    ("profile in another user's directory", "install -d -o 65534 etc; touch etc/mine.json",
+     {"SMTP_EGRESS_CONFIG_DIR": "/run/bad/etc"}, ("enable", "mine"), ("/run/bad/etc (owner 65534",)),
+)
+
 
 class BadInput(Scenario):
     """One lab for all: that nothing was touched is what each of them shows."""
 
-    def refused(self, *arguments: str, words: tuple[str, ...]) -> None:
-        done = self.egress(self.lab.home, *arguments, expect=REFUSED)
+    cases = 0
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        print(f"{cls.cases} wrong inputs refused", flush=True)
+
+    def refused(self, *arguments: str, words: tuple[str, ...], before: tuple[str, ...] = ()) -> None:
+        done = self.egress(self.lab.home, *arguments, expect=REFUSED, before=before)
         self.assertEqual(done.stdout, "")
         self.assertEqual(len(done.stderr.splitlines()), 1, f"one line, please: {done.stderr}")
         self.assert_said(done, *words)
+        type(self).cases += 1
 
     def test_wrong_profiles(self) -> None:
         with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
@@ -107,6 +163,16 @@ class BadInput(Scenario):
             for title, arguments, words in WRONG_WORDS:
                 with self.subTest(title):
                     self.refused(*arguments, words=words)
+
+    def test_wrong_surroundings(self) -> None:
+        with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+            for title, make, environment, arguments, words in WRONG_SURROUNDINGS:
+                with self.subTest(title):
+                    self.lab.home.run(["sh", "-ec", f"umask 022; rm -rf /run/bad; mkdir /run/bad; cd /run/bad; "
+                                                    f"echo untouched >victim; {make}"])
+                    self.refused(*arguments, words=words,
+                                 before=("env", *(f"{name}={value}" for name, value in environment.items())))
+                    self.assertEqual(self.lab.home.path("/run/bad/victim").read_text(), "untouched\n")
 
     def test_a_taken_priority(self) -> None:
         self.lab.home.run(["ip", "rule", "add", "from", "10.9.0.0/16", "lookup", "77", "pref", "10025"])

@@ -4,6 +4,7 @@ else does, and what is no longer known is said."""
 
 from __future__ import annotations
 
+import os
 import unittest
 from pathlib import Path
 
@@ -29,18 +30,23 @@ class LostState(Scenario):
         fresh = self.objects(home)
         for title, damage in (("cut off", lambda text: text[:len(text) // 2]), ("empty", lambda _: ""),
                               ("one digit", lambda text: text.replace('"1"', '"0"', 1)),
-                              ("no JSON", lambda _: "\x00" * 300)):
+                              ("no JSON", lambda _: "\x00" * 300), ("a FIFO", None),
+                              ("too large", lambda text: text + " " * (2 << 20))):
             with self.subTest(title):
                 self.egress(home, *UNUSUAL)
-                text = damage(self.state().read_text())
-                self.state().write_text(text)
+                if damage:
+                    text = damage(self.state().read_text())
+                    self.state().write_text(text)
+                else:
+                    self.state().unlink()
+                    os.mkfifo(self.state())
                 said = self.egress(home, "status", "mailu-home", expect=NOT_AS_IT_SHOULD_BE)
                 self.assert_said(said, STATE, "is damaged", "smtp-egress disable mailu-home")
                 self.assert_said(self.egress(home, "disable", "mailu-home"), "was damaged, and is now", STATE)
                 self.assert_same(fresh, self.objects(home))
                 self.egress(home, "status", "mailu-home", expect=NOT_ENABLED)
         kept = sorted(path.name for path in self.state().parent.glob("*.damaged-*"))
-        self.assertEqual(kept, [f"mailu-home.json.damaged-{number}" for number in (1, 2, 3, 4)])
+        self.assertEqual(kept, [f"mailu-home.json.damaged-{number}" for number in range(1, 7)])
         self.assertEqual(self.state().with_name(kept[-1]).read_text(), text)
 
     def test_enable_mends_a_damaged_one_and_mail_goes_on(self) -> None:

@@ -79,6 +79,9 @@ struct RuleSelectors {
   bool further = false;                          ///< there is more, which is not understood
 };
 [[nodiscard]] RuleSelectors selectors_of(const PolicyRule& rule);
+/// A rule's `other` for a source, an IP protocol and destination ports, as the kernel gives it back.
+[[nodiscard]] std::vector<UnknownAttribute> selecting(const Prefix& source, std::uint8_t ip_protocol,
+                                                      const PortRange& destination_ports);
 
 enum class Duplicates : std::uint8_t {
   kRefuse,  ///< EEXIST where the same rule stands already
@@ -92,7 +95,8 @@ enum class RouteType : std::uint8_t {
   kBroadcast = 3,
   kBlackhole = 6,
   kUnreachable = 7,
-  kProhibit = 8
+  kProhibit = 8,
+  kThrow = 9,  ///< this table has no answer; the next policy rule is asked
 };
 
 struct Route {

@@ -1,6 +1,7 @@
 #include "engine/remains.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "engine/instances.hpp"
 #include "model/ownership.hpp"
@@ -14,23 +15,31 @@ bool contains(const std::vector<T>& list, const T& item) {
 }
 
 /// What a home profile with these values would make: the shape of all rules and routes of this program.
-DesiredState shape(TableId table, RulePriority priority, Mark mark, const IfName& tunnel) {
+DesiredState shape(TableId table, RulePriority priority, const IfName& tunnel, std::vector<Prefix> sources,
+                   std::vector<PortRange> ports) {
   Profile profile;
   profile.side = Side::kHome;
   profile.table = table;
   profile.priority = priority;
-  profile.mark = mark;
   profile.tunnel = tunnel;
+  profile.sources = std::move(sources);
+  profile.ports = std::move(ports);
   return lower(profile, {}, {});
 }
 
 bool is_made_by_us(const PolicyRule& rule) {
-  return rule.protocol == kOurProtocol && rule.mark &&
-         contains(shape(rule.table, rule.priority, *rule.mark, {}).rules, rule);
+  const auto selectors = selectors_of(rule);
+  auto made =
+      shape(rule.table, rule.priority, {}, selectors.source ? std::vector{*selectors.source} : std::vector<Prefix>{},
+            selectors.destination_ports ? std::vector{*selectors.destination_ports} : std::vector<PortRange>{});
+  made.rules.front().mark = rule.mark;
+  return rule.protocol == kOurProtocol &&
+         (rule.mark ? made.rules.front() == rule : made.rules.size() > 1 && made.rules.back() == rule);
 }
 
 bool is_made_by_us(const Route& route) {
-  return route.protocol == kOurProtocol && contains(shape(route.table, {}, {}, route.interface).routes, route);
+  return route.protocol == kOurProtocol &&
+         contains(shape(route.table, {}, route.interface, {route.destination}, {}).routes, route);
 }
 
 /// The marks that the rules of a table set.
@@ -66,6 +75,57 @@ std::vector<Mark> marks_of_forgotten(const std::string& name, const std::vector<
   return marks;
 }
 
+/// Tells whose a rule or route is that this program has made.
+class Attribution {
+ public:
+  Attribution(const std::string& name, bool known, const std::optional<Profile>& profile,
+              const std::vector<InstanceRecord>& others, const ObservedState& observed)
+      : of_file_(profile ? lower(*profile, {}, {}) : DesiredState{}),
+        own_marks_(marks_set_in(own_table_key(name), observed.ruleset)),
+        forgotten_(marks_of_forgotten(name, others, observed.ruleset)),
+        by_elimination_(forgotten_.empty() && (known || observed.ruleset.has(own_table_key(name)))) {
+    for (const auto& other : others) {
+      const auto owned = owned_by(other);
+      for (const auto& route : owned.routes) {
+        others_tables_.push_back(route.table);
+      }
+    }
+  }
+
+  /// Those with a mark first: by what table they look up the rest is told.
+  bool takes(const PolicyRule& rule) {
+    if (!is_made_by_us(rule) || contains(others_tables_, rule.table)) {
+      return false;
+    }
+    const bool is_ours = rule.mark ? has_our_mark(rule) : leads_to_ours(rule.table) || contains(of_file_.rules, rule);
+    (is_ours ? tables_ : others_tables_).push_back(rule.table);
+    return is_ours;
+  }
+  [[nodiscard]] bool takes(const Route& route) const {
+    return is_made_by_us(route) && !contains(others_tables_, route.table) &&
+           (leads_to_ours(route.table) || contains(of_file_.routes, route));
+  }
+
+ private:
+  [[nodiscard]] bool has_our_mark(const PolicyRule& rule) const {
+    if (contains(own_marks_, *rule.mark)) {
+      return true;
+    }
+    const bool nobody_elses = own_marks_.empty() && by_elimination_;
+    return !contains(forgotten_, *rule.mark) && (nobody_elses || contains(of_file_.rules, rule));
+  }
+  [[nodiscard]] bool leads_to_ours(TableId table) const {
+    return tables_.empty() ? by_elimination_ : contains(tables_, table);
+  }
+
+  DesiredState of_file_;
+  std::vector<Mark> own_marks_;
+  std::vector<Mark> forgotten_;  ///< marks of other instances without a state file
+  bool by_elimination_;          ///< there is, or was, such an instance, and nobody else can have made it
+  std::vector<TableId> others_tables_;
+  std::vector<TableId> tables_;
+};
+
 }  // namespace
 
 DesiredState remains_of(const std::string& name, bool known, const std::optional<Profile>& profile,
@@ -73,41 +133,16 @@ DesiredState remains_of(const std::string& name, bool known, const std::optional
   DesiredState remains;
   remains.instance = name;
   remains.table = own_table_key(name);
-  const auto of_file = profile ? lower(*profile, {}, {}) : DesiredState{};
-  std::vector<PolicyRule> others_rules;
-  std::vector<TableId> others_tables;
-  for (const auto& other : others) {
-    const auto owned = owned_by(other);
-    others_rules.insert(others_rules.end(), owned.rules.begin(), owned.rules.end());
-    for (const auto& route : owned.routes) {
-      others_tables.push_back(route.table);
+  Attribution whose(name, known, profile, others, observed);
+  for (const bool marked : {true, false}) {
+    for (const auto& rule : observed.rules) {
+      if (rule.mark.has_value() == marked && whose.takes(rule)) {
+        remains.rules.push_back(rule);
+      }
     }
   }
-  const auto own_marks = marks_set_in(own_table_key(name), observed.ruleset);
-  const auto forgotten = marks_of_forgotten(name, others, observed.ruleset);
-  std::vector<TableId> tables;
-  for (const auto& rule : observed.rules) {
-    if (!is_made_by_us(rule) || contains(others_rules, rule)) {
-      continue;
-    }
-    const bool is_forgotten_ones = contains(forgotten, *rule.mark);
-    const bool by_elimination = known && forgotten.empty();
-    if (contains(own_marks, *rule.mark) || (!is_forgotten_ones && (by_elimination || contains(of_file.rules, rule)))) {
-      remains.rules.push_back(rule);
-      tables.push_back(rule.table);
-    } else {
-      others_tables.push_back(rule.table);
-    }
-  }
-  const bool by_elimination = forgotten.empty() && (known || observed.ruleset.has(own_table_key(name)));
-  for (const auto& route : observed.routes) {
-    if (!is_made_by_us(route) || contains(others_tables, route.table)) {
-      continue;
-    }
-    if (by_elimination || contains(tables, route.table) || contains(of_file.routes, route)) {
-      remains.routes.push_back(route);
-    }
-  }
+  std::ranges::copy_if(observed.routes, std::back_inserter(remains.routes),
+                       [&](const Route& route) { return whose.takes(route); });
   return remains;
 }
 

@@ -216,12 +216,6 @@ void check_unmarked(const Inquiry& ask, const Sender& sender) {
   }
 }
 
-bool has_default_route(const ObservedState& observed) {
-  return std::ranges::any_of(observed.routes, [](const Route& route) {
-    return route.family == IpFamily::kV4 && route.table == kMainTable && route.destination.is_default();
-  });
-}
-
 /// A reply as the kernel takes it in by the tunnel, before it has any mark.
 void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sender) {
   const auto& tunnel = ask.view.profile.tunnel;
@@ -243,12 +237,6 @@ void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sen
   const auto detail = answer_text(ask, *answer, query);
   if (answer->errnum == 0 && answer->interface == sender.link) {
     ask.passed("route-back", title, detail);
-  } else if (may_be_filtered(ask, *answer, query) && !has_default_route(ask.view.seen.observed)) {
-    ask.failed("route-back", title,
-               detail + ": this host has no default route, and even loose filtering wants some way back to the sender",
-               fmt::format("give this host a default route by its uplink; or net.ipv4.conf.{}.rp_filter=0 with "
-                           "net.ipv4.conf.all.rp_filter=0, which lets in anything",
-                           tunnel.str()));
   } else if (answer->errnum != 0) {
     ask.failed("route-back", title, detail, mend_wrong_route(ask, *answer, query));
   } else {

@@ -86,18 +86,52 @@ OwnChain keep_address_chain(const Profile& profile) {
   return chain;
 }
 
-Route egress_route(const Profile& profile, RouteType type) {
-  const bool unicast = type == RouteType::kUnicast;
+Route egress_route(const Profile& profile, RouteType type, const Prefix& destination = {}) {
   return {.family = IpFamily::kV4,
           .table = profile.table,
-          .destination = {},
-          .metric = unicast ? 0 : kLastMetric,
+          .destination = destination,
+          .metric = type == RouteType::kUnreachable ? kLastMetric : 0,
           .type = type,
-          .interface = unicast ? profile.tunnel : IfName{},
+          .interface = type == RouteType::kUnicast ? profile.tunnel : IfName{},
           .gateway = {},
           .preferred_source = {},
           .protocol = kOurProtocol,
           .other = {}};
+}
+
+/// The way into the tunnel; behind it the end of all ways; and what stays local, for the policy rules that go by the
+/// source: marked packets have been told apart before.
+std::vector<Route> egress_routes(const Profile& profile, const ResolvedHost& host) {
+  std::vector<Route> routes{egress_route(profile, RouteType::kUnreachable)};
+  for (const auto* networks : {&profile.sources, &host.source_networks}) {
+    for (const auto& network : *networks) {
+      routes.push_back(egress_route(profile, RouteType::kThrow, network));
+    }
+  }
+  routes.push_back(egress_route(profile, RouteType::kUnicast));
+  return routes;
+}
+
+/// The mark is the switch. The mail is sent the same way by its source and port too: should another program take the
+/// firewall's rules away (`nft flush ruleset`), mark and guard among them, this is what keeps it from the uplink.
+std::vector<PolicyRule> policy_rules(const Profile& profile) {
+  const PolicyRule by_mark{.family = IpFamily::kV4,
+                           .priority = profile.priority,
+                           .action = kLookUpTable,
+                           .table = profile.table,
+                           .mark = profile.mark,
+                           .protocol = kOurProtocol,
+                           .other = {}};
+  std::vector<PolicyRule> rules{by_mark};
+  for (const auto& source : profile.sources) {
+    for (const auto& ports : profile.ports) {
+      auto by_source = by_mark;
+      by_source.mark.reset();
+      by_source.other = selecting(source, IPPROTO_TCP, ports);
+      rules.push_back(std::move(by_source));
+    }
+  }
+  return rules;
 }
 
 std::string rp_filter_key(std::string_view interface) {
@@ -108,7 +142,7 @@ std::string rp_filter_key(std::string_view interface) {
 
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
   desired.chains = {forward_chain(profile, host), mark_chain(profile, host), keep_address_chain(profile)};
-  desired.routes = {egress_route(profile, RouteType::kUnreachable), egress_route(profile, RouteType::kUnicast)};
+  desired.routes = egress_routes(profile, host);
   // Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink.
   if (profile.rp_filter == RpFilterScope::kAll) {
     desired.sysctls.push_back({rp_filter_key("all"), "2"});
@@ -121,13 +155,7 @@ void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& 
     }
   }
   desired.sysctls.push_back({"net/ipv4/ip_forward", "1"});
-  desired.rules = {PolicyRule{.family = IpFamily::kV4,
-                              .priority = profile.priority,
-                              .action = 1,  // FR_ACT_TO_TBL
-                              .table = profile.table,
-                              .mark = profile.mark,
-                              .protocol = kOurProtocol,
-                              .other = {}}};
+  desired.rules = policy_rules(profile);
 }
 
 }  // namespace smtpegress

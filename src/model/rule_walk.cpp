@@ -6,8 +6,6 @@
 namespace smtpegress {
 namespace {
 
-constexpr RouteType kThrow{9};  // RTN_THROW, linux/rtnetlink.h: this table has no answer
-
 Holds when(bool condition) {
   return condition ? Holds::kYes : Holds::kNo;
 }
@@ -73,7 +71,7 @@ bool leads_on(const ObservedState& observed, TableId table, const std::optional<
   constexpr std::uint8_t kHalf = 1;  // bit: 0.0.0.0/1 and 128.0.0.0/1, as OpenVPN's def1 has them
   return std::ranges::any_of(observed.routes, [&](const Route& route) {
     return route.family == IpFamily::kV4 && route.table == table && route.destination.length <= kHalf &&
-           route.type != kThrow && (!suppress_length || route.destination.length > *suppress_length);
+           route.type != RouteType::kThrow && (!suppress_length || route.destination.length > *suppress_length);
   });
 }
 
@@ -96,7 +94,7 @@ std::optional<RuleAhead> find_rule_ahead(const ObservedState& observed, const Po
   std::optional<RuleAhead> perhaps;
   for (auto rule = observed.rules.begin(); end != observed.rules.end() && rule != end; ++rule) {
     const auto selectors = selectors_of(*rule);
-    if (!takes(observed, *rule, selectors, ours)) {
+    if (rule->protocol == kOurProtocol || !takes(observed, *rule, selectors, ours)) {
       continue;
     }
     const auto held = selects(*rule, selectors, packet);

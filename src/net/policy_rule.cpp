@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -183,6 +184,21 @@ RuleSelectors selectors_of(const PolicyRule& rule) {
     }
   }
   return selectors;
+}
+
+std::vector<UnknownAttribute> selecting(const Prefix& source, std::uint8_t ip_protocol,
+                                        const PortRange& destination_ports) {
+  const auto bytes_of = [](const auto& value) {
+    std::vector<std::uint8_t> bytes(sizeof value);
+    std::memcpy(bytes.data(), &value, sizeof value);
+    return bytes;
+  };
+  const std::array<std::uint16_t, 2> range{destination_ports.first, destination_ports.last};
+  const auto address = std::span(source.address.bytes).first(source.address.size());
+  return {{kSource, {address.begin(), address.end()}},  // by type, as the decoder sorts them
+          {kIpProtocol, {ip_protocol}},
+          {kDestinationPorts, bytes_of(range)},
+          {kSourceLength, {source.length}}};
 }
 
 std::string to_string(const PolicyRule& rule) {

@@ -21,6 +21,8 @@ std::string_view type_text(RouteType type) {
       return "unreachable ";
     case RouteType::kProhibit:
       return "prohibit ";
+    case RouteType::kThrow:
+      return "throw ";
   }
   return "other ";
 }

@@ -1,9 +1,12 @@
 #include "netlink/route_socket.hpp"
 
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 
 #include "netlink/exchange.hpp"
 #include "netlink/route_codec.hpp"
@@ -56,8 +59,31 @@ std::unexpected<Error> not_deleted(std::string operation, std::string object, in
                                : "it is not there as it was made; it was removed or changed by someone else");
 }
 
+/// Selectors that the kernel compares where the request has them (rule_find, net/core/fib_rules.c; fib4_rule_compare,
+/// net/ipv4/fib_rules.c).
+bool is_compared(std::uint16_t type) {
+  constexpr std::array<std::uint16_t, 9> kCompared{
+      FRA_DST,
+      FRA_SRC,
+      FRA_IIFNAME,
+      FRA_OIFNAME,
+      FRA_IP_PROTO,
+      FRA_SPORT_RANGE,
+      FRA_DPORT_RANGE,
+      kHeaderField + offsetof(fib_rule_hdr, dst_len),
+      kHeaderField + offsetof(fib_rule_hdr, src_len),
+  };
+  return std::ranges::find(kCompared, type) != kCompared.end();
+}
+
 /// fib_nl_delrule, net/core/fib_rules.c: what is zero or absent in the request is not compared, nor is "invert".
 bool would_delete(const PolicyRule& wanted, const PolicyRule& standing) {
+  const bool told_apart = std::ranges::any_of(wanted.other, [&](const UnknownAttribute& selector) {
+    return is_compared(selector.type) && std::ranges::find(standing.other, selector) == standing.other.end();
+  });
+  if (told_apart) {
+    return false;
+  }
   const auto fits = [](std::uint32_t asked, std::uint32_t has) { return asked == 0 || asked == has; };
   const Mark asked = wanted.mark.value_or(Mark{.value = 0, .mask = 0});
   const Mark has = standing.mark.value_or(Mark{.value = 0, .mask = 0});
@@ -98,6 +124,7 @@ int errno_of(RouteType type) {
     case RouteType::kUnicast:
     case RouteType::kLocal:
     case RouteType::kBroadcast:
+    case RouteType::kThrow:
       return 0;
   }
   return 0;

@@ -13,6 +13,10 @@ namespace {
 constexpr std::uint32_t kStateFlags = FIB_RULE_UNRESOLVED | FIB_RULE_IIF_DETACHED | FIB_RULE_OIF_DETACHED;
 constexpr std::uint32_t kNoSuppression = 0xffffffff;  // -1, net/core/fib_rules.c
 constexpr std::uint32_t kWholeMark = 0xffffffff;
+// Attributes of Linux 6.15, newer than Debian 12's headers. With a single port the kernel sends the mask of all its bits.
+constexpr std::uint16_t kSourcePortMask = 28;       // FRA_SPORT_MASK
+constexpr std::uint16_t kDestinationPortMask = 29;  // FRA_DPORT_MASK
+constexpr std::uint16_t kWholePort = 0xffff;
 
 bool is_default(const Attribute& attribute) {
   switch (attribute.type) {
@@ -21,6 +25,9 @@ bool is_default(const Attribute& attribute) {
     case FRA_SUPPRESS_PREFIXLEN:
     case FRA_SUPPRESS_IFGROUP:
       return value_of<std::uint32_t>(attribute.payload) == kNoSuppression;
+    case kSourcePortMask:
+    case kDestinationPortMask:
+      return value_of<std::uint16_t>(attribute.payload) == kWholePort;
     case FRA_L3MDEV:
     case FRA_IP_PROTO:
     case FRA_TUN_ID:

@@ -126,12 +126,16 @@ Finding inspect_rule(const PolicyRule& desired, const ObservedState& observed) {
     return found(desired, Presence::kPresent);
   }
   for (const auto& rule : observed.rules) {
-    if (rule.family == desired.family && rule.priority == desired.priority) {
-      if (rule.protocol != kOurProtocol) {
-        return found(desired, Presence::kForeign,
-                     fmt::format("priority {} is taken by: {}", rule.priority.value, to_string(rule)), rule);
-      }
+    if (rule.family != desired.family || rule.priority != desired.priority) {
+      continue;
+    }
+    const bool same_packets = rule.mark == desired.mark && rule.other == desired.other;
+    if (rule.protocol == kOurProtocol && same_packets) {
       return found(desired, Presence::kChanged, fmt::format("is {}", to_string(rule)), rule);
+    }
+    if (rule.protocol != kOurProtocol && desired.mark) {  // those that go by the source stand beside anything
+      return found(desired, Presence::kForeign,
+                   fmt::format("priority {} is taken by: {}", rule.priority.value, to_string(rule)), rule);
     }
   }
   return found(desired, Presence::kMissing);

@@ -183,11 +183,25 @@ void add_foreign_chain_removals(const DesiredState& desired, const nft::Ruleset&
   }
 }
 
+/// Two instances have neither table nor priority in common, so whose place it is decides whose object it is.
+bool same_place(const Route& a, const Route& b) {
+  return a.family == b.family && a.table == b.table;
+}
+bool same_place(const PolicyRule& a, const PolicyRule& b) {
+  return a.family == b.family && a.table == b.table && a.priority == b.priority;
+}
+
+/// What is of our protocol number, stands where this instance's own are, and is not wanted.
 template <class T>
 void add_removals(const std::vector<T>& owned, const std::vector<T>& wanted, const std::vector<T>& observed,
                   std::string_view reason, Plan& plan) {
-  for (const auto& object : owned) {
-    if (!contains(wanted, object) && contains(observed, object)) {
+  // Last first: rules of one priority stand in the order in which they were made, and the way back makes them again.
+  for (const auto& object : observed | std::views::reverse) {
+    const auto is_here = [&](const T& other) { return same_place(other, object); };
+    const bool ours = object.protocol == kOurProtocol &&
+                      (std::ranges::any_of(owned, is_here) || std::ranges::any_of(wanted, is_here));
+    const bool replaced = std::ranges::any_of(plan.changes, [&](const Change& c) { return c.previous == Object(object); });
+    if (ours && !contains(wanted, object) && !replaced) {
       plan.changes.push_back({Verb::kRemove, object, {}, std::string(reason)});
     }
   }

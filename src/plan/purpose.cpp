@@ -36,15 +36,24 @@ struct Purpose {
                                           : "lets the mail and its replies through this firewall";
   }
   std::string operator()(const Route& route) const {
-    return route.type == RouteType::kUnicast ? "sends marked mail into the tunnel"
-                                             : "while the tunnel is down, mail waits instead of leaving by the uplink";
+    switch (route.type) {
+      case RouteType::kUnicast:
+        return "sends the mail into the tunnel";
+      case RouteType::kThrow:
+        return "what the mail stack's own network sends to itself stays there";
+      default:
+        return "while the tunnel is down, mail waits instead of leaving by the uplink";
+    }
   }
   std::string operator()(const SysctlSpec& sysctl) const {
     return sysctl.key.ends_with("ip_forward")  ? "this host passes the mail on"
            : sysctl.key.ends_with("rp_filter") ? "replies come by another interface than the main table would use"
                                                : "as it was before enable";
   }
-  std::string operator()(const PolicyRule&) const { return "sends marked mail to the egress table"; }
+  std::string operator()(const PolicyRule& rule) const {
+    return rule.mark ? "sends marked mail to the egress table"
+                     : "sends mail there by its source, should the firewall's mark and guard be flushed";
+  }
 };
 
 }  // namespace

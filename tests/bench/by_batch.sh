@@ -31,8 +31,10 @@ insert rule ip raw PREROUTING iifname "wg0" ip daddr 192.168.203.0/24 tcp sport 
 EOF
     ip -batch - <<EOF
 route replace unreachable default metric 4294967295 table 100
+route replace throw 192.168.203.0/24 table 100
 route replace default dev wg0 table 100
 rule add fwmark 0x19 table 100 pref 10025
+rule add from 192.168.203.0/24 ipproto tcp dport 25 table 100 pref 10025
 EOF
     for key in ip_forward=1 conf/{all,default,wg0,$bridge}/rp_filter=2; do
         echo "${key#*=}" >"/proc/sys/net/ipv4/${key%=*}"
@@ -41,6 +43,7 @@ EOF
 disable)
     ip -batch - <<EOF
 rule del fwmark 0x19 table 100 pref 10025
+rule del from 192.168.203.0/24 ipproto tcp dport 25 table 100 pref 10025
 route flush table 100
 EOF
     user=$(nft -a list chain ip filter DOCKER-USER | sed -n 's/.*mark 0x0*19 .*# handle //p')

@@ -165,6 +165,17 @@ INSTANTIATE_TEST_SUITE_P(
                     Selector{"of the future", 200, {1, 2, 3}}, Selector{"empty, of the future", 201, {}},
                     Selector{"of a size unknown", FRA_L3MDEV, {}}));
 
+TEST(RuleCodec, Decode_MaskOfAPortsAllBits_IsNoSelector) {  // Linux 6.15 sends it with every single port
+  for (const std::uint16_t type : {28, 29}) {               // FRA_SPORT_MASK, FRA_DPORT_MASK
+    RawMessage whole(RTM_NEWRULE, raw(header()));
+    whole.value<std::uint16_t>(type, 0xffff);
+    EXPECT_TRUE(decoded(std::move(whole)).other.empty());
+    RawMessage part(RTM_NEWRULE, raw(header()));
+    part.value<std::uint16_t>(type, 0xff00);
+    EXPECT_EQ(other_types(decoded(std::move(part))), std::vector<std::uint16_t>{type});
+  }
+}
+
 TEST(RuleCodec, Decode_KnownAttributeOfAnotherSize_IsKeptNotRead) {
   RawMessage message(RTM_NEWRULE, raw(header()));
   message.value<std::uint16_t>(FRA_FWMARK, 0x19).value<std::uint64_t>(FRA_TABLE, 100).attribute(FRA_PROTOCOL, {});

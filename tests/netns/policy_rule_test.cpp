@@ -51,6 +51,34 @@ TEST(PolicyRules, AddRule_WithAMaskAndALargeTable_ListsBackEqual) {
   });
 }
 
+TEST(PolicyRules, BySourceProtocolAndPort_IsWhatIpMakes_AndStandsBesideTheMarks) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    auto rule = our_rule();
+    rule.mark.reset();
+    rule.other = selecting(must(Prefix::parse("192.168.203.0/24")), 6, {25, 25});
+    must(socket.add_rule(our_rule(), Duplicates::kRefuse));
+    must(socket.add_rule(rule, Duplicates::kRefuse));
+    EXPECT_FALSE(socket.add_rule(rule, Duplicates::kRefuse)) << "twice";
+    const auto listed = must(socket.rules());
+    EXPECT_EQ(count(listed, rule), 1) << [&] {
+      std::string all;
+      for (const auto& one : listed) {
+        all += to_string(one) + "\n";
+        for (const auto& [type, bytes] : one.other) {
+          all += "  " + std::to_string(type) + ": " + testing::PrintToString(bytes) + "\n";
+        }
+      }
+      return all;
+    }();
+    must(socket.delete_rule(rule));
+    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+    must(socket.delete_rule(our_rule()));
+    shell("ip rule add from 192.168.203.0/24 ipproto tcp dport 25 table 100 priority 10025 protocol 25");
+    EXPECT_EQ(count(must(socket.rules()), rule), 1);
+  });
+}
+
 TEST(PolicyRules, Rules_MadeByIp_EqualOursOnlyWhereTheyMeanTheSame) {
   in_fresh_namespace([] {
     auto socket = opened();

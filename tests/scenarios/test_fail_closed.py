@@ -47,10 +47,38 @@ class FailClosed(Scenario):
             self.lab.wait_for_tunnel()
             self.assert_mail_passes()
 
-    def test_policy_rule_deleted_by_hand(self) -> None:
+    def test_the_marks_policy_rule_deleted_by_hand(self) -> None:
+        """The mail is told by its source as well."""
         with self.no_leak(), self.knocking():
             self.lab.home.run(["ip", "rule", "del", "pref", PRIORITY])
+            self.assert_mail_passes()
+
+    def test_policy_rules_deleted_by_hand(self) -> None:
+        with self.no_leak(), self.knocking():
+            self.delete_policy_rules()
             self.assertFalse(self.try_mail().delivered)
+
+    def delete_policy_rules(self) -> None:
+        for _ in ("by mark", "by source"):
+            self.lab.home.run(["ip", "rule", "del", "pref", PRIORITY])
+
+    def test_the_firewall_flushed(self) -> None:
+        """All of it, as restarting Debian's nftables.service does: mark, guard, Docker's rules."""
+        with self.no_leak(), self.knocking():
+            self.lab.home.run(["nft", "flush", "ruleset"])
+            self.assert_mail_passes()
+            self.lab.home_tunnel.down()
+            self.assertFalse(self.try_mail().delivered)
+            self.lab.home_tunnel.delete()
+            self.assertFalse(self.try_mail().delivered)
+
+    def test_our_table_alone_flushed_or_deleted(self) -> None:
+        for verb in ("flush", "delete"):
+            with self.subTest(verb), self.no_leak(), self.knocking():
+                self.lab.home.run(["nft", verb, "table", "inet", "smtp-egress-mailu-home"])
+                self.try_mail()
+                self.egress(self.lab.home, *ENABLE_HOME)
+                self.assert_mail_passes()
 
     def test_egress_table_flushed_by_hand(self) -> None:
         with self.no_leak(), self.knocking():
@@ -64,7 +92,7 @@ class FailClosed(Scenario):
 
     def test_rule_and_routes_and_tunnel_gone_together(self) -> None:
         with self.no_leak(), self.knocking():
-            self.lab.home.run(["ip", "rule", "del", "pref", PRIORITY])
+            self.delete_policy_rules()
             self.lab.home.run(["ip", "route", "flush", "table", TABLE])
             self.lab.home_tunnel.delete()
             self.assertFalse(self.try_mail().delivered)

@@ -89,20 +89,17 @@ class NoDefaultRoute(Others):
     def test_the_tunnels_other_end_cannot_be_reached(self) -> None:
         self.lab.home.run(["ip", "route", "del", "default"])
         failed = self.failed()
-        self.assertEqual(set(failed), {"endpoint", "route-back"})
+        self.assertEqual(set(failed), {"endpoint"})
         for word in (topology.VPS, "Network is unreachable", "uplink"):
             self.assertIn(word, failed["endpoint"])
         self.assertNotIn("Table = off", str(failed))
 
-    def test_a_route_to_the_vps_alone_is_not_enough(self) -> None:
-        """Loose reverse-path filtering drops what the host has no route to at all."""
+    def test_a_route_to_the_vps_alone_is_enough(self) -> None:
+        """Loose reverse-path filtering drops what the host has no route to at all; by its source, the mail has one."""
         self.lab.home.run(["ip", "route", "del", "default"])
         self.lab.home.run(["ip", "route", "add", f"{topology.VPS}/32", "via", topology.HOME_ROUTER])
-        self.assert_mail_is_stuck()
-        self.assert_only(self.failed(), "route-back", "no default route", "reverse-path")
-        self.lab.home.set_sysctls({f"net/ipv4/conf/{at}/rp_filter": 0 for at in ("all", TUNNEL)})
+        self.assertEqual(self.failed(), {})
         self.assert_mail_passes()
-        self.assertNotIn("route-back", self.failed())
 
     def test_the_tunnel_through_itself(self) -> None:
         self.lab.home.run(["ip", "route", "add", f"{topology.VPS}/32", "dev", TUNNEL])

@@ -227,7 +227,7 @@ TEST(Enable, TheRecordCannotBeWritten_NothingIsTouched) {
   const auto before = box.now();
   const auto report = box.enable(home());
   ASSERT_FALSE(report);
-  EXPECT_EQ(exit_code_of(report.error().kind), 5);
+  EXPECT_EQ(exit_code_of(report.error().kind), 2);
   EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
   EXPECT_EQ(box.now(), before);
 }

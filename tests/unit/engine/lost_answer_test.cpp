@@ -105,7 +105,7 @@ TEST(LostAnswer, ASingleObjectThatWasMade_IsTakenBack) {
         EngineHost other(test::docker_home());
         ASSERT_TRUE(other.enable(test::home_profile()));
         for (const auto& rule : other.host().state.rules) {
-          if (rule.protocol == kOurProtocol && call.starts_with("add rule")) {
+          if (rule.protocol == kOurProtocol && rule.mark && call.starts_with("add rule")) {
             state.rules.insert(state.rules.begin() + 1, rule);
           }
         }

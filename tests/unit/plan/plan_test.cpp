@@ -37,24 +37,47 @@ constexpr std::string_view kOurs = "smtp-egress-mailu-home";
 std::vector<Drift> drifts() {
   return {
       {"none", [](auto&) {}, {}},
-      {"policy_rule_gone",
+      {"policy_rules_gone",
        [](auto& h) { std::erase_if(h.state.rules, [](const auto& r) { return r.protocol == kOurProtocol; }); },
+       {"create: policy rule", "create: policy rule"}},
+      {"policy_rule_by_source_gone",
+       [](auto& h) {
+         std::erase_if(h.state.rules, [](const auto& r) { return r.protocol == kOurProtocol && !r.mark; });
+       },
        {"create: policy rule"}},
+      {"policy_rule_of_ours_that_is_not_wanted",
+       [](auto& h) {
+         auto rule = *std::ranges::find(h.state.rules, kOurProtocol, &PolicyRule::protocol);
+         rule.mark = Mark{0x77};
+         h.state.rules.push_back(rule);
+       },
+       {"remove: policy rule"}},
       {"policy_rule_altered",
        [](auto& h) { std::ranges::find(h.state.rules, kOurProtocol, &PolicyRule::protocol)->table = {101}; },
        {"replace: policy rule"}},
       {"route_gone",
        [](auto& h) {
-         std::erase_if(h.state.routes, [](const auto& r) { return r.protocol == kOurProtocol && r.metric == 0; });
+         std::erase_if(h.state.routes,
+                       [](const auto& r) { return r.protocol == kOurProtocol && !r.interface.empty(); });
        },
        {"create: egress route"}},
+      {"local_networks_route_gone",
+       [](auto& h) { std::erase_if(h.state.routes, [](const auto& r) { return r.type == RouteType::kThrow; }); },
+       {"create: egress route"}},
+      {"route_of_ours_that_is_not_wanted",
+       [](auto& h) {
+         auto route = *std::ranges::find(h.state.routes, RouteType::kThrow, &Route::type);
+         route.destination = test::prefix("10.7.0.0/16");
+         h.state.routes.push_back(route);
+       },
+       {"remove: egress route"}},
       {"unreachable_gone",
        [](auto& h) { std::erase_if(h.state.routes, [](const auto& r) { return r.type == RouteType::kUnreachable; }); },
        {"create: egress route"}},
       {"route_altered",
        [](auto& h) {
          std::ranges::find_if(h.state.routes, [](const auto& r) {
-           return r.protocol == kOurProtocol && r.metric == 0;
+           return r.protocol == kOurProtocol && !r.interface.empty();
          })->interface = test::ifname("eth0");
        },
        {"replace: egress route"}},

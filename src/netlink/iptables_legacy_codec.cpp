@@ -104,6 +104,11 @@ std::optional<int> verdict_of(const Entry& entry) {
   return target.name.empty() ? header_of<int>(target.info) : std::nullopt;  // XT_STANDARD_TARGET is ""
 }
 
+template <std::uint8_t Value>
+bool is_byte(std::uint8_t byte) {
+  return byte == Value;
+}
+
 nft::Sense sense_of(const ipt_ip& ip, unsigned bit) {
   return (ip.invflags & bit) != 0 ? nft::Sense::kIsNot : nft::Sense::kIs;
 }
@@ -112,11 +117,16 @@ nft::Match opaque(std::string what, Bytes bytes) {
   return nft::MatchOpaque{std::move(what), copy_of(bytes)};
 }
 
-/// Address and mask in network order; a mask with a gap is opaque.
+/// Address and mask in network order. Opaque: a mask with a gap, and an address outside its mask, which no packet has.
 void add_address(nft::Rule& rule, nft::Side side, Bytes address, Bytes mask, nft::Sense sense) {
   const std::uint32_t bits = load_be32(mask);
+  const std::uint32_t value = load_be32(address);
   const auto length = static_cast<std::uint8_t>(std::countl_one(bits));
-  if (bits == 0 && sense == nft::Sense::kIs) {
+  if (bits == 0 && value == 0 && sense == nft::Sense::kIs) {
+    return;
+  }
+  if ((value & ~bits) != 0) {
+    rule.matches.push_back(opaque("address", address));
     return;
   }
   if (bits == 0 || bits != (~std::uint64_t{0} << (32 - length) & 0xffffffff)) {
@@ -129,15 +139,21 @@ void add_address(nft::Rule& rule, nft::Side side, Bytes address, Bytes mask, nft
 }
 
 /// The mask has 0xff for each byte that counts, the name's NUL among them where the name is whole ("eth+" is not).
+/// Opaque: a mask of another shape, and a name that goes on behind its NUL, which no interface has.
 void add_interface(nft::Rule& rule, nft::Way way, Bytes name, Bytes mask, nft::Sense sense) {
-  const auto counting = static_cast<std::size_t>(std::ranges::find(mask, std::uint8_t{0}) - mask.begin());
+  const auto counting = static_cast<std::size_t>(std::ranges::find_if_not(mask, is_byte<0xff>) - mask.begin());
+  auto text = text_until_nul(name.first(counting));
+  const auto behind = name.first(counting).subspan(text.size());
+  if (!std::ranges::all_of(mask.subspan(counting), is_byte<0>) || !std::ranges::all_of(behind, is_byte<0>)) {
+    rule.matches.push_back(opaque("interface", name));
+    return;
+  }
   if (counting == 0) {
     if (sense == nft::Sense::kIsNot) {
       rule.matches.push_back(opaque("no interface", name));
     }
     return;
   }
-  auto text = text_until_nul(name.first(counting));
   rule.matches.emplace_back(
       nft::MatchInterface{.way = way, .name = text, .wildcard = text.size() == counting, .sense = sense});
 }
@@ -153,7 +169,9 @@ void add_header_tests(nft::Rule& rule, const ipt_ip& ip) {
               sense_of(ip, IPT_INV_SRCIP));
   add_address(rule, nft::Side::kDestination, field(offsetof(ipt_ip, dst), 4), field(offsetof(ipt_ip, dmsk), 4),
               sense_of(ip, IPT_INV_DSTIP));
-  if (ip.proto != 0) {
+  if (ip.proto > UINT8_MAX) {
+    rule.matches.push_back(opaque("protocol", field(offsetof(ipt_ip, proto), sizeof ip.proto)));  // no packet has it
+  } else if (ip.proto != 0) {
     rule.matches.emplace_back(
         nft::MatchL4Proto{.protocol = static_cast<std::uint8_t>(ip.proto), .sense = sense_of(ip, IPT_INV_PROTO)});
   }
@@ -184,6 +202,10 @@ bool add_matches(nft::Rule& rule, Bytes rest) {
   return true;
 }
 
+std::string chain_name(const Entry& head) {
+  return text_until_nul(extension_of(head.target).info);
+}
+
 /// Names of user chains by the offset of their first rule.
 using Targets = std::map<std::uint32_t, std::string>;
 
@@ -195,7 +217,7 @@ std::optional<nft::Verdict> verdict_statement(const Entry& entry, int number, co
                                    : std::optional(nft::Verdict{
                                          is_goto ? nft::VerdictCode::kGoto : nft::VerdictCode::kJump, target->second});
   }
-  switch (-number - 1) {
+  switch (-(number + 1)) {
     case NF_ACCEPT:
       return nft::Verdict{nft::VerdictCode::kAccept, {}};
     case NF_DROP:
@@ -262,7 +284,7 @@ class TableReader {
       : table_(table), hooks_(hooks) {
     for (const auto& entry : entries) {
       if (is_chain_head(entry)) {
-        targets_[entry.offset + entry.head.next_offset] = text_until_nul(extension_of(entry.target).info);
+        targets_[entry.offset + entry.head.next_offset] = chain_name(entry);
       }
     }
   }
@@ -270,10 +292,8 @@ class TableReader {
   /// False where the entry makes no sense.
   bool read(const Entry& entry) {
     if (is_chain_head(entry)) {
-      chains_.push_back({.key = {{nft::Family::kIp, table_}, targets_.at(entry.offset + entry.head.next_offset)},
-                         .handle = 0,
-                         .hook = std::nullopt,
-                         .rules = {}});
+      chains_.push_back(
+          {.key = {{nft::Family::kIp, table_}, chain_name(entry)}, .handle = 0, .hook = std::nullopt, .rules = {}});
       return true;
     }
     bool is_policy = false;
@@ -299,12 +319,7 @@ class TableReader {
     chains_.back().rules.push_back({*std::move(rule), 0, entry.head.counters.pcnt, entry.head.counters.bcnt});
     return true;
   }
-  std::vector<nft::ObservedChain> take() && {
-    if (!chains_.empty() && !chains_.back().hook) {
-      chains_.pop_back();  // the last head ends the table: it is no chain
-    }
-    return std::move(chains_);
-  }
+  std::vector<nft::ObservedChain> take() && { return std::move(chains_); }
 
  private:
   const std::string& table_;
@@ -317,9 +332,12 @@ class TableReader {
 
 Result<std::vector<nft::ObservedChain>> decode_legacy_table(const std::string& table, const LegacyHooks& hooks,
                                                             Bytes entries) {
-  const auto all = entries_of(entries);
+  auto all = entries_of(entries);
   if (!all) {
     return malformed(table);
+  }
+  if (!all->empty() && is_chain_head(all->back())) {
+    all->pop_back();  // it ends the table: it is no chain
   }
   TableReader reader(table, hooks, *all);
   for (const auto& entry : *all) {

@@ -7,12 +7,10 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "netlink/attribute_view.hpp"
 #include "netlink/exchange.hpp"
-#include "netlink/extended_ack.hpp"
+#include "netlink/nft_acknowledgements.hpp"
 #include "netlink/nft_batch.hpp"
 #include "netlink/nft_dump.hpp"
 
@@ -54,58 +52,11 @@ void set_buffer(int fd, int forced_option, int option, std::size_t bytes) {
   }
 }
 
-struct Failure {
-  std::optional<std::size_t> step;  ///< none: of the batch as a whole
-  int errnum = 0;
-  std::string kernel_text;
-};
-
-/// Counts the acknowledgements of one batch.
-class Acknowledgements {
- public:
-  Acknowledgements(std::uint32_t first, std::size_t steps) : first_(first), outstanding_(steps), seen_(steps, false) {}
-
-  void read(Bytes datagram) {
-    while (const auto header = header_of<nlmsghdr>(datagram)) {
-      if (header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > datagram.size()) {
-        return;
-      }
-      if (header->nlmsg_type == NLMSG_ERROR) {
-        note(reinterpret_cast<const nlmsghdr*>(datagram.data()));
-      }
-      datagram = datagram.subspan(std::min<std::size_t>(NLMSG_ALIGN(header->nlmsg_len), datagram.size()));
-    }
-  }
-  [[nodiscard]] bool complete() const { return outstanding_ == 0; }
-  [[nodiscard]] const std::optional<Failure>& failure() const { return failure_; }
-
- private:
-  void note(const nlmsghdr* message) {
-    const int verdict = header_of<int>(payload_of(message)).value_or(-EBADMSG);
-    const std::uint32_t place = message->nlmsg_seq - first_;  // 0 is the batch's beginning, and stands for all of it
-    const bool is_step = place >= 1 && place <= seen_.size();
-    if (is_step && !seen_[place - 1]) {
-      seen_[place - 1] = true;
-      --outstanding_;
-    }
-    if (verdict >= 0 || place > seen_.size() + 1 || failure_) {
-      return;  // fine, or not ours, or a consequence of an earlier one
-    }
-    failure_ = Failure{.step = is_step ? std::optional<std::size_t>(place - 1) : std::nullopt,
-                       .errnum = errno_of(verdict),
-                       .kernel_text = extended_ack_text(message)};
-  }
-
-  std::uint32_t first_;
-  std::size_t outstanding_;
-  std::vector<bool> seen_;
-  std::optional<Failure> failure_;
-};
-
 /// Reads whatever the kernel has answered. It acknowledges a batch before send() returns, so there is nothing to wait
 /// for, and what is not there now was lost for want of buffer space (ENOBUFS).
 void collect(int fd, Acknowledgements& acks) {
-  std::array<std::uint8_t, 8192> buffer;  // bytes; one acknowledgement each, as no request is echoed (NETLINK_CAP_ACK)
+  alignas(nlmsghdr) std::array<std::uint8_t, 8192>
+      buffer;  // bytes; one acknowledgement each, as no request is echoed (NETLINK_CAP_ACK)
   while (true) {
     sockaddr_nl sender{};
     socklen_t size = sizeof sender;

@@ -3,7 +3,7 @@
 #include <array>
 #include <optional>
 
-#include "fuzz/messages.hpp"
+#include "fuzz/datagrams.hpp"
 #include "netlink/answer_reader.hpp"
 
 using namespace smtpegress;
@@ -63,23 +63,6 @@ Outcome read(const nlmsghdr& request, const std::vector<fuzz::Bytes>& datagrams)
   return outcome;
 }
 
-/// The same bytes with a datagram for each message; what is no message is the last.
-std::vector<fuzz::Bytes> cut(fuzz::Bytes rest) {
-  std::vector<fuzz::Bytes> parts;
-  while (rest.size() >= sizeof(nlmsghdr)) {
-    std::uint32_t length = 0;
-    std::memcpy(&length, rest.data(), sizeof length);
-    const std::size_t whole = length > rest.size() ? 0 : NLMSG_ALIGN(length);
-    if (whole < sizeof(nlmsghdr) || whole > rest.size()) {
-      break;
-    }
-    parts.push_back(rest.first(whole));
-    rest = rest.subspan(whole);
-  }
-  parts.push_back(rest);
-  return parts;
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -89,7 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto header = request(data[0]);
   const fuzz::Bytes bytes(data + 1, size - 1);
   const auto whole = read(header, {bytes});
-  const auto parts = read(header, cut(bytes));
+  const auto parts = read(header, fuzz::cut(bytes));
   fuzz::must(whole.done == parts.done && whole.torn == parts.torn && whole.messages == parts.messages,
              "how messages come in datagrams makes no difference");
   fuzz::must(whole.refusal.has_value() == parts.refusal.has_value() &&

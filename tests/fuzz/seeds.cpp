@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   must(argc == 3, "usage: fuzz-seeds DIRECTORY SOURCE_TREE");
   Seeds seeds(argv[1]);
   add_nft_seeds(seeds);
+  add_legacy_seeds(seeds);
   add_route_seeds(seeds);
   add_other_netlink_seeds(seeds);
   add_text_seeds(seeds, argv[2]);

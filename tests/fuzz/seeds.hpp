@@ -21,6 +21,7 @@ class Seeds {
 };
 
 void add_nft_seeds(Seeds& seeds);
+void add_legacy_seeds(Seeds& seeds);
 void add_route_seeds(Seeds& seeds);
 void add_other_netlink_seeds(Seeds& seeds);
 /// Profiles are those of the source tree.

@@ -6,7 +6,7 @@
 #include <linux/wireguard.h>
 #include <sys/socket.h>
 
-#include "fuzz/messages.hpp"
+#include "fuzz/datagrams.hpp"
 #include "fuzz/seeds.hpp"
 
 namespace smtpegress::fuzz {
@@ -65,13 +65,11 @@ void add_peers(Seeds& seeds) {
                                  attribute(CTRL_ATTR_FAMILY_NAME, Octets{'w', 'g', 0})}));
 }
 
+constexpr std::uint32_t kSequence = 7;        // as in datagram.cpp
+constexpr std::uint32_t kBatch = 0x80000000;  // as in nft_acknowledgements.cpp
+
 Octets message(std::uint16_t type, unsigned flags, const Octets& payload) {
-  const nlmsghdr header{.nlmsg_len = static_cast<std::uint32_t>(sizeof(nlmsghdr) + payload.size()),
-                        .nlmsg_type = type,
-                        .nlmsg_flags = static_cast<std::uint16_t>(flags),
-                        .nlmsg_seq = 7,
-                        .nlmsg_pid = 0};
-  return joined({octets(header), payload});
+  return whole_message(type, flags, kSequence, payload);
 }
 
 Octets error_of(int verdict) {
@@ -100,12 +98,30 @@ void add_datagrams(Seeds& seeds) {
   }
 }
 
+/// Three steps, each answered by its number; then refusals of a step, of the batch, and of another's.
+void add_answers_to_a_batch(Seeds& seeds) {
+  const auto answer = [](std::uint32_t place, int verdict) {
+    return verdict == 0 ? whole_message(NLMSG_ERROR, NLM_F_CAPPED, kBatch + place, octets(nlmsgerr{}))
+                        : whole_message(NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, kBatch + place, error_of(verdict));
+  };
+  for (const auto& answers :
+       {joined({answer(1, 0), answer(2, 0), answer(3, 0)}),
+        joined({answer(1, 0), answer(2, ENOENT), answer(3, EEXIST)}), answer(0, ERESTART),
+        joined({answer(1, 0), answer(2, 0), answer(3, 0), answer(4, EINVAL)}),
+        joined({answer(1, 0), answer(1, 0), answer(7, EPERM), message(NLMSG_DONE, 0, Octets(4))})}) {
+    Octets input{3};
+    input.insert(input.end(), answers.begin(), answers.end());
+    seeds.add("nft_acknowledgements", input);
+  }
+}
+
 }  // namespace
 
 void add_other_netlink_seeds(Seeds& seeds) {
   add_flows(seeds);
   add_peers(seeds);
   add_datagrams(seeds);
+  add_answers_to_a_batch(seeds);
 }
 
 }  // namespace smtpegress::fuzz

@@ -27,7 +27,8 @@ part 'sysctl'
 cd /proc/sys/net
 for file in ipv4/ip_forward ipv4/conf/*/rp_filter ipv4/conf/*/forwarding ipv4/conf/*/src_valid_mark \
     ipv4/conf/*/route_localnet ipv6/conf/*/forwarding; do
-  printf '%s = %s\n' "$file" "$(cat "$file")"
+  IFS= read -r value <"$file" || value=  # no cat: a process for each of a hundred files would be most of the time
+  printf '%s = %s\n' "$file" "$value"
 done
 """
 

@@ -9,7 +9,7 @@ import contextlib
 import unittest
 
 import old_scripts
-from injection import Injection
+from injection import OTHER_NET, Injection
 from scenario import ENABLE_HOME, ENABLE_VPS, Host
 
 
@@ -102,7 +102,7 @@ class Crash(Injection):
         self.check_change(self.lab.home, "mailu-home", former, ENABLE_HOME)
 
     def test_another_profile_on_the_vps(self) -> None:
-        self.check_change(self.lab.vps, "mailu-vps", (*ENABLE_VPS, "--subnet", "10.7.0.0/16"), ENABLE_VPS)
+        self.check_change(self.lab.vps, "mailu-vps", (*ENABLE_VPS, "--subnet", OTHER_NET), ENABLE_VPS)
 
     def test_take_over_at_home(self) -> None:
         self.check_take_over(self.lab.home, "mailu-home", ENABLE_HOME)

@@ -1,56 +1,115 @@
 #!/usr/bin/python3
-"""Any system call of enable or disable that writes fails once: the whole is done, or nothing is, and the code says which.
+"""Any system call that writes fails once, in enable, disable, a change of profile and a take-over: the whole is done,
+or nothing is, and the exit code says which.
 
-Every call is tried with one error, and every error with the calls that reach the kernel's network.
+Every call is tried with every error, so no two points are alike: calls x errors are all there are, and their number is
+printed. A clean failure leaves the host where it was, so the next point is tried right there.
 """
 
 from __future__ import annotations
 
+import itertools
 import unittest
-from typing import Callable
+from typing import Callable, NamedTuple
 
-from injection import WRITING_CALLS, Injection
-from scenario import DONE, ENABLE_HOME, ENABLE_VPS, KERNEL_REFUSED, Host
+import old_scripts
+from injection import FEWEST_POINTS, OTHER_NET, Injection
+from scenario import DONE, ENABLE_HOME, ENABLE_VPS, KERNEL_REFUSED, NOT_PERMITTED, REFUSED, Completed, Host
 
-NOT_PERMITTED = 4
-UNUSABLE = 2  # of the state directory: nothing was touched
-TO_THE_KERNEL = ("sendmsg", "sendto")
-CALLS = {"ENOSPC": WRITING_CALLS, **dict.fromkeys(("ENOBUFS", "ENOMEM", "EPERM", "EBUSY", "EINTR"), TO_THE_KERNEL)}
+ERRORS = ("ENOBUFS", "EPERM", "ENOMEM", "EBUSY", "EINTR", "ENOSPC")
+STATE = "/run/smtp-egress"
+
+
+class State(NamedTuple):
+    network: str
+    records: dict[str, str]  # what the program has written down, by file
+    mail_flows: int
 
 
 class Faults(Injection):
-    def every_fault(self, host: Host, arguments: tuple[str, ...], before: Callable[[], object],
-                    snapshots: tuple[str, str]) -> None:
-        """`snapshots`: without the command, and with it done."""
-        for error, calls in CALLS.items():
+    def look(self, host: Host) -> State:
+        # The lock is no record: it stays, and names the process that had it last.
+        records = {file.name: file.read_text() for file in host.path(STATE).glob("*") if file.name != "lock"}
+        flows = host.output(["conntrack", "-L", "-p", "tcp", "--dport", "25"])
+        return State(self.lab.snapshot(host), records, len(flows.splitlines()))
 
-            def once(call: str, number: int) -> bool:
-                before()
-                done, failed = self.failing_at(host, call, error, number, *arguments)
-                with self.subTest(fails=f"{call} {number} {error}"):
-                    self.assertIn(done.returncode, (DONE, UNUSABLE, NOT_PERMITTED, KERNEL_REFUSED),
-                                  done.stdout + done.stderr)
-                    self.assert_same(snapshots[done.returncode == DONE], self.lab.snapshot(host))
-                return failed
+    def assert_whole_or_nothing(self, done: Completed, found: State, before: State, wanted: State) -> None:
+        said = done.stdout + done.stderr
+        self.assertIn(done.returncode, (DONE, REFUSED, NOT_PERMITTED, KERNEL_REFUSED), said)
+        right = wanted if done.returncode == DONE else before
+        self.assert_same(right.network, found.network)
+        self.assertEqual(right.records.keys(), found.records.keys(), said)
+        if done.returncode != DONE or "the state file still says" not in said:
+            self.assertEqual(right.records, found.records, said)
+        if done.returncode == DONE and "could not be dropped" not in said:
+            self.assertEqual(right.mail_flows, found.mail_flows, said)
 
-            self.every_call(f"{error}: {' '.join(arguments[:2])}", calls, once)
+    def check(self, host: Host, arguments: tuple[str, ...], begin: Callable[[], object],
+              end: Callable[[], object]) -> None:
+        """`begin` makes the host what the command finds; `end` takes back what the command made."""
 
-    def check(self, host: Host, name: str, enable: tuple[str, ...]) -> None:
-        fresh = self.lab.snapshot(host)
-        self.egress(host, *enable)
-        enabled = self.lab.snapshot(host)
-        disable = ("disable", name)
-        self.every_fault(host, disable, lambda: self.egress(host, *enable), (enabled, fresh))
-        self.egress(host, *disable)
-        self.every_fault(host, enable, lambda: self.egress(host, *disable), (fresh, enabled))
-        self.egress(host, *disable)
-        self.assert_same(fresh, self.lab.snapshot(host))
+        def begin_anew() -> State:
+            end()
+            begin()
+            self.open_mail_flows(host)
+            return self.look(host)
 
-    def test_at_home(self) -> None:
-        self.check(self.lab.home, "mailu-home", ENABLE_HOME)
+        before = begin_anew()
+        calls = self.writing_calls(host, *arguments)
+        wanted = self.look(host)
+        self.assertLess(wanted.mail_flows, before.mail_flows, "there should have been flows to drop")
+        self.assertEqual(begin_anew(), before, "the first point's host")
+        points = 0
+        for call, error in itertools.product(calls, ERRORS):
+            done, failed = self.failing_at(host, call.name, error, call.number, *arguments)
+            found = self.look(host)
+            with self.subTest(fails=f"{call.name} {call.number} {error}"):
+                self.assertTrue(failed, "the call was not made")
+                self.assert_whole_or_nothing(done, found, before, wanted)
+            points += failed
+            if found != before:
+                self.assertEqual(begin_anew(), before, "the next point's host")
+        print(f"{' '.join(arguments)}: {len(calls)} calls x {len(ERRORS)} errors, {points} points", flush=True)
+        self.assertGreaterEqual(points, FEWEST_POINTS * len(ERRORS), "points that were tried")
 
-    def test_on_the_vps(self) -> None:
-        self.check(self.lab.vps, "mailu-vps", ENABLE_VPS)
+    def check_enable(self, host: Host, name: str, enable: tuple[str, ...]) -> None:
+        self.check(host, enable, lambda: None, lambda: self.egress(host, "disable", name))
+
+    def check_disable(self, host: Host, name: str, enable: tuple[str, ...]) -> None:
+        self.check(host, ("disable", name), lambda: self.egress(host, *enable), lambda: None)
+
+    def check_change(self, host: Host, name: str, former: tuple[str, ...], enable: tuple[str, ...]) -> None:
+        self.check(host, enable, lambda: self.egress(host, *former), lambda: self.egress(host, "disable", name))
+
+    def check_take_over(self, host: Host, name: str, enable: tuple[str, ...]) -> None:
+        self.check(host, (*enable, "--take-over"), lambda: old_scripts.enable(self.lab, host),
+                   lambda: self.egress(host, "disable", name))
+
+    def test_enable_at_home(self) -> None:
+        self.check_enable(self.lab.home, "mailu-home", ENABLE_HOME)
+
+    def test_enable_on_the_vps(self) -> None:
+        self.check_enable(self.lab.vps, "mailu-vps", ENABLE_VPS)
+
+    def test_disable_at_home(self) -> None:
+        self.check_disable(self.lab.home, "mailu-home", ENABLE_HOME)
+
+    def test_disable_on_the_vps(self) -> None:
+        self.check_disable(self.lab.vps, "mailu-vps", ENABLE_VPS)
+
+    def test_another_profile_at_home(self) -> None:
+        former = (*ENABLE_HOME, "--set", "mark=0x21", "--set", "table=200", "--set", "priority=10100",
+                  "--subnet", OTHER_NET)
+        self.check_change(self.lab.home, "mailu-home", former, ENABLE_HOME)
+
+    def test_another_profile_on_the_vps(self) -> None:
+        self.check_change(self.lab.vps, "mailu-vps", (*ENABLE_VPS, "--subnet", OTHER_NET), ENABLE_VPS)
+
+    def test_take_over_at_home(self) -> None:
+        self.check_take_over(self.lab.home, "mailu-home", ENABLE_HOME)
+
+    def test_take_over_on_the_vps(self) -> None:
+        self.check_take_over(self.lab.vps, "mailu-vps", ENABLE_VPS)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include <linux/fib_rules.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "codec/netlink_bytes.hpp"
@@ -166,7 +167,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Selector{"of a size unknown", FRA_L3MDEV, {}}));
 
 TEST(RuleCodec, Decode_MaskOfAPortsAllBits_IsNoSelector) {  // Linux 6.15 sends it with every single port
-  for (const std::uint16_t type : {28, 29}) {               // FRA_SPORT_MASK, FRA_DPORT_MASK
+  constexpr std::array<std::uint16_t, 2> kMasks{28, 29};    // FRA_SPORT_MASK, FRA_DPORT_MASK
+  for (const auto type : kMasks) {
     RawMessage whole(RTM_NEWRULE, raw(header()));
     whole.value<std::uint16_t>(type, 0xffff);
     EXPECT_TRUE(decoded(std::move(whole)).other.empty());

@@ -33,7 +33,7 @@ struct Error {
   [[nodiscard]] std::string message() const;
 };
 
-/// 2 usage, 3 not enabled, 4 permission, 5 kernel; fixed by the command line's documentation.
+/// 2 usage or damaged, 3 not enabled, 4 permission, 5 kernel; fixed by the command line's documentation.
 [[nodiscard]] int exit_code_of(ErrorKind kind) noexcept;
 
 /// A value or an Error. A class of its own, and not an alias, because only a class can be [[nodiscard]].

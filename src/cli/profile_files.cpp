@@ -42,7 +42,7 @@ std::vector<ProfileFile> files_in(const std::string& directory, bool shipped) {
   return files;
 }
 
-/// Who may use sudo is root already; his own files are as good as root's.
+/// Whoever may use sudo is root already, and their own files are as good as root's.
 std::optional<uid_t> sudo_user() {
   const char* const text = ::geteuid() == 0 ? std::getenv("SUDO_UID") : nullptr;
   uid_t user = 0;

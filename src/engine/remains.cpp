@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "engine/instances.hpp"
+#include "model/marks.hpp"
 #include "model/ownership.hpp"
 
 namespace smtpegress {
@@ -40,24 +41,6 @@ bool is_made_by_us(const PolicyRule& rule) {
 bool is_made_by_us(const Route& route) {
   return route.protocol == kOurProtocol &&
          contains(shape(route.table, {}, route.interface, {route.destination}, {}).routes, route);
-}
-
-/// The marks that the rules of a table set.
-std::vector<Mark> marks_set_in(const nft::TableKey& table, const nft::Ruleset& ruleset) {
-  std::vector<Mark> marks;
-  for (const auto& chain : ruleset.chains) {
-    if (chain.key.table != table) {
-      continue;
-    }
-    for (const auto& observed : chain.rules) {
-      for (const auto& statement : observed.rule.statements) {
-        if (const auto* set = std::get_if<nft::SetMark>(&statement); set != nullptr) {
-          marks.push_back(set->mark);
-        }
-      }
-    }
-  }
-  return marks;
 }
 
 /// Of the instances without a state file beside `name`; their marks say which policy rule is theirs.

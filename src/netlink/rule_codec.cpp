@@ -13,7 +13,8 @@ namespace {
 constexpr std::uint32_t kStateFlags = FIB_RULE_UNRESOLVED | FIB_RULE_IIF_DETACHED | FIB_RULE_OIF_DETACHED;
 constexpr std::uint32_t kNoSuppression = 0xffffffff;  // -1, net/core/fib_rules.c
 constexpr std::uint32_t kWholeMark = 0xffffffff;
-// Attributes of Linux 6.15, newer than Debian 12's headers. With a single port the kernel sends the mask of all its bits.
+// Attributes of Linux 6.15, newer than Debian 12's headers. With a single port the kernel sends the mask of all its
+// bits.
 constexpr std::uint16_t kSourcePortMask = 28;       // FRA_SPORT_MASK
 constexpr std::uint16_t kDestinationPortMask = 29;  // FRA_DPORT_MASK
 constexpr std::uint16_t kWholePort = 0xffff;

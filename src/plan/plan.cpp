@@ -1,8 +1,11 @@
 #include "smtpegress/plan.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ranges>
 
+#include "model/marks.hpp"
 #include "model/ownership.hpp"
 #include "plan/order.hpp"
 #include "plan/purpose.hpp"
@@ -82,10 +85,8 @@ std::vector<Mark> marks_of(const DesiredState& desired) {
   std::vector<Mark> marks;
   for (const auto& chain : desired.chains) {
     for (const auto& rule : chain.rules) {
-      for (const auto& statement : rule.statements) {
-        if (const auto* set = std::get_if<nft::SetMark>(&statement); set != nullptr && !contains(marks, set->mark)) {
-          marks.push_back(set->mark);
-        }
+      if (const auto mark = mark_set_by(rule); mark && !contains(marks, *mark)) {
+        marks.push_back(*mark);
       }
     }
   }
@@ -97,27 +98,51 @@ std::vector<Mark> marks_of(const DesiredState& desired) {
 void add_mark_setters(const DesiredState& desired, const nft::Ruleset& ruleset, const std::vector<Object>& retired,
                       Plan& plan) {
   const auto marks = marks_of(desired);
-  const auto makes_ours = [&](const nft::Statement& statement) {
-    const auto* set = std::get_if<nft::SetMark>(&statement);
-    return set != nullptr && std::ranges::any_of(marks, [&](const Mark& ours) {
-             return (set->mark.mask & ours.mask) == ours.mask && set->mark.overlaps(ours);
-           });
+  const auto is_ours = [&](const Mark& mark) {
+    return std::ranges::any_of(
+        marks, [&](const Mark& ours) { return (mark.mask & ours.mask) == ours.mask && mark.overlaps(ours); });
+  };
+  const auto is_scripts = [&](const ForeignChainRule& setter) {
+    return std::ranges::any_of(retired, [&](const Object& object) {
+      const auto* rule = std::get_if<ForeignChainRule>(&object);
+      return rule != nullptr && rule->chain == setter.chain && rule->handle == setter.handle;
+    });
   };
   for (const auto& chain : ruleset.chains) {
     if (is_own_table(chain.key.table)) {
       continue;
     }
     for (const auto& observed : chain.rules) {
-      if (!std::ranges::any_of(observed.rule.statements, makes_ours)) {
-        continue;
-      }
+      const auto mark = mark_set_by(observed.rule);
       const ForeignChainRule setter{chain.key, observed.rule, observed.handle, {}};
-      const bool is_script = std::ranges::any_of(retired, [&](const Object& object) {
-        const auto* rule = std::get_if<ForeignChainRule>(&object);
-        return rule != nullptr && rule->chain == setter.chain && rule->handle == setter.handle;
-      });
-      if (!is_script) {
+      if (mark && is_ours(*mark) && !is_scripts(setter)) {
         plan.foreign.push_back({setter, Presence::kForeign, "puts our mark on other packets", setter, {}});
+      }
+    }
+  }
+}
+
+/// A policy rule in the place of ours that leads the mail of another instance, one whose state file is lost (from those
+/// that are known, a profile is told apart before).
+void add_forgotten_instances(const DesiredState& desired, const ObservedState& observed, Plan& plan) {
+  for (const auto& table : observed.ruleset.tables) {
+    if (!is_own_table(table) || table == desired.table) {
+      continue;
+    }
+    const auto marks = marks_set_in(table, observed.ruleset);
+    for (const auto& rule : observed.rules) {
+      const bool is_its = rule.protocol == kOurProtocol && rule.mark && contains(marks, *rule.mark);
+      const bool in_place = std::ranges::any_of(desired.rules, [&](const PolicyRule& wanted) {
+        return rule.table == wanted.table || rule.priority == wanted.priority;
+      });
+      if (is_its && in_place) {
+        plan.foreign.push_back({rule,
+                                Presence::kForeign,
+                                fmt::format("leads the mail of {}, whose state file is lost: `smtp-egress disable {}` "
+                                            "first",
+                                            nft::to_string(table), table.name.substr(kTablePrefix.size())),
+                                rule,
+                                {}});
       }
     }
   }
@@ -200,7 +225,8 @@ void add_removals(const std::vector<T>& owned, const std::vector<T>& wanted, con
     const auto is_here = [&](const T& other) { return same_place(other, object); };
     const bool ours = object.protocol == kOurProtocol &&
                       (std::ranges::any_of(owned, is_here) || std::ranges::any_of(wanted, is_here));
-    const bool replaced = std::ranges::any_of(plan.changes, [&](const Change& c) { return c.previous == Object(object); });
+    const bool replaced =
+        std::ranges::any_of(plan.changes, [&](const Change& c) { return c.previous == Object(object); });
     if (ours && !contains(wanted, object) && !replaced) {
       plan.changes.push_back({Verb::kRemove, object, {}, std::string(reason)});
     }
@@ -214,6 +240,7 @@ Plan make_plan(const DesiredState& desired, const DesiredState& owned, const Obs
   Plan plan;
   plan.course = !desired.table ? Course::kDown : !retired.empty() ? Course::kTakeOver : Course::kUp;
   add_findings(desired, observed, sysctls, retired, plan);
+  add_forgotten_instances(desired, observed, plan);
   add_intruders(desired, owned, observed, retired, plan);
   add_mark_setters(desired, observed.ruleset, retired, plan);
   add_own_table_removals(desired, owned, observed.ruleset, plan);

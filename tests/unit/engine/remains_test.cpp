@@ -140,6 +140,29 @@ TEST_P(Forgotten, Status_ShowsTheKernelsView) {
   EXPECT_EQ(report->problem.find("is damaged: its checksum") != std::string::npos, damaged()) << report->problem;
 }
 
+TEST(Remains, AnotherInstanceIsForgotten_ItsTableAndPriorityAreNotTaken) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(unusual()));
+  lose(box, "mailu-home");
+  const auto before = box.now();
+  const std::vector<std::pair<std::string, std::string>> apart{
+      {"table", "300"}, {"mark", "0x1b"}, {"priority", "10027"}, {"sources", "10.7.0.0/16"}};
+  for (const auto& [key, taken] : {std::pair{"table", "200"}, {"priority", "10026"}}) {
+    ProfileOverrides settings{apart};
+    settings.settings.emplace_back(key, taken);
+    auto profile = test::home_profile(settings);
+    profile.name = "second";
+    const auto report = box.enable(profile);
+    ASSERT_FALSE(report) << key;
+    EXPECT_EQ(report.error().kind, ErrorKind::kUsage);
+    EXPECT_NE(test::said(report).find("whose state file is lost: `smtp-egress disable mailu-home` first"),
+              std::string::npos)
+        << test::said(report);
+    EXPECT_EQ(box.now(), before);
+  }
+  EXPECT_TRUE(box.enable(second())) << "beside it";
+}
+
 TEST(Remains, ADamagedFile_IsKeptBesideTheNewOne) {
   EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));

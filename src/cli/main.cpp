@@ -190,17 +190,11 @@ class Run {
   Result<int> with_enabled(Use use) {
     auto instance = options_.instance;
     if (instance.empty()) {
-      const auto enabled = store_.list();
-      if (!enabled) {
-        return std::unexpected(enabled.error());
-      }
-      const auto only = enabled->size() == 1 ? std::optional(enabled->front())
-                        : enabled->empty()   ? files_.only_configured()
-                                             : std::nullopt;
+      auto only = only_enabled();
       if (!only) {
-        return unnamed(*enabled);
+        return std::unexpected(only.error());
       }
-      instance = *only;
+      instance = *std::move(only);
     }
     const auto name = check_instance_name(instance_name(instance));
     if (!name) {
@@ -227,8 +221,19 @@ class Run {
     return names && std::ranges::find(*names, name) != names->end();
   }
 
-  Result<int> unnamed(const std::vector<std::string>& enabled) const {
-    if (enabled.empty()) {
+  /// By the state files; where there are none, the only one configured, or the only one that stands in the kernel.
+  Result<std::string> only_enabled() {
+    auto enabled = store_.list();
+    if (enabled && enabled->empty()) {
+      if (auto configured = files_.only_configured(); configured) {
+        return *std::move(configured);
+      }
+      enabled = engine_.standing();
+    }
+    if (!enabled) {
+      return std::unexpected(enabled.error());
+    }
+    if (enabled->empty()) {
       return std::unexpected(Error{.kind = ErrorKind::kNotEnabled,
                                    .operation = options_.command_name,
                                    .object = "",
@@ -236,7 +241,10 @@ class Run {
                                    .kernel_text = {},
                                    .hint = "nothing is enabled on this host"});
     }
-    return usage_error(options_.command_name, {}, "several instances are enabled, name one: " + list_of(enabled));
+    if (enabled->size() > 1) {
+      return usage_error(options_.command_name, {}, "several instances are enabled, name one: " + list_of(*enabled));
+    }
+    return enabled->front();
   }
 
   const Options& options_;

@@ -58,6 +58,13 @@ class LostState(Scenario):
         self.egress(self.lab.home, "status")
         self.assert_said(self.egress(self.lab.home, *ENABLE_HOME), "nothing changed")
 
+    def test_a_lost_file_and_no_name_given(self) -> None:
+        self.enable_home()
+        self.state().unlink()
+        self.assert_said(self.egress(self.lab.home, "status"), "mailu-home (home): as it should be", "is gone")
+        self.egress(self.lab.home, "disable", "mailu-home")
+        self.egress(self.lab.home, "status", expect=NOT_ENABLED)
+
     def test_two_lost_files(self) -> None:
         home = self.lab.home
         home.path("/run/second.json").write_text(SECOND_PROFILE)
@@ -67,7 +74,8 @@ class LostState(Scenario):
         self.egress(home, *SECOND)
         self.state().unlink()
         self.state("second").unlink()
-        self.egress(home, "disable", expect=REFUSED)  # it has to be named
+        for command in ("disable", "status", "verify"):
+            self.assert_said(self.egress(home, command, expect=REFUSED), "name", "mailu-home, second")
         self.egress(home, "disable", "second")
         self.assert_same(first, self.objects(home))
         self.egress(home, "disable", "mailu-home")

@@ -1,8 +1,10 @@
 #include "netlink/nft_codec.hpp"
 
 #include <fmt/format.h>
+
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
+#include <algorithm>
 
 #include <cerrno>
 #include <vector>
@@ -22,9 +24,11 @@ Result<void> put_comment(nftnl_rule* rule, const nft::ChainKey& chain, const std
     return usage_error("encode rule", fmt::format("{}: comment \"{}\"", nft::to_string(chain), comment),
                        fmt::format("a comment has at most {} bytes", kMaxComment));
   }
-  std::vector<std::uint8_t> userdata{NFTNL_UDATA_RULE_COMMENT, static_cast<std::uint8_t>(comment.size() + 1)};
-  userdata.insert(userdata.end(), comment.begin(), comment.end());
-  userdata.push_back(0);
+  constexpr std::size_t kHeader = 2;  // bytes: type, length
+  std::vector<std::uint8_t> userdata(kHeader + comment.size() + 1);
+  userdata[0] = NFTNL_UDATA_RULE_COMMENT;
+  userdata[1] = static_cast<std::uint8_t>(comment.size() + 1);
+  std::ranges::copy(comment, userdata.begin() + kHeader);
   if (nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, userdata.data(), static_cast<std::uint32_t>(userdata.size())) !=
       0) {
     return system_error("encode rule", nft::to_string(chain), ENOMEM);

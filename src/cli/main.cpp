@@ -1,6 +1,7 @@
 // smtp-egress: parses the command line, runs one command of the engine, prints its report.
 #include <malloc.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -254,6 +255,19 @@ class Run {
   ProfileFiles files_;
 };
 
+/// What was to be read could not be written: a full disk, say. What enable and disable did, they did all the same.
+int told(const Options& options, int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) {
+    return code;
+  }
+  const int errnum = errno;
+  const bool changes = options.command == Command::kEnable || options.command == Command::kDisable;
+  const auto error = system_error("write to", "standard output", errnum, {},
+                                  changes ? "the command itself was done; `smtp-egress status` shows it" : "");
+  std::fprintf(stderr, "smtp-egress: %s\n", error.error().message().c_str());
+  return changes ? code : exit_code_of(ErrorKind::kUsage);
+}
+
 int run(const Options& options) {
   const auto result = [&]() -> Result<int> {
     if (auto kept = keep_only_net_admin(); !kept) {
@@ -262,7 +276,7 @@ int run(const Options& options) {
     return Run(options).command();
   }();
   if (result) {
-    return *result;
+    return told(options, *result);
   }
   const auto& error = result.error();
   const int code = exit_code_of(error.kind);

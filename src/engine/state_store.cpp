@@ -80,9 +80,13 @@ std::string this_boot() {
 Result<StateLock> StateStore::lock() {
   if (::mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
     const int error = errno;
-    return unusable(
-        "create state directory", directory_, error,
-        fmt::format("{}, or {}", error == ENOENT ? "make the directory above it" : "run as root", kOtherDirectory));
+    const bool is_denied = error == EPERM || error == EACCES;
+    return unusable("create state directory", directory_, error,
+                    fmt::format("{}{}",
+                                error == ENOENT ? "make the directory above it, or "
+                                : is_denied     ? "run as root, or "
+                                                : "",
+                                kOtherDirectory));
   }
   if (auto ours = refuse_others_directory(directory_); !ours) {
     return std::unexpected(ours.error());
@@ -91,9 +95,12 @@ Result<StateLock> StateStore::lock() {
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.get() < 0) {
     const int error = errno;
-    return unusable(
-        "open lock", path, error,
-        fmt::format("{}, or {}", error == ENOTDIR ? "move that file away" : "run as root", kOtherDirectory));
+    return unusable("open lock", path, error,
+                    fmt::format("{}{}",
+                                error == EPERM || error == EACCES ? "run as root, or "
+                                : error == ENOSPC                 ? ""
+                                                                  : "move that file away, or ",
+                                kOtherDirectory));
   }
   const auto limit = std::chrono::steady_clock::now() + kLockLimit;
   while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {

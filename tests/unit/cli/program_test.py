@@ -39,10 +39,10 @@ class Program(unittest.TestCase):
         self.holder.wait()
         self.holder.stdout.close()
 
-    def run_program(self, *words: str, expect: int) -> subprocess.CompletedProcess[str]:
+    def run_program(self, *words: str, expect: int, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "SMTP_EGRESS_STATE_DIR": self.state, "SMTP_EGRESS_CONFIG_DIR": self.config}
         done = subprocess.run(["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", PROGRAM, *words], text=True,
-                              capture_output=True, env=environment, check=False, timeout=30)
+                              stdout=stdout, stderr=subprocess.PIPE, env=environment, check=False, timeout=30)
         self.assertEqual(done.returncode, expect, f"{words}: {done.stdout}{done.stderr}")
         return done
 
@@ -116,6 +116,12 @@ class Program(unittest.TestCase):
     def test_quiet_says_nothing_and_messages_never_go_to_stdout(self) -> None:
         self.assertEqual(self.run_program("-q", "disable", "mailu-home", expect=DONE).stdout, "")
         self.assertEqual(self.run_program("-q", "status", "mailu-home", expect=NOT_ENABLED).stdout, "")
+
+    def test_a_full_standard_output_is_told(self) -> None:
+        for command, code in (("profiles", USAGE), ("disable", DONE)):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = self.run_program(command, expect=code, stdout=full)
+            self.assertIn("write to standard output: No space left on device (ENOSPC)", done.stderr)
 
     def test_a_damaged_state_file(self) -> None:
         os.mkdir(self.state)

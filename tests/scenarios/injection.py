@@ -10,7 +10,7 @@ import os
 import re
 from typing import Callable, NamedTuple
 
-from scenario import PROGRAM, Completed, Host, Scenario, topology
+from scenario import ENABLE_HOME, ENABLE_VPS, PROGRAM, Completed, Host, Lab, Scenario, topology
 
 # The calls by which a program changes the kernel's state or a file.
 WRITING_CALLS = ("sendmsg", "sendmmsg", "sendto", "write", "writev", "pwrite64", "ftruncate", "rename", "renameat",
@@ -97,3 +97,41 @@ class Injection(Scenario):
                 points += 1
         print(f"killed: {' '.join(arguments[:2])}: {points} points", flush=True)
         self.assertGreaterEqual(points, FEWEST_POINTS, "points that were tried")
+
+
+class EveryCommand:
+    """Each command that changes a host, on each side; beside Injection, which is told what to check by."""
+
+    # The profile that another takes the place of: another mark, table and priority.
+    former_at_home: tuple[str, ...] = (*ENABLE_HOME, "--set", "mark=0x21", "--set", "table=200", "--set",
+                                       "priority=10100")
+    former_on_the_vps: tuple[str, ...] = (*ENABLE_VPS, "--subnet", OTHER_NET)
+    lab: Lab
+    check_enable: Callable[[Host, str, tuple[str, ...]], None]
+    check_disable: Callable[[Host, str, tuple[str, ...]], None]
+    check_take_over: Callable[[Host, str, tuple[str, ...]], None]
+    check_change: Callable[[Host, str, tuple[str, ...], tuple[str, ...]], None]
+
+    def test_enable_at_home(self) -> None:
+        self.check_enable(self.lab.home, "mailu-home", ENABLE_HOME)
+
+    def test_enable_on_the_vps(self) -> None:
+        self.check_enable(self.lab.vps, "mailu-vps", ENABLE_VPS)
+
+    def test_disable_at_home(self) -> None:
+        self.check_disable(self.lab.home, "mailu-home", ENABLE_HOME)
+
+    def test_disable_on_the_vps(self) -> None:
+        self.check_disable(self.lab.vps, "mailu-vps", ENABLE_VPS)
+
+    def test_another_profile_at_home(self) -> None:
+        self.check_change(self.lab.home, "mailu-home", self.former_at_home, ENABLE_HOME)
+
+    def test_another_profile_on_the_vps(self) -> None:
+        self.check_change(self.lab.vps, "mailu-vps", self.former_on_the_vps, ENABLE_VPS)
+
+    def test_take_over_at_home(self) -> None:
+        self.check_take_over(self.lab.home, "mailu-home", ENABLE_HOME)
+
+    def test_take_over_on_the_vps(self) -> None:
+        self.check_take_over(self.lab.vps, "mailu-vps", ENABLE_VPS)

@@ -9,11 +9,11 @@ import contextlib
 import unittest
 
 import old_scripts
-from injection import OTHER_NET, Injection
-from scenario import ENABLE_HOME, ENABLE_VPS, Host
+from injection import EveryCommand, Injection
+from scenario import Host
 
 
-class Crash(Injection):
+class Crash(EveryCommand, Injection):
     def check_enable(self, host: Host, name: str, enable: tuple[str, ...]) -> None:
         fresh = self.lab.snapshot(host)
 
@@ -84,31 +84,6 @@ class Crash(Injection):
 
         with self.knocking() if host is self.lab.home else contextlib.nullcontext():
             self.every_kill(begin, host, take_over, recover)
-
-    def test_enable_at_home(self) -> None:
-        self.check_enable(self.lab.home, "mailu-home", ENABLE_HOME)
-
-    def test_disable_at_home(self) -> None:
-        self.check_disable(self.lab.home, "mailu-home", ENABLE_HOME)
-
-    def test_enable_on_the_vps(self) -> None:
-        self.check_enable(self.lab.vps, "mailu-vps", ENABLE_VPS)
-
-    def test_disable_on_the_vps(self) -> None:
-        self.check_disable(self.lab.vps, "mailu-vps", ENABLE_VPS)
-
-    def test_another_profile_at_home(self) -> None:
-        former = (*ENABLE_HOME, "--set", "mark=0x21", "--set", "table=200", "--set", "priority=10100")
-        self.check_change(self.lab.home, "mailu-home", former, ENABLE_HOME)
-
-    def test_another_profile_on_the_vps(self) -> None:
-        self.check_change(self.lab.vps, "mailu-vps", (*ENABLE_VPS, "--subnet", OTHER_NET), ENABLE_VPS)
-
-    def test_take_over_at_home(self) -> None:
-        self.check_take_over(self.lab.home, "mailu-home", ENABLE_HOME)
-
-    def test_take_over_on_the_vps(self) -> None:
-        self.check_take_over(self.lab.vps, "mailu-vps", ENABLE_VPS)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import unittest
 from typing import Callable, NamedTuple
 
 import old_scripts
-from injection import FEWEST_POINTS, OTHER_NET, Injection
-from scenario import DONE, ENABLE_HOME, ENABLE_VPS, KERNEL_REFUSED, NOT_PERMITTED, REFUSED, Completed, Host
+from injection import FEWEST_POINTS, OTHER_NET, EveryCommand, Injection
+from scenario import DONE, KERNEL_REFUSED, NOT_PERMITTED, REFUSED, Completed, Host
 
 ERRORS = ("ENOBUFS", "EPERM", "ENOMEM", "EBUSY", "EINTR", "ENOSPC")
 STATE = "/run/smtp-egress"
@@ -26,7 +26,9 @@ class State(NamedTuple):
     mail_flows: int
 
 
-class Faults(Injection):
+class Faults(EveryCommand, Injection):
+    former_at_home = (*EveryCommand.former_at_home, "--subnet", OTHER_NET)
+
     def look(self, host: Host) -> State:
         # The lock is no record: it stays, and names the process that had it last.
         records = {file.name: file.read_text() for file in host.path(STATE).glob("*") if file.name != "lock"}
@@ -84,32 +86,6 @@ class Faults(Injection):
     def check_take_over(self, host: Host, name: str, enable: tuple[str, ...]) -> None:
         self.check(host, (*enable, "--take-over"), lambda: old_scripts.enable(self.lab, host),
                    lambda: self.egress(host, "disable", name))
-
-    def test_enable_at_home(self) -> None:
-        self.check_enable(self.lab.home, "mailu-home", ENABLE_HOME)
-
-    def test_enable_on_the_vps(self) -> None:
-        self.check_enable(self.lab.vps, "mailu-vps", ENABLE_VPS)
-
-    def test_disable_at_home(self) -> None:
-        self.check_disable(self.lab.home, "mailu-home", ENABLE_HOME)
-
-    def test_disable_on_the_vps(self) -> None:
-        self.check_disable(self.lab.vps, "mailu-vps", ENABLE_VPS)
-
-    def test_another_profile_at_home(self) -> None:
-        former = (*ENABLE_HOME, "--set", "mark=0x21", "--set", "table=200", "--set", "priority=10100",
-                  "--subnet", OTHER_NET)
-        self.check_change(self.lab.home, "mailu-home", former, ENABLE_HOME)
-
-    def test_another_profile_on_the_vps(self) -> None:
-        self.check_change(self.lab.vps, "mailu-vps", (*ENABLE_VPS, "--subnet", OTHER_NET), ENABLE_VPS)
-
-    def test_take_over_at_home(self) -> None:
-        self.check_take_over(self.lab.home, "mailu-home", ENABLE_HOME)
-
-    def test_take_over_on_the_vps(self) -> None:
-        self.check_take_over(self.lab.vps, "mailu-vps", ENABLE_VPS)
 
 
 if __name__ == "__main__":

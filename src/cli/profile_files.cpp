@@ -113,6 +113,12 @@ Result<Profile> ProfileFiles::load(const std::string& instance, const ProfileOve
   }
   const auto file = find(instance);
   if (!file) {
+    for (const auto& directory : {config_dir_, shipped_dir_}) {
+      std::error_code error;
+      if (fs::directory_iterator(directory, error); error == std::errc::permission_denied) {
+        return system_error("read profiles in", directory, EACCES, {}, "run as root");
+      }
+    }
     std::string known;
     for (const auto& candidate : list()) {
       known += (known.empty() ? "" : ", ") + candidate.name;

@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import unittest
 
 from scenario import ENABLE_HOME, NOT_PERMITTED, Detail, Scenario
 
-NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs")
+# The project may stand where only root can look.
+PROFILES = "/run/profiles"
+READABLE = ("env", f"SMTP_EGRESS_PROFILE_DIR={PROFILES}")
+NOBODY = (*READABLE, "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs")
 ROOT_WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
 
 
 class Privileges(Scenario):
+    def setUp(self) -> None:
+        super().setUp()
+        shutil.copytree(os.environ["SMTP_EGRESS_PROFILE_DIR"], self.lab.home.path(PROFILES))
+
     def check(self, before: tuple[str, ...], *arguments: str) -> None:
         with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
             done = self.egress(self.lab.home, *arguments, before=before, expect=NOT_PERMITTED)
@@ -20,6 +29,11 @@ class Privileges(Scenario):
 
     def test_enable_as_nobody(self) -> None:
         self.check(NOBODY, *ENABLE_HOME)
+
+    def test_profiles_that_nobody_may_read(self) -> None:
+        self.lab.home.path(PROFILES).chmod(0o700)
+        done = self.egress(self.lab.home, *ENABLE_HOME, before=NOBODY, expect=NOT_PERMITTED)
+        self.assert_said(done, f"read profiles in {PROFILES}: Permission denied", "run as root")
 
     def test_disable_as_nobody(self) -> None:
         self.enable_home()
@@ -46,7 +60,7 @@ class Privileges(Scenario):
         home.run(["install", "-d", "-o", "65534", "-m", "700", "/run/own-state"])
         fresh = self.lab.snapshot(home)
         self.enable_vps()
-        run = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+net_admin",
+        run = (*READABLE, "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+net_admin",
                "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin", "--no-new-privs")
         own = ("--state-dir", "/run/own-state")
         self.egress(home, *own, *ENABLE_HOME, before=run)

@@ -12,6 +12,7 @@
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
 #include "engine/state_store.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress::cli {
 namespace {
@@ -155,7 +156,7 @@ class Run {
     }
     std::vector<ProfileLine> lines;
     for (const auto& file : files_.list()) {
-      ProfileLine line{file, {}, {}, std::ranges::find(*enabled, file.name) != enabled->end()};
+      ProfileLine line{file, {}, {}, contains(*enabled, file.name)};
       // A stand-in network shows the description and side of a generic profile, which names none.
       const auto complete = files_.load(file.name, {});
       const auto shown = complete ? complete : files_.load(file.name, {{{"sources", "192.0.2.0/24"}}});
@@ -219,7 +220,7 @@ class Run {
   /// In the kernel, whether a state file tells of it or not.
   bool stands(const std::string& name) {
     const auto names = engine_.standing();
-    return names && std::ranges::find(*names, name) != names->end();
+    return names && contains(*names, name);
   }
 
   /// By the state files; where there are none, the only one configured, or the only one that stands in the kernel.

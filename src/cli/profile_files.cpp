@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "net/contains.hpp"
 #include "net/file.hpp"
 
 namespace smtpegress::cli {
@@ -83,7 +84,7 @@ ProfileFiles::ProfileFiles()
 std::vector<ProfileFile> ProfileFiles::list() const {
   auto files = files_in(config_dir_, false);
   for (auto& shipped : files_in(shipped_dir_, true)) {
-    if (std::ranges::find(files, shipped.name, &ProfileFile::name) == files.end()) {
+    if (!contains(files, shipped.name, &ProfileFile::name)) {
       files.push_back(std::move(shipped));
     }
   }

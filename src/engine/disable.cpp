@@ -7,6 +7,7 @@
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -175,21 +176,18 @@ Result<ApplyReport> Engine::disable(const std::string& name, const std::optional
   if (!lock) {
     return std::unexpected(lock.error());
   }
-  auto loaded = store_.load(name);
-  Target target{name, {}, !loaded && loaded.error().kind == ErrorKind::kDamaged, fallback};
-  if (!loaded && !target.damaged) {
-    return std::unexpected(loaded.error());
+  auto stored = stored_state(store_, name);
+  if (!stored) {
+    return std::unexpected(stored.error());
   }
-  if (loaded) {
-    target.record = *std::move(loaded);
-  }
+  Target target{name, std::move(stored->record), stored->damage.has_value(), fallback};
   const bool was_enabled = target.record || target.damaged;
   if (!was_enabled && !fallback) {
     const auto names = standing();
     if (!names) {
       return std::unexpected(names.error());
     }
-    if (std::ranges::find(*names, name) == names->end()) {
+    if (!contains(*names, name)) {
       return usage_error("disable", name, "is neither enabled nor a known profile; `smtp-egress profiles` lists those");
     }
   }

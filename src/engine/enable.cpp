@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <ranges>
 
 #include "engine/flows.hpp"
@@ -12,6 +11,7 @@
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
 #include "model/ownership.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -24,17 +24,11 @@ std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const
   auto unwanted = record;
   std::erase_if(unwanted.sysctls, [&](const SavedSysctl& sysctl) {
     return sysctl.previous == sysctl.ours ||  // a side effect of ip_forward, which stays
-           std::ranges::find(seen.desired.sysctls, sysctl.key, &SysctlSpec::key) != seen.desired.sysctls.end();
+           contains(seen.desired.sysctls, sysctl.key, &SysctlSpec::key);
   });
   auto targets = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets;
   seen.desired.sysctls.insert(seen.desired.sysctls.end(), targets.begin(), targets.end());
   return targets;
-}
-
-template <class T>
-void add_new(const std::vector<T>& objects, std::vector<T>& list) {
-  std::ranges::copy_if(objects, std::back_inserter(list),
-                       [&](const T& object) { return std::ranges::find(list, object) == list.end(); });
 }
 
 /// One enable, from the first look to the last.
@@ -71,14 +65,12 @@ class Enabling {
 
  private:
   Result<void> load() {
-    auto before = store_.load(profile_.name);
-    if (before) {
-      before_ = *std::move(before);
-    } else if (before.error().kind == ErrorKind::kDamaged) {
-      damaged_ = true;
-    } else {
-      return std::unexpected(before.error());
+    auto stored = stored_state(store_, profile_.name);
+    if (!stored) {
+      return std::unexpected(stored.error());
     }
+    before_ = std::move(stored->record);
+    damaged_ = stored->damage.has_value();
     auto others = other_instances(store_, profile_.name);
     if (!others) {
       return std::unexpected(others.error());
@@ -105,8 +97,8 @@ class Enabling {
   void own_remains(const Survey& seen) {
     forgotten_ = damaged_ || seen.observed.ruleset.has(own_table_key(profile_.name));
     const auto remains = remains_of(profile_.name, damaged_, profile_, others_.records, seen.observed);
-    add_new(remains.rules, owned_.rules);
-    add_new(remains.routes, owned_.routes);
+    owned_.rules.insert(owned_.rules.end(), remains.rules.begin(), remains.rules.end());
+    owned_.routes.insert(owned_.routes.end(), remains.routes.begin(), remains.routes.end());
   }
 
   /// True: changes were made or refused as stale, so look again. False: the host is as it should be.
@@ -230,9 +222,8 @@ class Enabling {
                       sysctl_name(sysctl.key), sysctl.previous, sysctl.ours, sysctl.previous));
     }
     // Not before they are back, or a crash in between would leave our values to nobody.
-    std::erase_if(record_.sysctls, [&](const SavedSysctl& sysctl) {
-      return std::ranges::find(released_, sysctl.key, &SysctlSpec::key) != released_.end();
-    });
+    std::erase_if(record_.sysctls,
+                  [&](const SavedSysctl& sysctl) { return contains(released_, sysctl.key, &SysctlSpec::key); });
     // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
     if (!report_.changes.empty()) {
       drop_flows();
@@ -310,12 +301,10 @@ Result<ApplyReport> Engine::enable(const Profile& profile, LegacyScripts legacy)
 }
 
 Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
-  auto before = store_.load(profile.name);
-  const bool damaged = !before && before.error().kind == ErrorKind::kDamaged;
-  if (!before && !damaged) {
-    return std::unexpected(before.error());
+  const auto stored = stored_state(store_, profile.name);
+  if (!stored) {
+    return std::unexpected(stored.error());
   }
-  const auto record = damaged ? std::nullopt : *std::move(before);
   const auto others = other_instances(store_, profile.name);
   if (!others) {
     return std::unexpected(others.error());
@@ -323,6 +312,7 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
   if (auto apart = refuse_collision(profile, *others); !apart) {
     return std::unexpected(apart.error());
   }
+  const auto& record = stored->record;
   auto seen = survey(kernel_, profile, record ? record->sysctls : std::vector<SavedSysctl>{});
   if (!seen) {
     return std::unexpected(seen.error());
@@ -331,7 +321,8 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
     add_unwanted_sysctls(*record, *others, *seen);
   }
   const auto owned =
-      record ? owned_by(*record) : remains_of(profile.name, damaged, profile, others->records, seen->observed);
+      record ? owned_by(*record)
+             : remains_of(profile.name, stored->damage.has_value(), profile, others->records, seen->observed);
   PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy),
                     seen->legacy};
   if (legacy == LegacyScripts::kTakeOver) {

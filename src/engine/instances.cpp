@@ -1,22 +1,26 @@
 #include "engine/instances.hpp"
 
-#include <algorithm>
-#include <iterator>
-
 namespace smtpegress {
 
 DesiredState owned_by(const InstanceRecord& record) {
   auto owned = lower(record.profile, ResolvedHost{}, ObservedState{});
   for (const auto& profile : record.former) {
     const auto made = lower(profile, ResolvedHost{}, ObservedState{});
-    std::ranges::remove_copy_if(made.routes, std::back_inserter(owned.routes), [&](const Route& route) {
-      return std::ranges::find(owned.routes, route) != owned.routes.end();
-    });
-    std::ranges::remove_copy_if(made.rules, std::back_inserter(owned.rules), [&](const PolicyRule& rule) {
-      return std::ranges::find(owned.rules, rule) != owned.rules.end();
-    });
+    owned.routes.insert(owned.routes.end(), made.routes.begin(), made.routes.end());
+    owned.rules.insert(owned.rules.end(), made.rules.begin(), made.rules.end());
   }
   return owned;
+}
+
+Result<StoredState> stored_state(const StateStore& store, const std::string& name) {
+  auto loaded = store.load(name);
+  if (loaded) {
+    return StoredState{*std::move(loaded), {}};
+  }
+  if (loaded.error().kind != ErrorKind::kDamaged) {
+    return std::unexpected(loaded.error());
+  }
+  return StoredState{{}, std::move(loaded).error()};
 }
 
 Result<OtherInstances> other_instances(const StateStore& store, const std::string& name) {
@@ -29,13 +33,14 @@ Result<OtherInstances> other_instances(const StateStore& store, const std::strin
     if (other == name) {
       continue;
     }
-    auto record = store.load(other);
-    if (!record && record.error().kind == ErrorKind::kDamaged) {
+    auto stored = stored_state(store, other);
+    if (!stored) {
+      return std::unexpected(stored.error());
+    }
+    if (stored->damage) {
       others.damaged.push_back(other);
-    } else if (!record) {
-      return std::unexpected(record.error());
-    } else if (*record) {
-      others.records.push_back(**std::move(record));
+    } else if (stored->record) {
+      others.records.push_back(*std::move(stored->record));
     }
   }
   return others;

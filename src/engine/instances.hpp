@@ -1,6 +1,7 @@
 // The instances of a host, as their state files tell of them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,13 @@ namespace smtpegress {
 /// What was made by the enable that wrote this record, and by those it was to replace, or would have been: owned by
 /// name, protocol number and selector, whatever the host looks like now.
 [[nodiscard]] DesiredState owned_by(const InstanceRecord& record);
+
+/// What the state file of one instance tells.
+struct StoredState {
+  std::optional<InstanceRecord> record;  ///< none: the file is lost, of an earlier boot, or damaged
+  std::optional<Error> damage;           ///< why the file is not believed
+};
+Result<StoredState> stored_state(const StateStore& store, const std::string& name);
 
 /// All instances of the host but one.
 struct OtherInstances {

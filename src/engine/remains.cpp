@@ -6,14 +6,10 @@
 #include "engine/instances.hpp"
 #include "model/marks.hpp"
 #include "model/ownership.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
-
-template <class T>
-bool contains(const std::vector<T>& list, const T& item) {
-  return std::ranges::find(list, item) != list.end();
-}
 
 /// What a home profile with these values would make: the shape of all rules and routes of this program.
 DesiredState shape(TableId table, RulePriority priority, const IfName& tunnel, std::vector<Prefix> sources,

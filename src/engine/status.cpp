@@ -34,23 +34,20 @@ Result<DesiredState> owned_now(const StateStore& store, const EnabledView& view)
 
 Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const std::string& name,
                                  const std::optional<Profile>& fallback) {
-  auto loaded = store.load(name);
-  std::string damage;
-  if (!loaded && loaded.error().kind == ErrorKind::kDamaged && fallback) {
-    damage = loaded.error().message();
-  } else if (!loaded) {
-    return std::unexpected(loaded.error());
+  auto stored = stored_state(store, name);
+  if (!stored) {
+    return std::unexpected(stored.error());
   }
-  auto record = loaded ? *std::move(loaded) : std::nullopt;
+  auto& record = stored->record;
   if (!record && !fallback) {
-    return not_enabled(name);
+    return stored->damage ? std::unexpected(*stored->damage) : not_enabled(name);
   }
   const auto& profile = record ? record->profile : *fallback;
   auto seen = survey(kernel, profile, {}, record ? std::optional(record->host) : std::nullopt);
   if (!seen) {
     return std::unexpected(seen.error());
   }
-  EnabledView view{profile, std::move(record), std::move(damage), *std::move(seen), {}};
+  EnabledView view{profile, std::move(record), stored->damage ? stored->damage->message() : "", *std::move(seen), {}};
   if (!view.record && view.damage.empty() && !view.seen.observed.ruleset.has(own_table_key(name))) {
     return not_enabled(name);
   }

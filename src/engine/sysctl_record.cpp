@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "engine/forwarding_users.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -49,9 +50,8 @@ std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, co
 }  // namespace
 
 const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key) {
-  const auto holder = std::ranges::find_if(records, [&](const InstanceRecord& record) {
-    return std::ranges::find(record.sysctls, key, &SavedSysctl::key) != record.sysctls.end();
-  });
+  const auto holder = std::ranges::find_if(
+      records, [&](const InstanceRecord& record) { return contains(record.sysctls, key, &SavedSysctl::key); });
   return holder == records.end() ? nullptr : &*holder;
 }
 

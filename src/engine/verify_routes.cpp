@@ -10,6 +10,7 @@
 #include "engine/verify_checks.hpp"
 #include "model/mail_flow.hpp"
 #include "model/rule_walk.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -48,7 +49,7 @@ std::string as_command(const RouteQuery& query) {
 }
 
 bool is_local(const ObservedState& observed, const IpAddress& address) {
-  return std::ranges::find(observed.addresses, address, &InterfaceAddress::local) != observed.addresses.end();
+  return contains(observed.addresses, address, &InterfaceAddress::local);
 }
 
 /// An address in the network that could be a container's: neither the network's nor one of this host's own.
@@ -101,7 +102,7 @@ std::vector<Sender> senders_of(const Inquiry& ask, const Prefix& source) {
   }
   for (const auto& route : observed.routes) {
     const bool behind = route.family == IpFamily::kV4 && route.table == kMainTable && !route.destination.is_default() &&
-                        std::ranges::find(senders, route.interface, &Sender::link) == senders.end();
+                        !contains(senders, route.interface, &Sender::link);
     if (behind) {
       add_sender(ask, source, route.destination, route.interface, senders);
     }
@@ -273,7 +274,7 @@ void check_home_routes(const Inquiry& ask) {
     for (const auto& sender : senders_of(ask, *mail.facts.source)) {
       check_marked(ask, mail, sender);
       check_replies(ask, mail, sender);
-      if (std::ranges::find(all, sender.link, &Sender::link) == all.end()) {
+      if (!contains(all, sender.link, &Sender::link)) {
         all.push_back(sender);
       }
     }

@@ -1,4 +1,5 @@
 #include "model/marks.hpp"
+#include "net/contains.hpp"
 
 #include <algorithm>
 
@@ -21,7 +22,7 @@ std::vector<Mark> marks_set_in(const nft::TableKey& table, const nft::Ruleset& r
     }
     for (const auto& observed : chain.rules) {
       const auto mark = mark_set_by(observed.rule);
-      if (mark && std::ranges::find(marks, *mark) == marks.end()) {
+      if (mark && !contains(marks, *mark)) {
         marks.push_back(*mark);
       }
     }

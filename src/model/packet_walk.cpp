@@ -1,4 +1,5 @@
 #include "model/packet_walk.hpp"
+#include "net/contains.hpp"
 
 #include <algorithm>
 #include <initializer_list>
@@ -88,7 +89,7 @@ struct MatchHolds {
 /// Is it one of these statements that the decoder does not know in full?
 bool is_opaque(const nft::Statement& statement, std::initializer_list<std::string_view> names) {
   const auto* opaque = std::get_if<nft::StatementOpaque>(&statement);
-  return opaque != nullptr && std::ranges::find(names, opaque->what) != names.end();
+  return opaque != nullptr && contains(names, opaque->what);
 }
 
 /// A rejection of any kind, or a hand-over to a program that may not give it back.

@@ -8,6 +8,7 @@
 
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -101,7 +102,7 @@ Result<json> parse_document(std::string_view origin, std::string_view text) {
     const json::parser_callback_t callback = [&](int depth, json::parse_event_t event, json& parsed) {
       if (event == json::parse_event_t::key && depth == 1) {
         const auto key = parsed.get<std::string>();
-        if (std::ranges::find(seen, key) != seen.end()) {
+        if (contains(seen, key)) {
           repeated = key;
         }
         seen.push_back(key);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/contains.hpp"
 #include "smtpegress/state.hpp"
 
 namespace smtpegress {
@@ -98,7 +99,7 @@ Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& ob
     if (!is_private(addresses.front())) {
       host.public_ip = addresses.front();
     }
-  } else if (std::ranges::find(addresses, *profile.public_ip) != addresses.end()) {
+  } else if (contains(addresses, *profile.public_ip)) {
     host.snat_to = profile.public_ip;
   } else if (const auto mapped = std::ranges::find_if(addresses, is_private); mapped != addresses.end()) {
     host.snat_to = *mapped;  // the provider maps the public address to this one
@@ -141,7 +142,7 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
   for (const auto& address : observed.addresses) {
     const auto* link = observed.link(address.link);
     if (link == nullptr || link->name == profile.tunnel || address.local.family != IpFamily::kV4 ||
-        std::ranges::find(host.source_links, link->name) != host.source_links.end()) {
+        contains(host.source_links, link->name)) {
       continue;
     }
     if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.contains(address.network()); })) {
@@ -150,7 +151,7 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
     }
     const auto network = address.network();
     if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return network.contains(s); }) &&
-        std::ranges::find(host.source_networks, network) == host.source_networks.end()) {
+        !contains(host.source_networks, network)) {
       host.source_networks.push_back(network);
     }
   }

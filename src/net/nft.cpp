@@ -1,4 +1,5 @@
 #include "smtpegress/nft.hpp"
+#include "net/contains.hpp"
 
 #include <fmt/format.h>
 
@@ -167,7 +168,7 @@ const ObservedChain* Ruleset::find(const ChainKey& key) const {
 }
 
 bool Ruleset::has(const TableKey& key) const {
-  return std::ranges::find(tables, key) != tables.end();
+  return contains(tables, key);
 }
 
 }  // namespace smtpegress::nft

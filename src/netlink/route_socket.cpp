@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "net/contains.hpp"
 #include "netlink/exchange.hpp"
 #include "netlink/route_codec.hpp"
 #include "netlink/route_list.hpp"
@@ -73,13 +74,13 @@ bool is_compared(std::uint16_t type) {
       kHeaderField + offsetof(fib_rule_hdr, dst_len),
       kHeaderField + offsetof(fib_rule_hdr, src_len),
   };
-  return std::ranges::find(kCompared, type) != kCompared.end();
+  return contains(kCompared, type);
 }
 
 /// fib_nl_delrule, net/core/fib_rules.c: what is zero or absent in the request is not compared, nor is "invert".
 bool would_delete(const PolicyRule& wanted, const PolicyRule& standing) {
   const bool told_apart = std::ranges::any_of(wanted.other, [&](const UnknownAttribute& selector) {
-    return is_compared(selector.type) && std::ranges::find(standing.other, selector) == standing.other.end();
+    return is_compared(selector.type) && !contains(standing.other, selector);
   });
   if (told_apart) {
     return false;

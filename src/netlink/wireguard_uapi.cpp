@@ -6,6 +6,7 @@
 #include <charconv>
 #include <limits>
 
+#include "net/contains.hpp"
 #include "netlink/wireguard.hpp"
 #include "netlink/wireguard_codec.hpp"
 
@@ -68,7 +69,7 @@ bool read_peer_line(WireGuardPeer& peer, std::string_view key, std::string_view 
 bool is_peer_key(std::string_view key) {
   static constexpr std::array<std::string_view, 4> kKeys{"endpoint", "persistent_keepalive_interval",
                                                          "last_handshake_time_sec", "allowed_ip"};
-  return std::ranges::find(kKeys, key) != kKeys.end();
+  return contains(kKeys, key);
 }
 
 bool read_line(WireGuardDevice& device, std::string_view key, std::string_view value) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "net/contains.hpp"
 #include "smtpegress/plan.hpp"
 
 namespace smtpegress {
@@ -31,7 +32,7 @@ struct BatchMaker {
     }
   }
   void remove(const OwnChain& chain) {
-    if (std::ranges::find(tables_removed, chain.key.table) != tables_removed.end()) {
+    if (contains(tables_removed, chain.key.table)) {
       return;  // goes with its table, whatever else there may be in it
     }
     batch.emplace_back(nft::FlushChain{chain.key});
@@ -130,9 +131,8 @@ void put_all_back(BatchMaker& maker) {
     for (const auto* rule : maker.put_back) {
       if (rule->chain == key) {
         auto backwards = places | std::views::reverse;
-        const auto nearest = std::ranges::find_if(backwards, [&](const Place& place) {
-          return std::ranges::find(rule->ahead, place.handle) != rule->ahead.end();
-        });
+        const auto nearest =
+            std::ranges::find_if(backwards, [&](const Place& place) { return contains(rule->ahead, place.handle); });
         places.insert(nearest.base(), {rule->handle, rule});
       }
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/contains.hpp"
 #include "smtpegress/plan.hpp"
 
 namespace smtpegress {
@@ -122,7 +123,7 @@ Finding inspect_route(const Route& desired, const ObservedState& observed) {
 }
 
 Finding inspect_rule(const PolicyRule& desired, const ObservedState& observed) {
-  if (std::ranges::find(observed.rules, desired) != observed.rules.end()) {
+  if (contains(observed.rules, desired)) {
     return found(desired, Presence::kPresent);
   }
   for (const auto& rule : observed.rules) {

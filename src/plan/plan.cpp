@@ -7,16 +7,12 @@
 
 #include "model/marks.hpp"
 #include "model/ownership.hpp"
+#include "net/contains.hpp"
 #include "plan/order.hpp"
 #include "plan/purpose.hpp"
 
 namespace smtpegress {
 namespace {
-
-template <class T>
-bool contains(const std::vector<T>& list, const T& item) {
-  return std::ranges::find(list, item) != list.end();
-}
 
 bool is_retired(const std::vector<Object>& retired, const Object& object) {
   return contains(retired, object);
@@ -175,8 +171,7 @@ void add_own_table_removals(const DesiredState& desired, const DesiredState& own
     return;
   }
   for (const auto& chain : ruleset.chains) {
-    if (chain.key.table == *desired.table &&
-        std::ranges::find(desired.chains, chain.key, &OwnChain::key) == desired.chains.end()) {
+    if (chain.key.table == *desired.table && !contains(desired.chains, chain.key, &OwnChain::key)) {
       plan.changes.push_back({Verb::kRemove, as_own(chain), {}, "not part of this profile"});
     }
   }

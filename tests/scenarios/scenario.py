@@ -37,12 +37,12 @@ DONE, NOT_AS_IT_SHOULD_BE, REFUSED, NOT_ENABLED, NOT_PERMITTED, KERNEL_REFUSED =
 ENABLE_HOME = ("enable", "mailu-home", "--tunnel", topology.TUNNEL)
 ENABLE_VPS = ("enable", "mailu-vps", "--public-ip", topology.VPS)
 
-# Opens connections to tcp/25 without end, one every 5 ms, each with its own source port.
+# Opens connections to tcp/25, one every 5 ms, each with its own source port: without end, or as many as it is told.
 _KNOCK = """
-import socket, sys, time
+import itertools, socket, sys, time
 print("knocking", flush=True)
 held = []
-while True:
+for _ in range(int(sys.argv[2])) if len(sys.argv) > 2 else itertools.count():
     knock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     knock.setblocking(False)
     knock.connect_ex((sys.argv[1], 25))
@@ -148,6 +148,10 @@ class Scenario(unittest.TestCase):
             yield knocker
         finally:
             knocker.stop()
+
+    def knock(self, times: int = 5) -> None:
+        """The container tries to open a connection to the MX's port 25 that many times, and does not wait for any."""
+        self.lab.container.run(["/usr/bin/python3", "-c", _KNOCK, topology.MX, str(times)])
 
     def try_mail(self) -> MailResult:
         """One attempt that need not succeed; it ends as soon as the client gives up."""

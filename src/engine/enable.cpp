@@ -10,6 +10,7 @@
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
+#include "model/docker.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
 
@@ -325,6 +326,9 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
              : remains_of(profile.name, stored->damage.has_value(), profile, others->records, seen->observed);
   PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy),
                     seen->legacy};
+  if (profile.side == Side::kHome) {
+    report.notes.push_back("docker: " + explain_bypass(profile, seen->host));
+  }
   if (legacy == LegacyScripts::kTakeOver) {
     report.legacy.clear();
   }

@@ -48,7 +48,7 @@ std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, co
   if (value != sysctl.ours && value != sysctl.previous) {
     return stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours));
   }
-  if (sysctl.key == kIpForward && sysctl.previous == "0") {
+  if (sysctl.key == kIpForward && sysctl.previous == "0" && value != "0") {
     const auto who = who_forwards(record.translations, ruleset);
     return who.empty() ? std::string() : stays(who);
   }

@@ -27,7 +27,8 @@ DockerBackend docker_backend(const nft::Ruleset& ruleset, const std::vector<std:
   if (ruleset.has({nft::Family::kIp, "docker-bridges"})) {
     return DockerBackend::kNftables;
   }
-  if (contains(legacy_tables, "raw")) {
+  // To look into legacy's tables makes them, empty; a raw chain of iptables-nft's is where Docker's drop is, then.
+  if (contains(legacy_tables, "raw") && ruleset.find({{nft::Family::kIp, "raw"}, "PREROUTING"}) == nullptr) {
     return DockerBackend::kLegacy;
   }
   const bool in_iptables = ruleset.find({{nft::Family::kIp, "nat"}, "DOCKER"}) != nullptr ||

@@ -118,6 +118,8 @@ TEST(DockerBackendFound, ByItsTableNotByDockerUser) {
   EXPECT_EQ(docker_backend(ruleset, {"filter", "raw"}), DockerBackend::kLegacy);
   ruleset.chains.push_back({{{nft::Family::kIp, "filter"}, "DOCKER-USER"}, 1, {}, {}});
   EXPECT_EQ(docker_backend(ruleset, {}), DockerBackend::kIptables);
+  ruleset.chains.push_back({{{nft::Family::kIp, "raw"}, "PREROUTING"}, 1, {}, {}});
+  EXPECT_EQ(docker_backend(ruleset, {"raw"}), DockerBackend::kIptables) << "an empty table of legacy's proves nothing";
   ruleset.tables.push_back({nft::Family::kIp, "docker-bridges"});
   EXPECT_EQ(docker_backend(ruleset, {}), DockerBackend::kNftables);
 }

@@ -82,7 +82,7 @@ class Disabling {
       if (!observed) {
         return std::unexpected(observed.error());
       }
-      transaction_.settle(observed->ruleset);
+      transaction_.settle(*observed);
       auto values = read_saved(kernel_, record_.sysctls);
       if (!values) {
         return std::unexpected(values.error());

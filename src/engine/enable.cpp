@@ -108,7 +108,7 @@ class Enabling {
     if (!seen) {
       return std::unexpected(seen.error());
     }
-    transaction_.settle(seen->observed.ruleset);
+    transaction_.settle(seen->observed);
     if (is_first && !before_) {
       own_remains(*seen);
     }

@@ -105,7 +105,14 @@ Result<void> FakeKernel::begin(const std::string& operation, const std::string& 
   if (before_call) {
     before_call(call);
   }
-  if (fault && fault->call == calls.size()) {
+  if (fault && fault->call == calls.size() && !fault->carried_out) {
+    return system_error(operation, object, fault->errnum);
+  }
+  return {};
+}
+
+Result<void> FakeKernel::answer(const std::string& operation, const std::string& object) {
+  if (fault && fault->call == calls.size() && fault->carried_out) {
     return system_error(operation, object, fault->errnum);
   }
   return {};
@@ -165,7 +172,7 @@ Result<void> FakeKernel::add_route(const Route& route) {
   }
   host.state.routes.push_back(route);
   std::ranges::stable_sort(host.state.routes, {}, [](const Route& r) { return std::pair(r.table.value, r.metric); });
-  return {};
+  return answer("add route", to_string(route));
 }
 
 Result<void> FakeKernel::delete_route(const Route& route) {
@@ -177,7 +184,7 @@ Result<void> FakeKernel::delete_route(const Route& route) {
     return system_error("delete route", to_string(route), ESRCH);
   }
   host.state.routes.erase(found);
-  return {};
+  return answer("delete route", to_string(route));
 }
 
 Result<void> FakeKernel::add_rule(const PolicyRule& rule, Duplicates duplicates) {
@@ -190,7 +197,7 @@ Result<void> FakeKernel::add_rule(const PolicyRule& rule, Duplicates duplicates)
   }
   host.state.rules.push_back(rule);
   std::ranges::stable_sort(host.state.rules, {}, &PolicyRule::priority);
-  return {};
+  return answer("add rule", to_string(rule));
 }
 
 Result<void> FakeKernel::delete_rule(const PolicyRule& rule) {
@@ -202,7 +209,7 @@ Result<void> FakeKernel::delete_rule(const PolicyRule& rule) {
     return system_error("delete rule", to_string(rule), ENOENT);
   }
   host.state.rules.erase(found);
-  return {};
+  return answer("delete rule", to_string(rule));
 }
 
 Result<void> FakeKernel::commit(const nft::Batch& batch, std::uint32_t generation) {

@@ -12,6 +12,7 @@
 #include "engine/transaction.hpp"
 #include "model/docker.hpp"
 #include "model/ownership.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -23,13 +24,19 @@ constexpr int kMaxRounds = 20;
 /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
 std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
   auto unwanted = record;
-  std::erase_if(unwanted.sysctls, [&](const SavedSysctl& sysctl) {
+  std::erase_if(unwanted.sysctls.saved, [&](const SavedSysctl& sysctl) {
     return sysctl.previous == sysctl.ours ||  // a side effect of ip_forward, which stays
            contains(seen.desired.sysctls, sysctl.key, &SysctlSpec::key);
   });
   auto targets = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets;
   seen.desired.sysctls.insert(seen.desired.sysctls.end(), targets.begin(), targets.end());
   return targets;
+}
+
+/// It was off when an instance first came to it.
+bool switches_forwarding(const SysctlRecord& record) {
+  return std::ranges::any_of(record.saved,
+                             [](const SavedSysctl& s) { return s.key == kIpForward && s.previous != s.ours; });
 }
 
 /// One enable, from the first look to the last.
@@ -80,11 +87,10 @@ class Enabling {
     if (auto apart = refuse_collision(profile_, others_); !apart) {
       return apart;
     }
-    record_ = InstanceRecord{profile_, {}, Phase::kEnabling, {}};
+    record_.profile = profile_;
     if (before_) {
       record_.sysctls = before_->sysctls;
       record_.former = before_->former;
-      record_.translations = before_->translations;
       record_.former.push_back(before_->profile);
       std::erase(record_.former, profile_);
     }
@@ -104,7 +110,7 @@ class Enabling {
 
   /// True: changes were made or refused as stale, so look again. False: the host is as it should be.
   Result<bool> once(bool is_first) {
-    auto seen = survey(kernel_, profile_, record_.sysctls);
+    auto seen = survey(kernel_, profile_, record_.sysctls.saved);
     if (!seen) {
       return std::unexpected(seen.error());
     }
@@ -124,15 +130,13 @@ class Enabling {
     report_.host = seen->host;
     record_.host = seen->host;
     report_.waiting = plan.waiting;
-    const auto saved = record_.sysctls;
-    found_ = set_meanwhile(saved, wanted, seen->sysctls, others_.records);
-    record_.sysctls = merge_saved(record_.sysctls, wanted, seen->sysctls, others_.records);
-    const auto adopted = adopt(found_, record_.sysctls);
-    adopted_.insert(adopted_.end(), adopted.begin(), adopted.end());
+    if (auto remembered = remember_sysctls(*seen, wanted); !remembered) {
+      return std::unexpected(remembered.error());
+    }
     if (plan.empty()) {
       return false;
     }
-    if (auto written = write_ahead(*seen, saved); !written) {
+    if (auto written = write_ahead(); !written) {
       return std::unexpected(written.error());
     }
     complete_ = false;
@@ -144,17 +148,31 @@ class Enabling {
     return true;
   }
 
-  Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
-    const auto is_forward = [](const SavedSysctl& s) { return s.key == kIpForward && s.previous != s.ours; };
-    if (std::ranges::any_of(record_.sysctls, is_forward) && std::ranges::none_of(saved_before, is_forward)) {
-      auto side_effects = forwarding_side_effects(kernel_, seen.observed.links, others_.records);
+  /// What the sysctls are before anything of this round is made.
+  Result<void> remember_sysctls(const Survey& seen, const std::vector<SysctlSpec>& wanted) {
+    const auto& links = seen.observed.links;
+    const bool switched_before = switches_forwarding(record_.sysctls);
+    found_ = set_meanwhile(record_.sysctls, wanted, seen.sysctls, others_);
+    record_.sysctls = merge_saved(record_.sysctls, wanted, seen.sysctls, links, others_);
+    const auto adopted = adopt(found_, record_.sysctls);
+    adopted_.insert(adopted_.end(), adopted.begin(), adopted.end());
+    if (!switches_forwarding(record_.sysctls)) {
+      return {};
+    }
+    if (seen.sysctls.at(std::string(kIpForward)) != "1") {
+      auto side_effects = forwarding_side_effects(kernel_, links);
       if (!side_effects) {
         return std::unexpected(side_effects.error());
       }
-      record_.sysctls.insert(record_.sysctls.end(), side_effects->begin(), side_effects->end());
-      const auto* holder = holder_of(others_.records, kIpForward);
-      record_.translations = holder != nullptr ? holder->translations : source_translations(seen.observed.ruleset);
+      remember_switching(*side_effects, source_translations(seen.observed.ruleset), record_.sysctls);
+      side_effects_ = *std::move(side_effects);
+    } else if (const auto* other = others_.remembers(kIpForward); other != nullptr && !switched_before) {
+      remember_switching(*other, record_.sysctls);  // what stands there now is the effect already
     }
+    return {};
+  }
+
+  Result<void> write_ahead() {
     if (written_ != record_) {
       written_ = record_;
       if (auto saved = save(); !saved) {
@@ -176,11 +194,15 @@ class Enabling {
     return store_.save(record_);
   }
 
-  /// Whichever instance is the last one out puts the value back, so each that holds the sysctl has to know it.
+  /// Whichever instance is the last one out puts the values back, so each that holds them has to know them.
   Result<void> tell_others() {
     for (auto& other : others_.records) {
       const auto before = other;
-      if (!adopt(found_, other.sysctls).empty()) {
+      adopt(found_, other.sysctls);
+      if (side_effects_ && switches_forwarding(other.sysctls)) {
+        remember_switching(record_.sysctls, other.sysctls);
+      }
+      if (other != before) {
         others_before_.push_back(before);
         if (auto saved = store_.save(other); !saved) {
           return saved;
@@ -196,7 +218,8 @@ class Enabling {
       told.hint += fmt::format("; `smtp-egress disable {}` takes back the rest", profile_.name);
       return std::unexpected(std::move(told));  // what was written ahead says what may stand
     }
-    if (auto put_back = put_back_side_effects(); !put_back) {
+    // The rollback has put ip_forward back, and the kernel with it values that were somebody else's.
+    if (auto put_back = put_back_side_effects(kernel_, side_effects_.value_or(std::vector<SavedSysctl>{})); !put_back) {
       told.hint += "; not so: " + put_back.error().message();
       return std::unexpected(std::move(told));
     }
@@ -216,13 +239,6 @@ class Enabling {
     return std::unexpected(std::move(told));
   }
 
-  /// The rollback has put ip_forward back, and the kernel with it values that were somebody else's.
-  Result<void> put_back_side_effects() {
-    auto found_now = record_.sysctls;
-    std::erase_if(found_now, [&](const SavedSysctl& sysctl) { return before_ && contains(before_->sysctls, sysctl); });
-    return smtpegress::put_back_side_effects(kernel_, found_now);
-  }
-
   /// The desired state is reached, and what is written ahead is enough to undo it: nothing that fails from here on is a
   /// reason to take it back. (After a take-over there is no exact way back: a script's rule holds expressions of
   /// iptables' own, which this program reads but does not write.)
@@ -234,7 +250,7 @@ class Enabling {
                       sysctl_name(sysctl.key), sysctl.previous, sysctl.ours, sysctl.previous));
     }
     // Not before they are back, or a crash in between would leave our values to nobody.
-    std::erase_if(record_.sysctls,
+    std::erase_if(record_.sysctls.saved,
                   [&](const SavedSysctl& sysctl) { return contains(released_, sysctl.key, &SysctlSpec::key); });
     // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
     const bool cut_short = before_ && before_->phase != Phase::kEnabled;
@@ -256,15 +272,17 @@ class Enabling {
   }
 
   void note_forgotten() {
+    auto note = "its state file was " + (moved_to_.empty() ? "gone" : "damaged, and is now " + moved_to_);
     std::string values;
-    for (const auto& sysctl : record_.sysctls) {
-      if (sysctl.previous == sysctl.ours) {
+    for (const auto& sysctl : record_.sysctls.saved) {
+      if (sysctl.previous == sysctl.ours && !is_side_effect(sysctl)) {
         values += fmt::format("{}{}={}", values.empty() ? "" : ", ", sysctl_name(sysctl.key), sysctl.ours);
       }
     }
-    report_.notes.push_back(fmt::format("its state file was {}; what stood before the first enable is not known{}",
-                                        moved_to_.empty() ? "gone" : "damaged, and is now " + moved_to_,
-                                        values.empty() ? "" : ", so disable will leave " + values));
+    if (!values.empty()) {
+      note += "; what stood before the first enable is not known, so disable will leave " + values;
+    }
+    report_.notes.push_back(std::move(note));
   }
 
   void drop_flows() {
@@ -293,11 +311,12 @@ class Enabling {
   std::string moved_to_;    ///< where the damaged state file was
   OtherInstances others_;
   InstanceRecord record_;
-  std::vector<InstanceRecord> others_before_;  ///< those whose record was changed, as they were
-  std::vector<SavedSysctl> found_;             ///< set by somebody else since, as this round found it
-  std::vector<SavedSysctl> adopted_;           ///< those of them that were news to the record
-  std::vector<SysctlSpec> released_;           ///< of an earlier profile: put back, and no longer ours
-  std::optional<InstanceRecord> written_;      ///< as it was last written ahead
+  std::vector<InstanceRecord> others_before_;             ///< those whose record was changed, as they were
+  std::vector<SavedSysctl> found_;                        ///< set by somebody else since, as this round found it
+  std::vector<SavedSysctl> adopted_;                      ///< those of them that were news to the record
+  std::vector<SysctlSpec> released_;                      ///< of an earlier profile: put back, and no longer ours
+  std::optional<InstanceRecord> written_;                 ///< as it was last written ahead
+  std::optional<std::vector<SavedSysctl>> side_effects_;  ///< of ip_forward, where this command switches it
   DesiredState owned_;
   bool complete_ = false;  ///< the last plan was carried out to its end
   ApplyReport report_;
@@ -326,7 +345,7 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
     return std::unexpected(apart.error());
   }
   const auto& record = stored->record;
-  auto seen = survey(kernel_, profile, record ? record->sysctls : std::vector<SavedSysctl>{});
+  auto seen = survey(kernel_, profile, record ? record->sysctls.saved : std::vector<SavedSysctl>{});
   if (!seen) {
     return std::unexpected(seen.error());
   }

@@ -45,9 +45,8 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   result.desired =
       lower(profile, result.host, result.legacy.empty() ? result.observed : without(result.observed, result.legacy));
   auto wanted = result.desired.sysctls;
-  for (const auto& saved : further) {
-    wanted.push_back({saved.key, saved.ours});
-  }
+  const auto others = as_we_set_them(further);
+  wanted.insert(wanted.end(), others.begin(), others.end());
   auto values = read_sysctls(kernel, wanted);
   if (!values) {
     return std::unexpected(values.error());

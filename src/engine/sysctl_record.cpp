@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "engine/forwarding_users.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -22,45 +23,81 @@ std::string who_forwards(const std::vector<std::string>& before, const nft::Rule
   return since.empty() ? std::string() : "made since enable, and needs it: " + since.front();
 }
 
-/// Not what we set: switching ip_forward sets it.
-bool is_side_effect(const SavedSysctl& sysctl) {
-  return sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects");
-}
+/// Why a value stays; empty where it goes back.
+struct Reason {
+  std::string text;
+  bool for_forgotten = false;  ///< only as nobody knows what an instance without a record needs
+};
 
-/// Empty where the value goes back.
-std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, const OtherInstances& others,
-                         const InstanceRecord& record, const nft::Ruleset& ruleset) {
+Reason why_it_stays(const SavedSysctl& sysctl, const std::string& value, const OtherInstances& others,
+                    const InstanceRecord& record, const nft::Ruleset& ruleset) {
   if (value == sysctl.ours && sysctl.previous == sysctl.ours) {
     return {};  // unchanged so far; a side effect of ip_forward may yet change it
   }
   const auto stays = [&](const std::string& why) {
     return fmt::format("{} stays {}: {}", sysctl_name(sysctl.key), value, why);
   };
-  if (const auto* holder = holder_of(others.records, sysctl.key); holder != nullptr) {
-    return stays(fmt::format("instance {} needs it", holder->profile.name));
+  const auto holder = std::ranges::find_if(others.records, [&](const InstanceRecord& other) {
+    return contains(other.sysctls.saved, sysctl.key, &SavedSysctl::key);
+  });
+  if (holder != others.records.end()) {
+    return {stays(fmt::format("instance {} needs it", holder->profile.name))};
   }
   if (!others.damaged.empty()) {
-    return stays(fmt::format("instance {} may need it, and its state file is damaged", others.damaged.front()));
+    return {stays(fmt::format("instance {} may need it, and its state file is damaged", others.damaged.front())), true};
+  }
+  if (const auto names = forgotten_instances(record.profile.name, others.records, ruleset); !names.empty()) {
+    return {stays(fmt::format("instance {} may need it, and its state file is gone", names.front())), true};
   }
   if (is_side_effect(sysctl) && record.phase != Phase::kEnabled) {
     return {};  // a command was cut short between ip_forward and this
   }
   if (value != sysctl.ours && value != sysctl.previous) {
-    return stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours));
+    return {stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours))};
   }
   if (sysctl.key == kIpForward && sysctl.previous == "0" && value != "0") {
-    const auto who = who_forwards(record.translations, ruleset);
-    return who.empty() ? std::string() : stays(who);
+    const auto who = who_forwards(record.sysctls.translations, ruleset);
+    return who.empty() ? Reason{} : Reason{stays(who)};
   }
   return {};
 }
 
+/// Of conf/default's rp_filter: what interfaces made since would have had without us.
+struct Inheritance {
+  SavedSysctl value;
+  std::vector<int> links;  ///< that stood before
+
+  bool made(const std::string& key, const std::string& found, const std::vector<Link>& now) const {
+    const auto link = std::ranges::find_if(now, [&](const Link& l) { return key == rp_filter_key(l.name.str()); });
+    return found == value.ours && link != now.end() && !contains(links, link->index);
+  }
+};
+
+std::optional<Inheritance> inheritance(const SysctlRecord& own, const OtherInstances& others) {
+  const auto key = rp_filter_key("default");
+  for (const auto* record : {&own, others.remembers(key)}) {
+    if (record != nullptr) {
+      if (const auto found = std::ranges::find(record->saved, key, &SavedSysctl::key); found != record->saved.end()) {
+        return Inheritance{*found, record->links};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key) {
-  const auto holder = std::ranges::find_if(
-      records, [&](const InstanceRecord& record) { return contains(record.sysctls, key, &SavedSysctl::key); });
-  return holder == records.end() ? nullptr : &*holder;
+bool is_side_effect(const SavedSysctl& sysctl) {
+  return sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects");
+}
+
+std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved) {
+  std::vector<SysctlSpec> sysctls;
+  sysctls.reserve(saved.size());
+  for (const auto& sysctl : saved) {
+    sysctls.push_back({sysctl.key, sysctl.ours});
+  }
+  return sysctls;
 }
 
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted) {
@@ -81,18 +118,16 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
   return values;
 }
 
-std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved, const std::vector<SysctlSpec>& wanted,
-                                       const SysctlValues& current, const std::vector<InstanceRecord>& others) {
+std::vector<SavedSysctl> set_meanwhile(const SysctlRecord& record, const std::vector<SysctlSpec>& wanted,
+                                       const SysctlValues& current, const OtherInstances& others) {
   std::vector<SavedSysctl> found;
   for (const auto& sysctl : wanted) {
-    const auto* holder = holder_of(others, sysctl.key);
-    auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key);
-    if (held == saved.end()) {
-      if (holder == nullptr) {
-        continue;
-      }
-      held = std::ranges::find(holder->sysctls, sysctl.key, &SavedSysctl::key);
+    const bool is_own = contains(record.saved, sysctl.key, &SavedSysctl::key);
+    const auto* who = is_own ? &record : others.remembers(sysctl.key);
+    if (who == nullptr) {
+      continue;
     }
+    const auto held = std::ranges::find(who->saved, sysctl.key, &SavedSysctl::key);
     const auto value = current.find(sysctl.key);
     if (value != current.end() && value->second && *value->second != sysctl.value && *value->second != held->ours) {
       found.push_back({sysctl.key, *value->second, sysctl.value});
@@ -101,9 +136,9 @@ std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved, co
   return found;
 }
 
-std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vector<SavedSysctl>& saved) {
+std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, SysctlRecord& record) {
   std::vector<SavedSysctl> adopted;
-  for (auto& sysctl : saved) {
+  for (auto& sysctl : record.saved) {
     const auto newer = std::ranges::find(found, sysctl.key, &SavedSysctl::key);
     if (newer != found.end() && newer->previous != sysctl.previous) {
       sysctl.previous = newer->previous;
@@ -113,37 +148,34 @@ std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vecto
   return adopted;
 }
 
-std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
-                                     const SysctlValues& current, const std::vector<InstanceRecord>& others) {
-  // An interface that appears while conf/default holds our value is born with it: without us it would have had
-  // default's previous one. Which are born later shows in that an earlier round has saved the rest.
-  const auto of_default = std::ranges::find(saved, "net/ipv4/conf/default/rp_filter", &SavedSysctl::key);
-  const auto inherited = of_default == saved.end() ? std::nullopt : std::optional(*of_default);
+SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
+                         const std::vector<Link>& links, const OtherInstances& others) {
+  const auto inherited = inheritance(record, others);
   for (const auto& sysctl : wanted) {
-    if (const auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key); held != saved.end()) {
+    if (const auto held = std::ranges::find(record.saved, sysctl.key, &SavedSysctl::key); held != record.saved.end()) {
       held->ours = sysctl.value;
       continue;
     }
-    if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
-      const auto held = std::ranges::find(holder->sysctls, sysctl.key, &SavedSysctl::key);
-      saved.push_back({sysctl.key, held->previous, sysctl.value});
+    const bool is_default = sysctl.key == rp_filter_key("default");
+    if (const auto* other = others.remembers(sysctl.key); other != nullptr) {
+      const auto held = std::ranges::find(other->saved, sysctl.key, &SavedSysctl::key);
+      record.saved.push_back({sysctl.key, held->previous, sysctl.value});
+      record.links = is_default ? other->links : std::move(record.links);
       continue;
     }
     if (const auto value = current.find(sysctl.key); value != current.end() && value->second) {
-      const bool born_with_ours = inherited && *value->second == inherited->ours;
-      saved.push_back({sysctl.key, born_with_ours ? inherited->previous : *value->second, sysctl.value});
+      const bool born_with_ours = inherited && inherited->made(sysctl.key, *value->second, links);
+      record.saved.push_back({sysctl.key, born_with_ours ? inherited->value.previous : *value->second, sysctl.value});
+      if (is_default) {
+        record.links.clear();
+        std::ranges::transform(links, std::back_inserter(record.links), &Link::index);
+      }
     }
   }
-  return saved;
+  return record;
 }
 
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links,
-                                                         const std::vector<InstanceRecord>& others) {
-  if (const auto* holder = holder_of(others, kIpForward); holder != nullptr) {
-    auto found_by_it = holder->sysctls;  // what stands there now is the effect already
-    std::erase_if(found_by_it, [](const SavedSysctl& sysctl) { return !is_side_effect(sysctl); });
-    return found_by_it;
-  }
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links) {
   std::vector<SysctlSpec> keys{{"net/ipv4/conf/default/forwarding", "1"}};
   for (const auto& link : links) {
     keys.emplace_back("net/ipv4/conf/" + link.name.str() + "/forwarding", "1");
@@ -167,6 +199,19 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
   return saved;
 }
 
+void remember_switching(const std::vector<SavedSysctl>& side_effects, std::vector<std::string> translations,
+                        SysctlRecord& record) {
+  std::erase_if(record.saved, is_side_effect);
+  record.saved.insert(record.saved.end(), side_effects.begin(), side_effects.end());
+  record.translations = std::move(translations);
+}
+
+void remember_switching(const SysctlRecord& other, SysctlRecord& record) {
+  auto side_effects = other.saved;
+  std::erase_if(side_effects, [](const SavedSysctl& sysctl) { return !is_side_effect(sysctl); });
+  remember_switching(side_effects, other.translations, record);
+}
+
 Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
   Result<void> result;
   for (const auto& sysctl : saved) {
@@ -183,16 +228,24 @@ Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl
 Restoration restoration(const InstanceRecord& record, const SysctlValues& current, const OtherInstances& others,
                         const nft::Ruleset& ruleset) {
   Restoration result;
-  for (const auto& sysctl : record.sysctls) {
+  for (const auto& sysctl : record.sysctls.saved) {
     const auto found = current.find(sysctl.key);
     if (found == current.end() || !found->second) {
       continue;  // its interface is gone, and the value with it
     }
-    if (auto why = why_it_stays(sysctl, *found->second, others, record, ruleset); why.empty()) {
+    auto why = why_it_stays(sysctl, *found->second, others, record, ruleset);
+    if (why.text.empty()) {
       result.targets.push_back({sysctl.key, sysctl.previous});
-    } else {
-      result.notes.emplace_back(std::move(why));
+      continue;
     }
+    result.notes.emplace_back(std::move(why.text));
+    if (why.for_forgotten) {
+      result.left.saved.push_back(sysctl);
+    }
+  }
+  if (!result.left.saved.empty()) {
+    remember_switching(record.sysctls, result.left);
+    result.left.links = record.sysctls.links;
   }
   std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return s.key == kIpForward; });
   return result;

@@ -10,10 +10,10 @@
 
 namespace smtpegress {
 
-inline constexpr std::string_view kIpForward = "net/ipv4/ip_forward";
+/// Not what we set: switching ip_forward sets it.
+[[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl);
 
-/// The first of `records` that has `key` among its sysctls; null where none has.
-[[nodiscard]] const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key);
+[[nodiscard]] std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved);
 
 /// Current values of `wanted`'s keys.
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted);
@@ -21,25 +21,28 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
 /// What somebody else has set since our enable, and the next one sets again: the value found is what disable puts back,
 /// for it is what an administrator wanted meanwhile. Never a value of ours, so that a crash between writing the record
 /// and the sysctl leads to the same answer again. In `previous` stands what was found.
-[[nodiscard]] std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved,
-                                                     const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
-                                                     const std::vector<InstanceRecord>& others);
+[[nodiscard]] std::vector<SavedSysctl> set_meanwhile(const SysctlRecord& record, const std::vector<SysctlSpec>& wanted,
+                                                     const SysctlValues& current, const OtherInstances& others);
 
-/// Gives `saved` the previous values of `found`; returns those that were others.
-std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vector<SavedSysctl>& saved);
+/// Gives `record` the previous values of `found`; returns those that were others.
+std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, SysctlRecord& record);
 
-/// What has to be remembered of `wanted` before it is applied: keys already in `saved` keep their previous value, keys
-/// that another instance holds take over its previous value (the last one out restores), the rest is saved from
-/// `current`, also where it has our value already.
-[[nodiscard]] std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved,
-                                                   const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
-                                                   const std::vector<InstanceRecord>& others);
+/// What has to be remembered of `wanted` before it is applied: keys already in `record` keep their previous value, keys
+/// that others remember take over that (the last one out restores), the rest is saved from `current`, also where it has
+/// our value already; an interface made since conf/default was changed is taken for born with our value.
+[[nodiscard]] SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wanted,
+                                       const SysctlValues& current, const std::vector<Link>& links,
+                                       const OtherInstances& others);
 
 /// Switching ip_forward sets every interface's `forwarding` and `all/accept_redirects` as a side effect
 /// (inet_forward_change, net/ipv4/devinet.c). Those whose value does not come back by itself when ip_forward goes back.
-/// Another instance that has switched it already has found them, and this one takes over what it found.
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links,
-                                                         const std::vector<InstanceRecord>& others);
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links);
+
+/// Gives `record` the side effects, and what else is remembered of the moment in which ip_forward was switched.
+void remember_switching(const std::vector<SavedSysctl>& side_effects, std::vector<std::string> translations,
+                        SysctlRecord& record);
+/// The same as `other` remembers it.
+void remember_switching(const SysctlRecord& other, SysctlRecord& record);
 
 /// After ip_forward was switched and back: gives each side effect among `saved` its value again. An interface that is
 /// gone is no error; of several errors the first is returned, after all have been tried.
@@ -48,6 +51,7 @@ Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl
 struct Restoration {
   std::vector<SysctlSpec> targets;  ///< ip_forward first, for its side effects on the others
   std::vector<std::string> notes;   ///< why a value stays
+  SysctlRecord left{};              ///< what stays for an instance that no record tells of, and is to be remembered
 };
 /// Compare and swap: a value goes back only where it is still ours and nobody else evidently needs it.
 [[nodiscard]] Restoration restoration(const InstanceRecord& record, const SysctlValues& current,

@@ -5,6 +5,7 @@
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -178,10 +179,6 @@ std::vector<PolicyRule> policy_rules(const Profile& profile) {
   return rules;
 }
 
-std::string rp_filter_key(std::string_view interface) {
-  return "net/ipv4/conf/" + std::string(interface) + "/rp_filter";
-}
-
 /// Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink. (A
 /// rule by source answers for replies as well.)
 void add_rp_filters(const Profile& profile, const ResolvedHost& host, std::vector<SysctlSpec>& sysctls) {
@@ -221,7 +218,7 @@ void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& 
   if (by_mark) {
     add_rp_filters(profile, host, desired.sysctls);
   }
-  desired.sysctls.push_back({"net/ipv4/ip_forward", "1"});
+  desired.sysctls.push_back({std::string(kIpForward), "1"});
   desired.rules = policy_rules(profile);
 }
 

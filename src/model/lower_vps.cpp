@@ -1,6 +1,7 @@
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "model/sysctl_keys.hpp"
 
 namespace smtpegress {
 namespace {
@@ -50,7 +51,7 @@ void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& d
              nft::SetMark{profile.mark}, "admit path errors"));
   }
   desired.chains = {std::move(forward), std::move(snat)};
-  desired.sysctls = {{"net/ipv4/ip_forward", "1"}};
+  desired.sysctls = {{std::string(kIpForward), "1"}};
 }
 
 }  // namespace smtpegress

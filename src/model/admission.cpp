@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "model/docker.hpp"
@@ -5,6 +7,7 @@
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -15,7 +18,8 @@ using namespace rules;
 const nft::TableKey kDockersOwn{nft::Family::kIp, "docker-bridges"};
 
 bool sees_forwarded_ipv4(const nft::ObservedChain& chain) {
-  return chain.hook && chain.hook->hook == nft::Hook::kForward && chain.hook->type == nft::ChainType::kFilter &&
+  return chain.hook && !chain.dormant && chain.hook->hook == nft::Hook::kForward &&
+         chain.hook->type == nft::ChainType::kFilter &&
          (chain.key.table.family == nft::Family::kIp || chain.key.table.family == nft::Family::kInet) &&
          !is_own_table(chain.key.table) && chain.key.table != kDockersOwn;
 }
@@ -85,6 +89,27 @@ std::string preempting_rule(const nft::Ruleset& ruleset, const nft::ObservedChai
 
 }  // namespace
 
+std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedHost& host,
+                                         const nft::Ruleset& ruleset) {
+  std::vector<nft::TableKey> tables;
+  const auto packets = forwarded_packets(profile, host);
+  for (const auto& chain : ruleset.chains) {
+    if (sees_forwarded_ipv4(chain) && chain.closed && !contains(tables, chain.key.table) &&
+        could_drop(ruleset, chain, packets)) {
+      tables.push_back(chain.key.table);
+    }
+  }
+  return tables;
+}
+
+std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
+  return fmt::format(
+      "{} is owned by the program that made it and closed to all others, so the mail has to be let through it by that "
+      "program's own means: let it accept forwarded packets with mark {}, or make it give up the table (firewalld: "
+      "NftablesTableOwner=no in firewalld.conf, restart it, then `smtp-egress enable {}`)",
+      nft::to_string(table), profile.mark.to_string(), profile.name);
+}
+
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,
                                   DesiredState& desired) {
   const auto packets = forwarded_packets(profile, host);
@@ -94,6 +119,9 @@ void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& ho
     }
     const auto place = place_for_admission(ruleset, chain, packets);
     const bool by_right = place != chain.key && !is_masqueraded(profile);  // Docker's chain for others
+    if (chain.closed) {
+      continue;  // see closed_tables
+    }
     if (by_right || could_drop(ruleset, chain, packets)) {
       desired.foreign_rules.push_back({place,
                                        rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,

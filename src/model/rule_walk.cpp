@@ -65,12 +65,11 @@ Holds selects(const PolicyRule& rule, const RuleSelectors& selectors, const Pack
   return plain == Holds::kYes ? Holds::kNo : Holds::kYes;
 }
 
-/// Has the table an answer for the internet at large: a default route, or one of the halves that stand for it? Routes
+/// Has the table an answer for the internet at large? Routes
 /// to single networks (a VPN's own) take none of the mail.
 bool leads_on(const ObservedState& observed, TableId table, const std::optional<std::uint32_t>& suppress_length) {
-  constexpr std::uint8_t kHalf = 1;  // bit: 0.0.0.0/1 and 128.0.0.0/1, as OpenVPN's def1 has them
   return std::ranges::any_of(observed.routes, [&](const Route& route) {
-    return route.family == IpFamily::kV4 && route.table == table && route.destination.length <= kHalf &&
+    return route.family == IpFamily::kV4 && route.table == table && route.destination.is_internet() &&
            route.type != RouteType::kThrow && (!suppress_length || route.destination.length > *suppress_length);
   });
 }

@@ -93,8 +93,13 @@ class Disabling {
         }
       }
       const auto plan = make_plan(nothing, owned, *observed, *values);
-      if (plan.empty()) {
+      if (plan.empty() && last_.empty()) {
         return finish();
+      }
+      if (plan.empty()) {
+        nothing.sysctls.insert(nothing.sysctls.end(), last_.begin(), last_.end());
+        last_.clear();
+        continue;
       }
       if (target_.record && record_.phase != Phase::kDisabling) {
         record_.phase = Phase::kDisabling;
@@ -128,6 +133,7 @@ class Disabling {
                            : remains_of(target_.name, target_.damaged, target_.file, others->records, observed);
     auto restore = restoration(record_, values, *others, observed.ruleset);
     nothing.sysctls = std::move(restore.targets);
+    last_ = std::move(restore.last);
     report_.notes = std::move(restore.notes);
     return {};
   }
@@ -168,6 +174,7 @@ class Disabling {
   InstanceRecord record_;
   bool cut_short_;  ///< the command before this one: it may have changed all, and not come to the flows
   Transaction transaction_;
+  std::vector<SysctlSpec> last_;  ///< to go back when all else has
   ApplyReport report_;
 };
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <ranges>
 
 #include "engine/flows.hpp"
@@ -11,6 +12,7 @@
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
 #include "model/docker.hpp"
+#include "model/families.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
 
@@ -23,12 +25,22 @@ constexpr int kMaxRounds = 20;
 /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
 std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
   auto unwanted = record;
+  const auto is_wanted = [&](std::string_view key) { return contains(seen.desired.sysctls, key, &SysctlSpec::key); };
+  const auto is_effect_no_more = [&](const SavedSysctl& sysctl) {
+    return std::ranges::any_of(kBothFamilies, [&](IpFamily family) {
+      return is_side_effect(sysctl, family) && !is_wanted(traits_of(family).forwarding);
+    });
+  };
   std::erase_if(unwanted.sysctls, [&](const SavedSysctl& sysctl) {
-    return sysctl.previous == sysctl.ours ||  // a side effect of ip_forward, which stays
-           contains(seen.desired.sysctls, sysctl.key, &SysctlSpec::key);
+    return is_wanted(sysctl.key) || (sysctl.previous == sysctl.ours && !is_effect_no_more(sysctl));
   });
-  auto targets = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets;
-  seen.desired.sysctls.insert(seen.desired.sysctls.end(), targets.begin(), targets.end());
+  auto [targets, last, notes] = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset);
+  auto& wanted = seen.desired.sysctls;
+  wanted.insert(wanted.end(), targets.begin(), targets.end());
+  if (all_hold(targets, seen.sysctls)) {
+    wanted.insert(wanted.end(), last.begin(), last.end());
+  }
+  targets.insert(targets.end(), last.begin(), last.end());
   return targets;
 }
 
@@ -145,15 +157,13 @@ class Enabling {
   }
 
   Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
-    const auto is_forward = [](const SavedSysctl& s) { return s.key == kIpForward && s.previous != s.ours; };
-    if (std::ranges::any_of(record_.sysctls, is_forward) && std::ranges::none_of(saved_before, is_forward)) {
-      auto side_effects = forwarding_side_effects(kernel_, seen.observed.links, others_.records);
-      if (!side_effects) {
-        return std::unexpected(side_effects.error());
+    for (const auto family : kBothFamilies) {
+      const auto is_switch = [&](const SavedSysctl& s) { return switched_by(s.key) == family && s.previous != s.ours; };
+      if (std::ranges::any_of(record_.sysctls, is_switch) && std::ranges::none_of(saved_before, is_switch)) {
+        if (auto noted = note_switching(seen, family); !noted) {
+          return noted;
+        }
       }
-      record_.sysctls.insert(record_.sysctls.end(), side_effects->begin(), side_effects->end());
-      const auto* holder = holder_of(others_.records, kIpForward);
-      record_.translations = holder != nullptr ? holder->translations : source_translations(seen.observed.ruleset);
     }
     if (written_ != record_) {
       written_ = record_;
@@ -162,6 +172,21 @@ class Enabling {
       }
     }
     return tell_others();
+  }
+
+  /// What switching a family's forwarding on does to others, and what needs it off no longer.
+  Result<void> note_switching(const Survey& seen, IpFamily family) {
+    auto side_effects = forwarding_side_effects(kernel_, family, seen.observed.links, others_.records);
+    if (!side_effects) {
+      return std::unexpected(side_effects.error());
+    }
+    record_.sysctls.insert(record_.sysctls.end(), side_effects->begin(), side_effects->end());
+    const auto* holder = holder_of(others_.records, traits_of(family).forwarding);
+    const auto standing = holder != nullptr ? holder->translations : source_translations(seen.observed.ruleset, family);
+    std::vector<std::string> all;
+    std::ranges::set_union(record_.translations, standing, std::back_inserter(all));
+    record_.translations = std::move(all);
+    return {};
   }
 
   /// In the place of a damaged state file not before that is kept under another name.

@@ -7,24 +7,32 @@
 #include <iterator>
 
 #include "engine/forwarding_users.hpp"
+#include "model/families.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
 
 /// Empty where forwarding can be switched off again.
-std::string who_forwards(const std::vector<std::string>& before, const nft::Ruleset& ruleset) {
-  if (docker_forwards(ruleset)) {
+std::string who_forwards(IpFamily family, const std::vector<std::string>& before, const nft::Ruleset& ruleset) {
+  if (docker_forwards(ruleset, family)) {
     return "Docker is set up here and needs it";
   }
   std::vector<std::string> since;
-  std::ranges::set_difference(source_translations(ruleset), before, std::back_inserter(since));
+  std::ranges::set_difference(source_translations(ruleset, family), before, std::back_inserter(since));
   return since.empty() ? std::string() : "made since enable, and needs it: " + since.front();
 }
 
-/// Not what we set: switching ip_forward sets it.
+std::string conf_of(IpFamily family) {
+  return family == IpFamily::kV4 ? "net/ipv4/conf/" : "net/ipv6/conf/";
+}
+
 bool is_side_effect(const SavedSysctl& sysctl) {
-  return sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects");
+  return is_side_effect(sysctl, IpFamily::kV4) || is_side_effect(sysctl, IpFamily::kV6);
+}
+
+bool is_accept_ra(const std::string& key) {
+  return key.ends_with("/accept_ra");
 }
 
 /// Empty where the value goes back.
@@ -48,14 +56,28 @@ std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, co
   if (value != sysctl.ours && value != sysctl.previous) {
     return stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours));
   }
-  if (sysctl.key == kIpForward && sysctl.previous == "0" && value != "0") {
-    const auto who = who_forwards(record.translations, ruleset);
+  if (const auto family = switched_by(sysctl.key); family && sysctl.previous == "0" && value != "0") {
+    const auto who = who_forwards(*family, record.translations, ruleset);
     return who.empty() ? std::string() : stays(who);
   }
   return {};
 }
 
 }  // namespace
+
+std::optional<IpFamily> switched_by(std::string_view key) {
+  for (const auto family : kBothFamilies) {
+    if (key == traits_of(family).forwarding) {
+      return family;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_side_effect(const SavedSysctl& sysctl, IpFamily family) {
+  return sysctl.key.starts_with(conf_of(family)) && !switched_by(sysctl.key) &&
+         (sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects"));
+}
 
 const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key) {
   const auto holder = std::ranges::find_if(
@@ -137,20 +159,26 @@ std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::
   return saved;
 }
 
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links,
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamily family,
+                                                         const std::vector<Link>& links,
                                                          const std::vector<InstanceRecord>& others) {
-  if (const auto* holder = holder_of(others, kIpForward); holder != nullptr) {
+  if (const auto* holder = holder_of(others, traits_of(family).forwarding); holder != nullptr) {
     auto found_by_it = holder->sysctls;  // what stands there now is the effect already
-    std::erase_if(found_by_it, [](const SavedSysctl& sysctl) { return !is_side_effect(sysctl); });
+    std::erase_if(found_by_it, [&](const SavedSysctl& sysctl) { return !is_side_effect(sysctl, family); });
     return found_by_it;
   }
-  std::vector<SysctlSpec> keys{{"net/ipv4/conf/default/forwarding", "1"}};
+  const auto conf = conf_of(family);
+  std::vector<SysctlSpec> keys{{conf + "default/forwarding", "1"}};
   for (const auto& link : links) {
-    keys.emplace_back("net/ipv4/conf/" + link.name.str() + "/forwarding", "1");
+    keys.emplace_back(conf + link.name.str() + "/forwarding", "1");
+  }
+  std::vector<SysctlSpec> refusals;
+  if (family == IpFamily::kV4) {  // of IPv6's values none but forwarding is touched
+    refusals.emplace_back(conf + "all/accept_redirects", "0");
   }
   std::vector<SavedSysctl> saved;
   const auto forwarding = read_sysctls(kernel, keys);
-  const auto redirects = read_sysctls(kernel, {{"net/ipv4/conf/all/accept_redirects", "0"}});
+  const auto redirects = read_sysctls(kernel, refusals);
   if (!forwarding || !redirects) {
     return std::unexpected(forwarding ? redirects.error() : forwarding.error());
   }
@@ -169,15 +197,43 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
 
 Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
   Result<void> result;
+  const auto write = [&](const std::string& key, const std::string& value) {
+    if (auto written = kernel.write_sysctl(key, value); !written && result) {
+      result = std::move(written);
+    }
+  };
+  std::vector<SavedSysctl> changed;
   for (const auto& sysctl : saved) {
     const auto value = is_side_effect(sysctl) ? kernel.read_sysctl(sysctl.key) : sysctl.previous;
     if (value && *value != sysctl.previous) {
-      if (auto written = kernel.write_sysctl(sysctl.key, sysctl.previous); !written && result) {
-        result = std::move(written);
-      }
+      changed.push_back(sysctl);
+    }
+  }
+  // One IPv6 interface that forwards is enough for the kernel to forget what all others have learned of routers, but
+  // for those with accept_ra=2 (rt6_purge_dflt_routers, net/ipv6/route.c).
+  const bool forgets = std::ranges::any_of(
+      changed, [](const SavedSysctl& s) { return is_side_effect(s, IpFamily::kV6) && s.previous != "0"; });
+  for (const auto& sysctl : saved) {
+    if (forgets && is_accept_ra(sysctl.key)) {
+      write(sysctl.key, sysctl.ours);
+    }
+  }
+  for (const auto& sysctl : changed) {
+    write(sysctl.key, sysctl.previous);
+  }
+  for (const auto& sysctl : saved) {
+    if (forgets && is_accept_ra(sysctl.key)) {
+      write(sysctl.key, sysctl.previous);
     }
   }
   return result;
+}
+
+bool all_hold(const std::vector<SysctlSpec>& targets, const SysctlValues& current) {
+  return std::ranges::all_of(targets, [&](const SysctlSpec& target) {
+    const auto found = current.find(target.key);
+    return found == current.end() || !found->second || *found->second == target.value;
+  });
 }
 
 Restoration restoration(const InstanceRecord& record, const SysctlValues& current, const OtherInstances& others,
@@ -189,12 +245,12 @@ Restoration restoration(const InstanceRecord& record, const SysctlValues& curren
       continue;  // its interface is gone, and the value with it
     }
     if (auto why = why_it_stays(sysctl, *found->second, others, record, ruleset); why.empty()) {
-      result.targets.push_back({sysctl.key, sysctl.previous});
+      (is_accept_ra(sysctl.key) ? result.last : result.targets).push_back({sysctl.key, sysctl.previous});
     } else {
       result.notes.emplace_back(std::move(why));
     }
   }
-  std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return s.key == kIpForward; });
+  std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return switched_by(s.key).has_value(); });
   return result;
 }
 

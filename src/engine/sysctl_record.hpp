@@ -1,6 +1,7 @@
 // The sysctls' side of enable and disable: what they were, what of them may be put back, and for whom they must stay.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,11 @@
 
 namespace smtpegress {
 
-inline constexpr std::string_view kIpForward = "net/ipv4/ip_forward";
+/// The family whose forwarding this sysctl switches for the whole host, if it is one of those.
+[[nodiscard]] std::optional<IpFamily> switched_by(std::string_view key);
+
+/// Not what we set: switching this family's forwarding sets it.
+[[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl, IpFamily family);
 
 /// The first of `records` that has `key` among its sysctls; null where none has.
 [[nodiscard]] const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key);
@@ -35,20 +40,28 @@ std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vecto
                                                    const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
                                                    const std::vector<InstanceRecord>& others);
 
-/// Switching ip_forward sets every interface's `forwarding` and `all/accept_redirects` as a side effect
-/// (inet_forward_change, net/ipv4/devinet.c). Those whose value does not come back by itself when ip_forward goes back.
-/// Another instance that has switched it already has found them, and this one takes over what it found.
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links,
+/// Switching a family's forwarding sets every interface's `forwarding` as a side effect, and IPv4's
+/// `all/accept_redirects` (inet_forward_change, net/ipv4/devinet.c; addrconf_forward_change, net/ipv6/addrconf.c).
+/// Those whose value does not come back by itself when it is switched back. Another instance that has switched it
+/// already has found them, and this one takes over what it found.
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamily family,
+                                                         const std::vector<Link>& links,
                                                          const std::vector<InstanceRecord>& others);
 
-/// After ip_forward was switched and back: gives each side effect among `saved` its value again. An interface that is
+/// After forwarding was switched and back: gives each side effect among `saved` its value again. An interface that is
 /// gone is no error; of several errors the first is returned, after all have been tried.
 Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved);
 
 struct Restoration {
-  std::vector<SysctlSpec> targets;  ///< ip_forward first, for its side effects on the others
-  std::vector<std::string> notes;   ///< why a value stays
+  std::vector<SysctlSpec> targets;  ///< forwarding first, for its side effects on the others
+  /// accept_ra, not before all of `targets` hold: as long as something switches IPv6's forwarding on, side effects that
+  /// go back among it, the kernel forgets what it learned of routers by interfaces without accept_ra=2.
+  std::vector<SysctlSpec> last;
+  std::vector<std::string> notes;  ///< why a value stays
 };
+/// Has each its value?
+[[nodiscard]] bool all_hold(const std::vector<SysctlSpec>& targets, const SysctlValues& current);
+
 /// Compare and swap: a value goes back only where it is still ours and nobody else evidently needs it.
 [[nodiscard]] Restoration restoration(const InstanceRecord& record, const SysctlValues& current,
                                       const OtherInstances& others, const nft::Ruleset& ruleset);

@@ -53,8 +53,11 @@ struct MatchHolds {
     }
     return by_sense(when(m.wildcard ? name.str().starts_with(m.name) : name.str() == m.name), m.sense);
   }
-  Holds operator()(const nft::MatchNfProto& m) const { return when(m.family == IpFamily::kV4); }
+  Holds operator()(const nft::MatchNfProto& m) const { return when(m.family == packet.family); }
   Holds operator()(const nft::MatchAddress& m) const {
+    if (m.prefix.address.family != packet.family) {
+      return Holds::kNo;
+    }
     return by_sense(within(m.side == nft::Side::kSource ? packet.source : packet.destination, m.prefix), m.sense);
   }
   Holds operator()(const nft::MatchL4Proto& m) const { return by_sense(when(m.protocol == packet.protocol), m.sense); }

@@ -67,10 +67,12 @@ Holds selects(const PolicyRule& rule, const RuleSelectors& selectors, const Pack
 
 /// Has the table an answer for the internet at large: a default route, or one of the halves that stand for it? Routes
 /// to single networks (a VPN's own) take none of the mail.
-bool leads_on(const ObservedState& observed, TableId table, const std::optional<std::uint32_t>& suppress_length) {
-  constexpr std::uint8_t kHalf = 1;  // bit: 0.0.0.0/1 and 128.0.0.0/1, as OpenVPN's def1 has them
+bool leads_on(const ObservedState& observed, IpFamily family, TableId table,
+              const std::optional<std::uint32_t>& suppress_length) {
+  // bits: 0.0.0.0/1 and 128.0.0.0/1, as OpenVPN's def1 has them; 2000::/3, all of IPv6's internet that there is
+  const std::uint8_t longest = family == IpFamily::kV4 ? 1 : 3;
   return std::ranges::any_of(observed.routes, [&](const Route& route) {
-    return route.family == IpFamily::kV4 && route.table == table && route.destination.length <= kHalf &&
+    return route.family == family && route.table == table && route.destination.length <= longest &&
            route.type != RouteType::kThrow && (!suppress_length || route.destination.length > *suppress_length);
   });
 }
@@ -78,7 +80,7 @@ bool leads_on(const ObservedState& observed, TableId table, const std::optional<
 bool takes(const ObservedState& observed, const PolicyRule& rule, const RuleSelectors& selectors,
            const PolicyRule& ours) {
   if (rule.action == kLookUpTable) {
-    return leads_on(observed, rule.table, selectors.suppress_length);
+    return leads_on(observed, rule.family, rule.table, selectors.suppress_length);
   }
   if (rule.action == kGoToRule) {
     return selectors.go_to && *selectors.go_to > ours.priority;
@@ -94,7 +96,7 @@ std::optional<RuleAhead> find_rule_ahead(const ObservedState& observed, const Po
   std::optional<RuleAhead> perhaps;
   for (auto rule = observed.rules.begin(); end != observed.rules.end() && rule != end; ++rule) {
     const auto selectors = selectors_of(*rule);
-    if (rule->protocol == kOurProtocol || !takes(observed, *rule, selectors, ours)) {
+    if (rule->family != ours.family || rule->protocol == kOurProtocol || !takes(observed, *rule, selectors, ours)) {
       continue;
     }
     const auto held = selects(*rule, selectors, packet);

@@ -1,7 +1,11 @@
 #include "plan/purpose.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <utility>
+
+#include "model/families.hpp"
 
 namespace smtpegress {
 namespace {
@@ -50,11 +54,17 @@ struct Purpose {
     }
   }
   std::string operator()(const SysctlSpec& sysctl) const {
-    return sysctl.key.ends_with("ip_forward")  ? "this host passes the mail on"
+    return sysctl.key == kIpv4Traits.forwarding || sysctl.key == kIpv6Traits.forwarding ? "this host passes the mail on"
+           : sysctl.key.ends_with("/accept_ra") && sysctl.value == "2"
+               ? "goes on learning its own default route from the router while it forwards"
            : sysctl.key.ends_with("rp_filter") ? "replies come by another interface than the main table would use"
                                                : "as it was before enable";
   }
   std::string operator()(const PolicyRule& rule) const {
+    if (const auto link = selectors_of(rule).incoming; !link.empty()) {
+      return fmt::format("keeps mail of {} that is from no source off the uplink, should the firewall be flushed",
+                         link);
+    }
     return rule.mark ? "sends marked mail to the egress table"
                      : "sends mail there by its source, should the firewall's mark and guard be flushed";
   }

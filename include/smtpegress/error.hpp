@@ -16,6 +16,7 @@ enum class ErrorKind : std::uint8_t {
   kPermission,  ///< EPERM or EACCES where CAP_NET_ADMIN or a writable state directory is needed, EROFS of the latter.
   kKernel,      ///< The kernel refused; what had been done was rolled back.
   kDamaged,     ///< A state file is not as it was written; what it held is not known.
+  kElsewhere,   ///< A state file is about another network namespace than this one. Nothing was touched.
   kStale,       ///< The host changed between observing and committing; observe anew. Never reaches a person.
 };
 

@@ -76,8 +76,11 @@ struct Plan {
 /// The change, to be made to `ruleset`, with the places of foreign chains' rules that go: the way back puts them there.
 [[nodiscard]] Change with_place(Change change, const nft::Ruleset& ruleset);
 
-/// Whether `ruleset` is as the change, one to nf_tables, makes it.
-[[nodiscard]] bool is_made(const Change& change, const nft::Ruleset& ruleset);
+/// What `observed` shows of `changes`, one batch to nf_tables or one other change, of which the kernel did not answer:
+/// a batch whole or not at all; of a replacement perhaps but one of its two steps. As inverse() takes it.
+[[nodiscard]] std::vector<Change> made_of(const std::vector<Change>& changes, const ObservedState& observed);
+/// The rest of them.
+[[nodiscard]] std::vector<Change> left_of(const std::vector<Change>& changes, const ObservedState& observed);
 
 [[nodiscard]] bool is_nftables(const Object& object);
 

@@ -7,6 +7,7 @@
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -17,14 +18,8 @@ constexpr int kMaxRounds = 20;  // as in enable
 constexpr std::string_view kSysctlsStay =
     "what the sysctls were before enable is not known, so they stay as they are (net.ipv4.ip_forward, rp_filter)";
 
-Result<SysctlValues> read_saved(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
-  std::vector<SysctlSpec> keys;
-  keys.reserve(saved.size());
-  for (const auto& sysctl : saved) {
-    keys.push_back({sysctl.key, sysctl.ours});
-  }
-  return read_sysctls(kernel, keys);
-}
+constexpr std::string_view kSysctlsOfOthers =
+    "what the sysctls were is known from an instance that was disabled before";
 
 /// What is to be disabled, and what there is to go by.
 struct Target {
@@ -77,20 +72,24 @@ class Disabling {
     DesiredState nothing;
     nothing.instance = record_.profile.name;
     DesiredState owned;
+    auto others = other_instances(store_, record_.profile.name);
+    if (!others) {
+      return std::unexpected(others.error());
+    }
+    others_ = *std::move(others);
+    take_over_what_is_left();
     for (int round = 0; round < kMaxRounds; ++round) {
       auto observed = kernel_.observe();
       if (!observed) {
         return std::unexpected(observed.error());
       }
-      transaction_.settle(observed->ruleset);
-      auto values = read_saved(kernel_, record_.sysctls);
+      transaction_.settle(*observed);
+      auto values = read_sysctls(kernel_, as_we_set_them(record_.sysctls.saved));
       if (!values) {
         return std::unexpected(values.error());
       }
       if (round == 0) {
-        if (auto begun = begin(*observed, *values, nothing, owned); !begun) {
-          return std::unexpected(begun.error());
-        }
+        begin(*observed, *values, nothing, owned);
       }
       const auto plan = make_plan(nothing, owned, *observed, *values);
       if (plan.empty() && last_.empty()) {
@@ -121,21 +120,28 @@ class Disabling {
               .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
   }
 
-  /// Decides once what goes, and what goes back to what; later rounds must not take our own writes for somebody else's.
-  Result<void> begin(const ObservedState& observed, const SysctlValues& values, DesiredState& nothing,
-                     DesiredState& owned) {
-    report_.host = resolve_host(record_.profile, observed).value_or(record_.host);
-    auto others = other_instances(store_, record_.profile.name);
-    if (!others) {
-      return std::unexpected(others.error());
+  /// What earlier ones have left goes back with what this one saved, unless it stays for the same reason again.
+  void take_over_what_is_left() {
+    for (const auto& sysctl : others_.left.saved) {
+      if (!contains(record_.sysctls.saved, sysctl.key, &SavedSysctl::key)) {
+        record_.sysctls.saved.push_back(sysctl);
+        if (switched_by(sysctl.key)) {
+          record_.sysctls.translations = others_.left.translations;
+        }
+      }
     }
+  }
+
+  /// Decides once what goes, and what goes back to what; later rounds must not take our own writes for somebody else's.
+  void begin(const ObservedState& observed, const SysctlValues& values, DesiredState& nothing, DesiredState& owned) {
+    report_.host = resolve_host(record_.profile, observed).value_or(record_.host);
     owned = target_.record ? owned_by(record_)
-                           : remains_of(target_.name, target_.damaged, target_.file, others->records, observed);
-    auto restore = restoration(record_, values, *others, observed.ruleset);
+                           : remains_of(target_.name, target_.damaged, target_.file, others_.records, observed);
+    auto restore = restoration(record_, values, others_, observed.ruleset);
     nothing.sysctls = std::move(restore.targets);
     last_ = std::move(restore.last);
     report_.notes = std::move(restore.notes);
-    return {};
+    left_ = std::move(restore.left);
   }
 
   Result<ApplyReport> finish() {
@@ -154,9 +160,15 @@ class Disabling {
   }
 
   Result<void> clear_state() {
+    if (left_ != others_.left) {
+      if (auto saved = store_.save_left(left_); !saved) {
+        return saved;
+      }
+    }
+    const auto sysctls = record_.sysctls.saved.empty() ? kSysctlsStay : kSysctlsOfOthers;
     if (!target_.damaged) {
       if (!target_.record && !report_.changes.empty()) {
-        report_.notes.push_back(fmt::format("its state file was gone: {}", kSysctlsStay));
+        report_.notes.push_back(fmt::format("its state file was gone: {}", sysctls));
       }
       return store_.remove(target_.name);
     }
@@ -164,7 +176,7 @@ class Disabling {
     if (!moved) {
       return std::unexpected(moved.error());
     }
-    report_.notes.push_back(fmt::format("its state file was damaged, and is now {}: {}", *moved, kSysctlsStay));
+    report_.notes.push_back(fmt::format("its state file was damaged, and is now {}: {}", *moved, sysctls));
     return {};
   }
 
@@ -172,7 +184,9 @@ class Disabling {
   StateStore& store_;
   Target target_;
   InstanceRecord record_;
-  bool cut_short_;  ///< the command before this one: it may have changed all, and not come to the flows
+  OtherInstances others_;
+  SysctlRecord left_;  ///< what stays for an instance that no record tells of
+  bool cut_short_;     ///< the command before this one: it may have changed all, and not come to the flows
   Transaction transaction_;
   std::vector<SysctlSpec> last_;  ///< to go back when all else has
   ApplyReport report_;

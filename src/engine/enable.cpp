@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <ranges>
 
 #include "engine/flows.hpp"
@@ -14,6 +13,7 @@
 #include "model/docker.hpp"
 #include "model/families.hpp"
 #include "model/ownership.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -25,23 +25,31 @@ constexpr int kMaxRounds = 20;
 /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
 std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
   auto unwanted = record;
-  const auto is_wanted = [&](std::string_view key) { return contains(seen.desired.sysctls, key, &SysctlSpec::key); };
+  auto& wanted = seen.desired.sysctls;
+  const auto is_wanted = [&](std::string_view key) { return contains(wanted, key, &SysctlSpec::key); };
   const auto is_effect_no_more = [&](const SavedSysctl& sysctl) {
     return std::ranges::any_of(kBothFamilies, [&](IpFamily family) {
       return is_side_effect(sysctl, family) && !is_wanted(traits_of(family).forwarding);
     });
   };
-  std::erase_if(unwanted.sysctls, [&](const SavedSysctl& sysctl) {
+  std::erase_if(unwanted.sysctls.saved, [&](const SavedSysctl& sysctl) {
     return is_wanted(sysctl.key) || (sysctl.previous == sysctl.ours && !is_effect_no_more(sysctl));
   });
-  auto [targets, last, notes] = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset);
-  auto& wanted = seen.desired.sysctls;
+  auto restore = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset);
+  auto& targets = restore.targets;
   wanted.insert(wanted.end(), targets.begin(), targets.end());
   if (all_hold(targets, seen.sysctls)) {
-    wanted.insert(wanted.end(), last.begin(), last.end());
+    wanted.insert(wanted.end(), restore.last.begin(), restore.last.end());
   }
-  targets.insert(targets.end(), last.begin(), last.end());
+  targets.insert(targets.end(), restore.last.begin(), restore.last.end());
   return targets;
+}
+
+/// It was off when an instance first came to it.
+bool switches_forwarding(const SysctlRecord& record, IpFamily family) {
+  return std::ranges::any_of(record.saved, [&](const SavedSysctl& s) {
+    return s.key == traits_of(family).forwarding && s.previous != s.ours;
+  });
 }
 
 /// One enable, from the first look to the last.
@@ -92,11 +100,10 @@ class Enabling {
     if (auto apart = refuse_collision(profile_, others_); !apart) {
       return apart;
     }
-    record_ = InstanceRecord{profile_, {}, Phase::kEnabling, {}};
+    record_.profile = profile_;
     if (before_) {
       record_.sysctls = before_->sysctls;
       record_.former = before_->former;
-      record_.translations = before_->translations;
       record_.former.push_back(before_->profile);
       std::erase(record_.former, profile_);
     }
@@ -116,11 +123,11 @@ class Enabling {
 
   /// True: changes were made or refused as stale, so look again. False: the host is as it should be.
   Result<bool> once(bool is_first) {
-    auto seen = survey(kernel_, profile_, record_.sysctls);
+    auto seen = survey(kernel_, profile_, record_.sysctls.saved);
     if (!seen) {
       return std::unexpected(seen.error());
     }
-    transaction_.settle(seen->observed.ruleset);
+    transaction_.settle(seen->observed);
     if (is_first && !before_) {
       own_remains(*seen);
     }
@@ -136,15 +143,13 @@ class Enabling {
     report_.host = seen->host;
     record_.host = seen->host;
     report_.waiting = plan.waiting;
-    const auto saved = record_.sysctls;
-    found_ = set_meanwhile(saved, wanted, seen->sysctls, others_.records);
-    record_.sysctls = merge_saved(record_.sysctls, wanted, seen->sysctls, others_.records);
-    const auto adopted = adopt(found_, record_.sysctls);
-    adopted_.insert(adopted_.end(), adopted.begin(), adopted.end());
+    if (auto remembered = remember_sysctls(*seen, wanted); !remembered) {
+      return std::unexpected(remembered.error());
+    }
     if (plan.empty()) {
       return false;
     }
-    if (auto written = write_ahead(*seen, saved); !written) {
+    if (auto written = write_ahead(); !written) {
       return std::unexpected(written.error());
     }
     complete_ = false;
@@ -156,15 +161,40 @@ class Enabling {
     return true;
   }
 
-  Result<void> write_ahead(const Survey& seen, const std::vector<SavedSysctl>& saved_before) {
+  /// What the sysctls are before anything of this round is made.
+  Result<void> remember_sysctls(const Survey& seen, const std::vector<SysctlSpec>& wanted) {
+    const auto before = record_.sysctls;
+    found_ = set_meanwhile(record_.sysctls, wanted, seen.sysctls, others_);
+    record_.sysctls = merge_saved(record_.sysctls, wanted, seen.sysctls, seen.observed.links, others_);
+    const auto adopted = adopt(found_, record_.sysctls);
+    adopted_.insert(adopted_.end(), adopted.begin(), adopted.end());
     for (const auto family : kBothFamilies) {
-      const auto is_switch = [&](const SavedSysctl& s) { return switched_by(s.key) == family && s.previous != s.ours; };
-      if (std::ranges::any_of(record_.sysctls, is_switch) && std::ranges::none_of(saved_before, is_switch)) {
-        if (auto noted = note_switching(seen, family); !noted) {
-          return noted;
+      const auto key = std::string(traits_of(family).forwarding);
+      if (!contains(wanted, key, &SysctlSpec::key) || !switches_forwarding(record_.sysctls, family)) {
+        continue;
+      }
+      if (seen.sysctls.at(key) != "1") {
+        if (auto remembered = remember_switching_now(seen, family); !remembered) {
+          return remembered;
         }
+      } else if (const auto* other = others_.remembers(key); other != nullptr && !switches_forwarding(before, family)) {
+        remember_switching(family, *other, record_.sysctls);  // what stands there now is the effect already
       }
     }
+    return {};
+  }
+
+  Result<void> remember_switching_now(const Survey& seen, IpFamily family) {
+    auto side_effects = forwarding_side_effects(kernel_, family, seen.observed.links);
+    if (!side_effects) {
+      return std::unexpected(side_effects.error());
+    }
+    remember_switching(family, *side_effects, source_translations(seen.observed.ruleset, family), record_.sysctls);
+    side_effects_[family] = *std::move(side_effects);
+    return {};
+  }
+
+  Result<void> write_ahead() {
     if (written_ != record_) {
       written_ = record_;
       if (auto saved = save(); !saved) {
@@ -172,21 +202,6 @@ class Enabling {
       }
     }
     return tell_others();
-  }
-
-  /// What switching a family's forwarding on does to others, and what needs it off no longer.
-  Result<void> note_switching(const Survey& seen, IpFamily family) {
-    auto side_effects = forwarding_side_effects(kernel_, family, seen.observed.links, others_.records);
-    if (!side_effects) {
-      return std::unexpected(side_effects.error());
-    }
-    record_.sysctls.insert(record_.sysctls.end(), side_effects->begin(), side_effects->end());
-    const auto* holder = holder_of(others_.records, traits_of(family).forwarding);
-    const auto standing = holder != nullptr ? holder->translations : source_translations(seen.observed.ruleset, family);
-    std::vector<std::string> all;
-    std::ranges::set_union(record_.translations, standing, std::back_inserter(all));
-    record_.translations = std::move(all);
-    return {};
   }
 
   /// In the place of a damaged state file not before that is kept under another name.
@@ -201,11 +216,17 @@ class Enabling {
     return store_.save(record_);
   }
 
-  /// Whichever instance is the last one out puts the value back, so each that holds the sysctl has to know it.
+  /// Whichever instance is the last one out puts the values back, so each that holds them has to know them.
   Result<void> tell_others() {
     for (auto& other : others_.records) {
       const auto before = other;
-      if (!adopt(found_, other.sysctls).empty()) {
+      adopt(found_, other.sysctls);
+      for (const auto family : kBothFamilies) {
+        if (side_effects_[family] && switches_forwarding(other.sysctls, family)) {
+          remember_switching(family, record_.sysctls, other.sysctls);
+        }
+      }
+      if (other != before) {
         others_before_.push_back(before);
         if (auto saved = store_.save(other); !saved) {
           return saved;
@@ -221,9 +242,14 @@ class Enabling {
       told.hint += fmt::format("; `smtp-egress disable {}` takes back the rest", profile_.name);
       return std::unexpected(std::move(told));  // what was written ahead says what may stand
     }
-    if (auto put_back = put_back_side_effects(); !put_back) {
-      told.hint += "; not so: " + put_back.error().message();
-      return std::unexpected(std::move(told));
+    // The rollback has put forwarding back, and the kernel with it values that were somebody else's.
+    for (const auto& side_effects : {side_effects_.v4, side_effects_.v6}) {
+      if (auto put_back =
+              put_back_side_effects(kernel_, side_effects.value_or(std::vector<SavedSysctl>{}), record_.sysctls);
+          !put_back) {
+        told.hint += "; not so: " + put_back.error().message();
+        return std::unexpected(std::move(told));
+      }
     }
     if (!moved_to_.empty()) {
       told.hint += fmt::format("; its state file was damaged, and is {} now", moved_to_);
@@ -241,13 +267,6 @@ class Enabling {
     return std::unexpected(std::move(told));
   }
 
-  /// The rollback has put ip_forward back, and the kernel with it values that were somebody else's.
-  Result<void> put_back_side_effects() {
-    auto found_now = record_.sysctls;
-    std::erase_if(found_now, [&](const SavedSysctl& sysctl) { return before_ && contains(before_->sysctls, sysctl); });
-    return smtpegress::put_back_side_effects(kernel_, found_now);
-  }
-
   /// The desired state is reached, and what is written ahead is enough to undo it: nothing that fails from here on is a
   /// reason to take it back. (After a take-over there is no exact way back: a script's rule holds expressions of
   /// iptables' own, which this program reads but does not write.)
@@ -259,7 +278,7 @@ class Enabling {
                       sysctl_name(sysctl.key), sysctl.previous, sysctl.ours, sysctl.previous));
     }
     // Not before they are back, or a crash in between would leave our values to nobody.
-    std::erase_if(record_.sysctls,
+    std::erase_if(record_.sysctls.saved,
                   [&](const SavedSysctl& sysctl) { return contains(released_, sysctl.key, &SysctlSpec::key); });
     // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
     const bool cut_short = before_ && before_->phase != Phase::kEnabled;
@@ -281,15 +300,17 @@ class Enabling {
   }
 
   void note_forgotten() {
+    auto note = "its state file was " + (moved_to_.empty() ? "gone" : "damaged, and is now " + moved_to_);
     std::string values;
-    for (const auto& sysctl : record_.sysctls) {
-      if (sysctl.previous == sysctl.ours) {
+    for (const auto& sysctl : record_.sysctls.saved) {
+      if (sysctl.previous == sysctl.ours && !is_side_effect(sysctl)) {
         values += fmt::format("{}{}={}", values.empty() ? "" : ", ", sysctl_name(sysctl.key), sysctl.ours);
       }
     }
-    report_.notes.push_back(fmt::format("its state file was {}; what stood before the first enable is not known{}",
-                                        moved_to_.empty() ? "gone" : "damaged, and is now " + moved_to_,
-                                        values.empty() ? "" : ", so disable will leave " + values));
+    if (!values.empty()) {
+      note += "; what stood before the first enable is not known, so disable will leave " + values;
+    }
+    report_.notes.push_back(std::move(note));
   }
 
   void drop_flows() {
@@ -323,6 +344,7 @@ class Enabling {
   std::vector<SavedSysctl> adopted_;           ///< those of them that were news to the record
   std::vector<SysctlSpec> released_;           ///< of an earlier profile: put back, and no longer ours
   std::optional<InstanceRecord> written_;      ///< as it was last written ahead
+  ByFamily<std::optional<std::vector<SavedSysctl>>> side_effects_;  ///< of ip_forward, where this command switches it
   DesiredState owned_;
   bool complete_ = false;  ///< the last plan was carried out to its end
   ApplyReport report_;
@@ -351,7 +373,7 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
     return std::unexpected(apart.error());
   }
   const auto& record = stored->record;
-  auto seen = survey(kernel_, profile, record ? record->sysctls : std::vector<SavedSysctl>{});
+  auto seen = survey(kernel_, profile, record ? record->sysctls.saved : std::vector<SavedSysctl>{});
   if (!seen) {
     return std::unexpected(seen.error());
   }

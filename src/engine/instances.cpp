@@ -1,5 +1,9 @@
 #include "engine/instances.hpp"
 
+#include <algorithm>
+
+#include "model/ownership.hpp"
+
 namespace smtpegress {
 
 DesiredState owned_by(const InstanceRecord& record) {
@@ -28,12 +32,20 @@ Result<OtherInstances> other_instances(const StateStore& store, const std::strin
   if (!names) {
     return std::unexpected(names.error());
   }
+  auto left = store.load_left();
+  if (!left) {
+    return std::unexpected(left.error());
+  }
   OtherInstances others;
+  others.left = *std::move(left);
   for (const auto& other : *names) {
     if (other == name) {
       continue;
     }
     auto stored = stored_state(store, other);
+    if (!stored && stored.error().kind == ErrorKind::kElsewhere) {
+      continue;
+    }
     if (!stored) {
       return std::unexpected(stored.error());
     }
@@ -44,6 +56,35 @@ Result<OtherInstances> other_instances(const StateStore& store, const std::strin
     }
   }
   return others;
+}
+
+const SysctlRecord* OtherInstances::remembers(std::string_view key) const {
+  const SysctlRecord* found = nullptr;
+  const auto consider = [&](const SysctlRecord& record) {
+    const auto saved = std::ranges::find(record.saved, key, &SavedSysctl::key);
+    // One that found our value already knows less than one that changed it.
+    if (saved != record.saved.end() && (found == nullptr || saved->previous != saved->ours)) {
+      found = &record;
+    }
+  };
+  consider(left);
+  for (const auto& record : records) {
+    consider(record.sysctls);
+  }
+  return found;
+}
+
+std::vector<std::string> forgotten_instances(const std::string& name, const std::vector<InstanceRecord>& others,
+                                             const nft::Ruleset& ruleset) {
+  std::vector<std::string> forgotten;
+  for (const auto& table : ruleset.tables) {
+    const bool remembered = std::ranges::any_of(
+        others, [&](const InstanceRecord& other) { return own_table_key(other.profile.name) == table; });
+    if (is_own_table(table) && table != own_table_key(name) && !remembered) {
+      forgotten.push_back(table.name.substr(kTablePrefix.size()));
+    }
+  }
+  return forgotten;
 }
 
 }  // namespace smtpegress

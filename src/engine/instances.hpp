@@ -25,7 +25,18 @@ Result<StoredState> stored_state(const StateStore& store, const std::string& nam
 struct OtherInstances {
   std::vector<InstanceRecord> records;
   std::vector<std::string> damaged{};  ///< names of those whose state file is, so that what they hold is not known
+  SysctlRecord left{};                 ///< of instances that are gone
+
+  /// What an instance, or one that is gone, remembers of the sysctl, that is to say what it was before any of ours
+  /// changed it; null where nobody does.
+  [[nodiscard]] const SysctlRecord* remembers(std::string_view key) const;
 };
+/// Those of another network namespace are none.
 Result<OtherInstances> other_instances(const StateStore& store, const std::string& name);
+
+/// Names of those whose table stands and of which no record tells, `name` itself not among them.
+[[nodiscard]] std::vector<std::string> forgotten_instances(const std::string& name,
+                                                           const std::vector<InstanceRecord>& others,
+                                                           const nft::Ruleset& ruleset);
 
 }  // namespace smtpegress

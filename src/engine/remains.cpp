@@ -49,13 +49,9 @@ bool is_made_by_us(const Route& route) {
 std::vector<Mark> marks_of_forgotten(const std::string& name, const std::vector<InstanceRecord>& others,
                                      const nft::Ruleset& ruleset) {
   std::vector<Mark> marks;
-  for (const auto& table : ruleset.tables) {
-    const bool remembered = std::ranges::any_of(
-        others, [&](const InstanceRecord& other) { return own_table_key(other.profile.name) == table; });
-    if (is_own_table(table) && table != own_table_key(name) && !remembered) {
-      const auto set = marks_set_in(table, ruleset);
-      marks.insert(marks.end(), set.begin(), set.end());
-    }
+  for (const auto& forgotten : forgotten_instances(name, others, ruleset)) {
+    const auto set = marks_set_in(own_table_key(forgotten), ruleset);
+    marks.insert(marks.end(), set.begin(), set.end());
   }
   return marks;
 }

@@ -92,26 +92,66 @@ ResolvedHost host_from_json(const json& document) {
   return host;
 }
 
-json to_json(const InstanceRecord& record) {
+json to_json(const SysctlRecord& record) {
   json sysctls = json::array();
-  for (const auto& sysctl : record.sysctls) {
+  for (const auto& sysctl : record.saved) {
     sysctls.push_back({{"key", sysctl.key}, {"previous", sysctl.previous}, {"ours", sysctl.ours}});
   }
+  return {{"version", kStateVersion},
+          {"sysctls", std::move(sysctls)},
+          {"translations", record.translations},
+          {"links", record.links}};
+}
+
+json to_json(const InstanceRecord& record) {
   json former = json::array();
   for (const auto& profile : record.former) {
     former.push_back(profile_document(profile));
   }
   const auto phase = std::ranges::find(kPhaseNames, record.phase, &decltype(kPhaseNames)::value_type::first);
-  return {{"version", kStateVersion},      {"instance", record.profile.name},
-          {"phase", phase->second},        {"profile", profile_document(record.profile)},
-          {"former", std::move(former)},   {"host", to_json(record.host)},
-          {"sysctls", std::move(sysctls)}, {"translations", record.translations}};
+  auto document = to_json(record.sysctls);
+  document["instance"] = record.profile.name;
+  document["phase"] = phase->second;
+  document["profile"] = profile_document(record.profile);
+  document["former"] = std::move(former);
+  document["host"] = to_json(record.host);
+  return document;
+}
+
+/// With where it belongs, and the checksum ahead of it.
+std::string sealed(json document, const Whereabouts& about) {
+  document["boot"] = about.boot;
+  document["network"] = about.network;
+  const auto rest = document.dump(2).substr(2) + "\n";
+  return fmt::format("{}{}{}{}", kChecksumOpens, checksum_of(rest), kChecksumCloses, rest);
 }
 
 /// A key becomes a path below /proc/sys, so it has to stay below what the program writes to.
 bool is_ours_to_write(const std::string& key) {
   return (key.starts_with("net/ipv4/") || key.starts_with("net/ipv6/conf/")) &&
          (key + '/').find("/../") == std::string::npos && key.find('\0') == std::string::npos;
+}
+
+/// The inverse; nothing where a sysctl is not ours. Throws where a part is missing.
+std::optional<SysctlRecord> sysctls_from_json(const json& document) {
+  SysctlRecord record;
+  for (const auto& sysctl : document.at("sysctls")) {
+    SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
+                      sysctl.at("ours").get<std::string>()};
+    if (!is_ours_to_write(saved.key)) {
+      return std::nullopt;
+    }
+    record.saved.push_back(std::move(saved));
+  }
+  record.translations = document.at("translations").get<std::vector<std::string>>();
+  for (const auto& link : document.value("links", json::array())) {
+    record.links.push_back(link.is_number_integer() ? link.get<int>() : 0);
+  }
+  return record;
+}
+
+Whereabouts whereabouts_from_json(const json& document) {
+  return {document.at("boot").get<std::string>(), document.value("network", std::string())};
 }
 
 }  // namespace
@@ -128,11 +168,12 @@ std::unexpected<Error> damaged_record(const std::string& name, const std::string
                                 what, name)});
 }
 
-std::string record_to_json(const InstanceRecord& record, std::string_view boot) {
-  auto document = to_json(record);
-  document["boot"] = boot;
-  const auto rest = document.dump(2).substr(2) + "\n";
-  return fmt::format("{}{}{}{}", kChecksumOpens, checksum_of(rest), kChecksumCloses, rest);
+std::string record_to_json(const InstanceRecord& record, const Whereabouts& about) {
+  return sealed(to_json(record), about);
+}
+
+std::string left_to_json(const SysctlRecord& left, const Whereabouts& about) {
+  return sealed(to_json(left), about);
 }
 
 bool is_intact(std::string_view text) {
@@ -158,7 +199,7 @@ Result<WrittenRecord> read_record(const std::string& name, const std::string& pa
       return damaged_record(name, path, "holds no profile: " + profile.error().message());
     }
     WrittenRecord written;
-    written.boot = document.at("boot").get<std::string>();
+    written.about = whereabouts_from_json(document);
     auto& record = written.record;
     record.profile = *std::move(profile);
     record.host = host_from_json(document.at("host"));
@@ -175,18 +216,27 @@ Result<WrittenRecord> read_record(const std::string& name, const std::string& pa
       }
       record.former.push_back(*std::move(former));
     }
-    for (const auto& sysctl : document.at("sysctls")) {
-      SavedSysctl saved{sysctl.at("key").get<std::string>(), sysctl.at("previous").get<std::string>(),
-                        sysctl.at("ours").get<std::string>()};
-      if (!is_ours_to_write(saved.key)) {
-        return damaged_record(name, path, "names a sysctl that is not ours");
-      }
-      record.sysctls.push_back(std::move(saved));
+    auto sysctls = sysctls_from_json(document);
+    if (!sysctls) {
+      return damaged_record(name, path, "names a sysctl that is not ours");
     }
-    record.translations = document.at("translations").get<std::vector<std::string>>();
+    record.sysctls = *std::move(sysctls);
     return written;
   } catch (const json::exception&) {
     return damaged_record(name, path, "lacks a part");
+  }
+}
+
+std::optional<SysctlRecord> read_left(std::string_view text, const Whereabouts& here) {
+  const json document = !is_intact(text) || nests_too_deeply(text) ? json() : json::parse(text, nullptr, false);
+  if (!document.is_object()) {
+    return std::nullopt;
+  }
+  try {
+    const bool is_here = document.at("version") == kStateVersion && whereabouts_from_json(document) == here;
+    return is_here ? sysctls_from_json(document) : std::nullopt;
+  } catch (const json::exception&) {
+    return std::nullopt;
   }
 }
 

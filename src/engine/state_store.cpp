@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,14 +68,29 @@ Result<std::string> read_file(const std::string& path) {
   return read_text_file("read state", path, kMaxStateSize, Symlinks::kRefuse);
 }
 
+Result<void> remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    const int error = errno;
+    return system_error("remove state", path, error);
+  }
+  return {};
+}
+
 }  // namespace
 
-std::string this_boot() {
+Whereabouts right_here() {
   constexpr std::size_t kMost = 64;  // bytes; a UUID and a newline
-  auto text =
+  Whereabouts here;
+  here.boot =
       read_text_file("read", "/proc/sys/kernel/random/boot_id", kMost, Symlinks::kRefuse).value_or(std::string());
-  text.erase(std::ranges::find(text, '\n'), text.end());
-  return text;
+  here.boot.erase(std::ranges::find(here.boot, '\n'), here.boot.end());
+  const FileDescriptor any(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (any.get() >= 0 && ::getsockopt(any.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) {
+    here.network = std::to_string(cookie);
+  }
+  return here;
 }
 
 Result<StateLock> StateStore::lock() {
@@ -121,8 +137,9 @@ Result<StateLock> StateStore::lock() {
   }
   // Of one width, so that it covers the last one's: cutting the file first costs as much as ten other calls.
   const auto holder = fmt::format("{:<10}\n", ::getpid());
-  if (::pwrite(file.get(), holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
-    const int error = errno;
+  if (const auto written = ::pwrite(file.get(), holder.data(), holder.size(), 0);
+      written != static_cast<ssize_t>(holder.size())) {
+    const int error = written < 0 ? errno : ENOSPC;  // in part only where there is no more room, and errno is not set
     return unusable("write lock", path, error);
   }
   return StateLock(std::move(file));
@@ -146,13 +163,41 @@ Result<std::optional<InstanceRecord>> StateStore::load(const std::string& name) 
   if (!written) {
     return std::unexpected(written.error());
   }
-  return written->boot == boot_ ? std::optional(std::move(written->record)) : std::nullopt;
+  if (written->about.boot != here_.boot) {
+    return std::nullopt;
+  }
+  if (!written->about.network.empty() && written->about.network != here_.network) {
+    return std::unexpected(
+        Error{.kind = ErrorKind::kElsewhere,
+              .operation = "use state",
+              .object = path_of(name),
+              .errnum = 0,
+              .kernel_text = {},
+              .hint = fmt::format("is of another network namespace, where {} is or was enabled; {}, or remove the "
+                                  "file where that namespace is no more. Nothing was changed",
+                                  name, kOtherDirectory)});
+  }
+  return std::move(written->record);
 }
 
 Result<void> StateStore::save(const InstanceRecord& record) {
-  const auto path = path_of(record.profile.name);
+  return write(path_of(record.profile.name), record_to_json(record, here_));
+}
+
+Result<SysctlRecord> StateStore::load_left() const {
+  const auto text = read_file(path_of_left());
+  if (!text && text.error().errnum != ENOENT && text.error().errnum != EFBIG) {
+    return unusable(text.error().operation, text.error().object, text.error().errnum, text.error().hint);
+  }
+  return (text ? read_left(*text, here_) : std::nullopt).value_or(SysctlRecord{});
+}
+
+Result<void> StateStore::save_left(const SysctlRecord& left) {
+  return left.saved.empty() ? remove_file(path_of_left()) : write(path_of_left(), left_to_json(left, here_));
+}
+
+Result<void> StateStore::write(const std::string& path, const std::string& text) {
   const auto beside = path + ".new";
-  const auto text = record_to_json(record, boot_);
   const auto fail = [&](std::string_view what) {
     const int error = errno;
     ::unlink(beside.c_str());
@@ -183,11 +228,7 @@ Result<void> StateStore::save(const InstanceRecord& record) {
 }
 
 Result<void> StateStore::remove(const std::string& name) {
-  if (::unlink(path_of(name).c_str()) != 0 && errno != ENOENT) {
-    const int error = errno;
-    return system_error("remove state", path_of(name), error);
-  }
-  return {};
+  return remove_file(path_of(name));
 }
 
 Result<std::string> StateStore::set_aside(const std::string& name) {

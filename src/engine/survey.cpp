@@ -32,7 +32,7 @@ Result<void> note_advertised_links(Kernel& kernel, const Profile& profile, const
     return {};
   }
   for (const auto& link : seen.observed.links) {
-    const auto key = accept_ra_key(link.name);
+    const auto key = accept_ra_key(link.name.str());
     const bool set_by_us =
         contains(further, key, &SavedSysctl::key) || (remembered && contains(remembered->advertised_links, link.name));
     const bool has_learned = std::ranges::any_of(seen.observed.routes, [&](const Route& route) {
@@ -79,9 +79,8 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   result.desired =
       lower(profile, result.host, result.legacy.empty() ? result.observed : without(result.observed, result.legacy));
   auto wanted = result.desired.sysctls;
-  for (const auto& saved : further) {
-    wanted.push_back({saved.key, saved.ours});
-  }
+  const auto others = as_we_set_them(further);
+  wanted.insert(wanted.end(), others.begin(), others.end());
   auto values = read_sysctls(kernel, wanted);
   if (!values) {
     return std::unexpected(values.error());

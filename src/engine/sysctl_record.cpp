@@ -8,6 +8,7 @@
 
 #include "engine/forwarding_users.hpp"
 #include "model/families.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -27,40 +28,66 @@ std::string conf_of(IpFamily family) {
   return family == IpFamily::kV4 ? "net/ipv4/conf/" : "net/ipv6/conf/";
 }
 
-bool is_side_effect(const SavedSysctl& sysctl) {
-  return is_side_effect(sysctl, IpFamily::kV4) || is_side_effect(sysctl, IpFamily::kV6);
-}
+/// Why a value stays; empty where it goes back.
+struct Reason {
+  std::string text;
+  bool for_forgotten = false;  ///< only as nobody knows what an instance without a record needs
+};
 
-bool is_accept_ra(const std::string& key) {
-  return key.ends_with("/accept_ra");
-}
-
-/// Empty where the value goes back.
-std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, const OtherInstances& others,
-                         const InstanceRecord& record, const nft::Ruleset& ruleset) {
+Reason why_it_stays(const SavedSysctl& sysctl, const std::string& value, const OtherInstances& others,
+                    const InstanceRecord& record, const nft::Ruleset& ruleset) {
   if (value == sysctl.ours && sysctl.previous == sysctl.ours) {
     return {};  // unchanged so far; a side effect of ip_forward may yet change it
   }
   const auto stays = [&](const std::string& why) {
     return fmt::format("{} stays {}: {}", sysctl_name(sysctl.key), value, why);
   };
-  if (const auto* holder = holder_of(others.records, sysctl.key); holder != nullptr) {
-    return stays(fmt::format("instance {} needs it", holder->profile.name));
+  const auto holder = std::ranges::find_if(others.records, [&](const InstanceRecord& other) {
+    return contains(other.sysctls.saved, sysctl.key, &SavedSysctl::key);
+  });
+  if (holder != others.records.end()) {
+    return {stays(fmt::format("instance {} needs it", holder->profile.name))};
   }
   if (!others.damaged.empty()) {
-    return stays(fmt::format("instance {} may need it, and its state file is damaged", others.damaged.front()));
+    return {stays(fmt::format("instance {} may need it, and its state file is damaged", others.damaged.front())), true};
+  }
+  if (const auto names = forgotten_instances(record.profile.name, others.records, ruleset); !names.empty()) {
+    return {stays(fmt::format("instance {} may need it, and its state file is gone", names.front())), true};
   }
   if (is_side_effect(sysctl) && record.phase != Phase::kEnabled) {
     return {};  // a command was cut short between ip_forward and this
   }
   if (value != sysctl.ours && value != sysctl.previous) {
-    return stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours));
+    return {stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours))};
   }
   if (const auto family = switched_by(sysctl.key); family && sysctl.previous == "0" && value != "0") {
-    const auto who = who_forwards(*family, record.translations, ruleset);
-    return who.empty() ? std::string() : stays(who);
+    const auto who = who_forwards(*family, record.sysctls.translations, ruleset);
+    return who.empty() ? Reason{} : Reason{stays(who)};
   }
   return {};
+}
+
+/// Of conf/default's rp_filter: what interfaces made since would have had without us.
+struct Inheritance {
+  SavedSysctl value;
+  std::vector<int> links;  ///< that stood before
+
+  bool made(const std::string& key, const std::string& found, const std::vector<Link>& now) const {
+    const auto link = std::ranges::find_if(now, [&](const Link& l) { return key == rp_filter_key(l.name.str()); });
+    return found == value.ours && link != now.end() && !contains(links, link->index);
+  }
+};
+
+std::optional<Inheritance> inheritance(const SysctlRecord& own, const OtherInstances& others) {
+  const auto key = rp_filter_key("default");
+  for (const auto* record : {&own, others.remembers(key)}) {
+    if (record != nullptr) {
+      if (const auto found = std::ranges::find(record->saved, key, &SavedSysctl::key); found != record->saved.end()) {
+        return Inheritance{*found, record->links};
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -78,11 +105,17 @@ bool is_side_effect(const SavedSysctl& sysctl, IpFamily family) {
   return sysctl.key.starts_with(conf_of(family)) && !switched_by(sysctl.key) &&
          (sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects"));
 }
+bool is_side_effect(const SavedSysctl& sysctl) {
+  return is_side_effect(sysctl, IpFamily::kV4) || is_side_effect(sysctl, IpFamily::kV6);
+}
 
-const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key) {
-  const auto holder = std::ranges::find_if(
-      records, [&](const InstanceRecord& record) { return contains(record.sysctls, key, &SavedSysctl::key); });
-  return holder == records.end() ? nullptr : &*holder;
+std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved) {
+  std::vector<SysctlSpec> sysctls;
+  sysctls.reserve(saved.size());
+  for (const auto& sysctl : saved) {
+    sysctls.push_back({sysctl.key, sysctl.ours});
+  }
+  return sysctls;
 }
 
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted) {
@@ -103,18 +136,16 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
   return values;
 }
 
-std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved, const std::vector<SysctlSpec>& wanted,
-                                       const SysctlValues& current, const std::vector<InstanceRecord>& others) {
+std::vector<SavedSysctl> set_meanwhile(const SysctlRecord& record, const std::vector<SysctlSpec>& wanted,
+                                       const SysctlValues& current, const OtherInstances& others) {
   std::vector<SavedSysctl> found;
   for (const auto& sysctl : wanted) {
-    const auto* holder = holder_of(others, sysctl.key);
-    auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key);
-    if (held == saved.end()) {
-      if (holder == nullptr) {
-        continue;
-      }
-      held = std::ranges::find(holder->sysctls, sysctl.key, &SavedSysctl::key);
+    const bool is_own = contains(record.saved, sysctl.key, &SavedSysctl::key);
+    const auto* who = is_own ? &record : others.remembers(sysctl.key);
+    if (who == nullptr) {
+      continue;
     }
+    const auto held = std::ranges::find(who->saved, sysctl.key, &SavedSysctl::key);
     const auto value = current.find(sysctl.key);
     if (value != current.end() && value->second && *value->second != sysctl.value && *value->second != held->ours) {
       found.push_back({sysctl.key, *value->second, sysctl.value});
@@ -123,9 +154,9 @@ std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved, co
   return found;
 }
 
-std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vector<SavedSysctl>& saved) {
+std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, SysctlRecord& record) {
   std::vector<SavedSysctl> adopted;
-  for (auto& sysctl : saved) {
+  for (auto& sysctl : record.saved) {
     const auto newer = std::ranges::find(found, sysctl.key, &SavedSysctl::key);
     if (newer != found.end() && newer->previous != sysctl.previous) {
       sysctl.previous = newer->previous;
@@ -135,38 +166,35 @@ std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vecto
   return adopted;
 }
 
-std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved, const std::vector<SysctlSpec>& wanted,
-                                     const SysctlValues& current, const std::vector<InstanceRecord>& others) {
-  // An interface that appears while conf/default holds our value is born with it: without us it would have had
-  // default's previous one. Which are born later shows in that an earlier round has saved the rest.
-  const auto of_default = std::ranges::find(saved, "net/ipv4/conf/default/rp_filter", &SavedSysctl::key);
-  const auto inherited = of_default == saved.end() ? std::nullopt : std::optional(*of_default);
+SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
+                         const std::vector<Link>& links, const OtherInstances& others) {
+  const auto inherited = inheritance(record, others);
   for (const auto& sysctl : wanted) {
-    if (const auto held = std::ranges::find(saved, sysctl.key, &SavedSysctl::key); held != saved.end()) {
+    if (const auto held = std::ranges::find(record.saved, sysctl.key, &SavedSysctl::key); held != record.saved.end()) {
       held->ours = sysctl.value;
       continue;
     }
-    if (const auto* holder = holder_of(others, sysctl.key); holder != nullptr) {
-      const auto held = std::ranges::find(holder->sysctls, sysctl.key, &SavedSysctl::key);
-      saved.push_back({sysctl.key, held->previous, sysctl.value});
+    const bool is_default = sysctl.key == rp_filter_key("default");
+    if (const auto* other = others.remembers(sysctl.key); other != nullptr) {
+      const auto held = std::ranges::find(other->saved, sysctl.key, &SavedSysctl::key);
+      record.saved.push_back({sysctl.key, held->previous, sysctl.value});
+      record.links = is_default ? other->links : std::move(record.links);
       continue;
     }
     if (const auto value = current.find(sysctl.key); value != current.end() && value->second) {
-      const bool born_with_ours = inherited && *value->second == inherited->ours;
-      saved.push_back({sysctl.key, born_with_ours ? inherited->previous : *value->second, sysctl.value});
+      const bool born_with_ours = inherited && inherited->made(sysctl.key, *value->second, links);
+      record.saved.push_back({sysctl.key, born_with_ours ? inherited->value.previous : *value->second, sysctl.value});
+      if (is_default) {
+        record.links.clear();
+        std::ranges::transform(links, std::back_inserter(record.links), &Link::index);
+      }
     }
   }
-  return saved;
+  return record;
 }
 
 Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamily family,
-                                                         const std::vector<Link>& links,
-                                                         const std::vector<InstanceRecord>& others) {
-  if (const auto* holder = holder_of(others, traits_of(family).forwarding); holder != nullptr) {
-    auto found_by_it = holder->sysctls;  // what stands there now is the effect already
-    std::erase_if(found_by_it, [&](const SavedSysctl& sysctl) { return !is_side_effect(sysctl, family); });
-    return found_by_it;
-  }
+                                                         const std::vector<Link>& links) {
   const auto conf = conf_of(family);
   std::vector<SysctlSpec> keys{{conf + "default/forwarding", "1"}};
   for (const auto& link : links) {
@@ -195,7 +223,26 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamil
   return saved;
 }
 
-Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
+void remember_switching(IpFamily family, const std::vector<SavedSysctl>& side_effects,
+                        const std::vector<std::string>& translations, SysctlRecord& record) {
+  std::erase_if(record.saved, [&](const SavedSysctl& sysctl) { return is_side_effect(sysctl, family); });
+  record.saved.insert(record.saved.end(), side_effects.begin(), side_effects.end());
+  const auto of_other =
+      nft::to_string(nft::TableKey{traits_of(family == IpFamily::kV4 ? IpFamily::kV6 : IpFamily::kV4).tables, {}});
+  std::erase_if(record.translations, [&](const std::string& line) { return !line.starts_with(of_other); });
+  std::vector<std::string> all;
+  std::ranges::set_union(record.translations, translations, std::back_inserter(all));
+  record.translations = std::move(all);
+}
+
+void remember_switching(IpFamily family, const SysctlRecord& other, SysctlRecord& record) {
+  auto side_effects = other.saved;
+  std::erase_if(side_effects, [&](const SavedSysctl& sysctl) { return !is_side_effect(sysctl, family); });
+  remember_switching(family, side_effects, other.translations, record);
+}
+
+Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& side_effects,
+                                   const SysctlRecord& all) {
   Result<void> result;
   const auto write = [&](const std::string& key, const std::string& value) {
     if (auto written = kernel.write_sysctl(key, value); !written && result) {
@@ -203,28 +250,28 @@ Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl
     }
   };
   std::vector<SavedSysctl> changed;
-  for (const auto& sysctl : saved) {
-    const auto value = is_side_effect(sysctl) ? kernel.read_sysctl(sysctl.key) : sysctl.previous;
-    if (value && *value != sysctl.previous) {
+  for (const auto& sysctl : side_effects) {
+    if (const auto value = kernel.read_sysctl(sysctl.key); value && *value != sysctl.previous) {
       changed.push_back(sysctl);
     }
   }
   // One IPv6 interface that forwards is enough for the kernel to forget what all others have learned of routers, but
   // for those with accept_ra=2 (rt6_purge_dflt_routers, net/ipv6/route.c).
+  std::vector<SysctlSpec> meanwhile;
   const bool forgets = std::ranges::any_of(
       changed, [](const SavedSysctl& s) { return is_side_effect(s, IpFamily::kV6) && s.previous != "0"; });
-  for (const auto& sysctl : saved) {
-    if (forgets && is_accept_ra(sysctl.key)) {
+  for (const auto& sysctl : all.saved) {
+    const auto value = forgets && is_accept_ra(sysctl.key) ? kernel.read_sysctl(sysctl.key) : sysctl.ours;
+    if (value && *value != sysctl.ours) {
+      meanwhile.push_back({sysctl.key, *value});
       write(sysctl.key, sysctl.ours);
     }
   }
   for (const auto& sysctl : changed) {
     write(sysctl.key, sysctl.previous);
   }
-  for (const auto& sysctl : saved) {
-    if (forgets && is_accept_ra(sysctl.key)) {
-      write(sysctl.key, sysctl.previous);
-    }
+  for (const auto& sysctl : meanwhile) {
+    write(sysctl.key, sysctl.value);
   }
   return result;
 }
@@ -239,16 +286,26 @@ bool all_hold(const std::vector<SysctlSpec>& targets, const SysctlValues& curren
 Restoration restoration(const InstanceRecord& record, const SysctlValues& current, const OtherInstances& others,
                         const nft::Ruleset& ruleset) {
   Restoration result;
-  for (const auto& sysctl : record.sysctls) {
+  for (const auto& sysctl : record.sysctls.saved) {
     const auto found = current.find(sysctl.key);
     if (found == current.end() || !found->second) {
       continue;  // its interface is gone, and the value with it
     }
-    if (auto why = why_it_stays(sysctl, *found->second, others, record, ruleset); why.empty()) {
+    auto why = why_it_stays(sysctl, *found->second, others, record, ruleset);
+    if (why.text.empty()) {
       (is_accept_ra(sysctl.key) ? result.last : result.targets).push_back({sysctl.key, sysctl.previous});
-    } else {
-      result.notes.emplace_back(std::move(why));
+      continue;
     }
+    result.notes.emplace_back(std::move(why.text));
+    if (why.for_forgotten) {
+      result.left.saved.push_back(sysctl);
+    }
+  }
+  if (!result.left.saved.empty()) {
+    for (const auto family : kBothFamilies) {
+      remember_switching(family, record.sysctls, result.left);
+    }
+    result.left.links = record.sysctls.links;
   }
   std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return switched_by(s.key).has_value(); });
   return result;

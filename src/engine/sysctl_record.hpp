@@ -16,9 +16,9 @@ namespace smtpegress {
 
 /// Not what we set: switching this family's forwarding sets it.
 [[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl, IpFamily family);
+[[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl);  ///< of either
 
-/// The first of `records` that has `key` among its sysctls; null where none has.
-[[nodiscard]] const InstanceRecord* holder_of(const std::vector<InstanceRecord>& records, std::string_view key);
+[[nodiscard]] std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved);
 
 /// Current values of `wanted`'s keys.
 Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>& wanted);
@@ -26,38 +26,44 @@ Result<SysctlValues> read_sysctls(Kernel& kernel, const std::vector<SysctlSpec>&
 /// What somebody else has set since our enable, and the next one sets again: the value found is what disable puts back,
 /// for it is what an administrator wanted meanwhile. Never a value of ours, so that a crash between writing the record
 /// and the sysctl leads to the same answer again. In `previous` stands what was found.
-[[nodiscard]] std::vector<SavedSysctl> set_meanwhile(const std::vector<SavedSysctl>& saved,
-                                                     const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
-                                                     const std::vector<InstanceRecord>& others);
+[[nodiscard]] std::vector<SavedSysctl> set_meanwhile(const SysctlRecord& record, const std::vector<SysctlSpec>& wanted,
+                                                     const SysctlValues& current, const OtherInstances& others);
 
-/// Gives `saved` the previous values of `found`; returns those that were others.
-std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vector<SavedSysctl>& saved);
+/// Gives `record` the previous values of `found`; returns those that were others.
+std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, SysctlRecord& record);
 
-/// What has to be remembered of `wanted` before it is applied: keys already in `saved` keep their previous value, keys
-/// that another instance holds take over its previous value (the last one out restores), the rest is saved from
-/// `current`, also where it has our value already.
-[[nodiscard]] std::vector<SavedSysctl> merge_saved(std::vector<SavedSysctl> saved,
-                                                   const std::vector<SysctlSpec>& wanted, const SysctlValues& current,
-                                                   const std::vector<InstanceRecord>& others);
+/// What has to be remembered of `wanted` before it is applied: keys already in `record` keep their previous value, keys
+/// that others remember take over that (the last one out restores), the rest is saved from `current`, also where it has
+/// our value already; an interface made since conf/default was changed is taken for born with our value.
+[[nodiscard]] SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wanted,
+                                       const SysctlValues& current, const std::vector<Link>& links,
+                                       const OtherInstances& others);
 
 /// Switching a family's forwarding sets every interface's `forwarding` as a side effect, and IPv4's
 /// `all/accept_redirects` (inet_forward_change, net/ipv4/devinet.c; addrconf_forward_change, net/ipv6/addrconf.c).
-/// Those whose value does not come back by itself when it is switched back. Another instance that has switched it
-/// already has found them, and this one takes over what it found.
+/// Those whose value does not come back by itself when it is switched back.
 Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamily family,
-                                                         const std::vector<Link>& links,
-                                                         const std::vector<InstanceRecord>& others);
+                                                         const std::vector<Link>& links);
 
-/// After forwarding was switched and back: gives each side effect among `saved` its value again. An interface that is
-/// gone is no error; of several errors the first is returned, after all have been tried.
-Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved);
+/// Gives `record` the side effects, and what else is remembered of the moment in which the family's forwarding was
+/// switched.
+void remember_switching(IpFamily family, const std::vector<SavedSysctl>& side_effects,
+                        const std::vector<std::string>& translations, SysctlRecord& record);
+/// The same as `other` remembers it.
+void remember_switching(IpFamily family, const SysctlRecord& other, SysctlRecord& record);
+
+/// After forwarding was switched and back: gives each of these side effects its value again. An interface that is gone
+/// is no error; of several errors the first is returned, after all have been tried. `all` has further sysctls of ours.
+Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& side_effects,
+                                   const SysctlRecord& all);
 
 struct Restoration {
   std::vector<SysctlSpec> targets;  ///< forwarding first, for its side effects on the others
   /// accept_ra, not before all of `targets` hold: as long as something switches IPv6's forwarding on, side effects that
   /// go back among it, the kernel forgets what it learned of routers by interfaces without accept_ra=2.
-  std::vector<SysctlSpec> last;
+  std::vector<SysctlSpec> last{};
   std::vector<std::string> notes;  ///< why a value stays
+  SysctlRecord left{};             ///< what stays for an instance that no record tells of, and is to be remembered
 };
 /// Has each its value?
 [[nodiscard]] bool all_hold(const std::vector<SysctlSpec>& targets, const SysctlValues& current);

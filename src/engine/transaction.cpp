@@ -12,8 +12,8 @@
 namespace smtpegress {
 namespace {
 
-// Rounds of observing and committing a rollback's batch while others change the ruleset.
-constexpr int kMaxStaleRounds = 20;
+// Rounds of observing and trying again in a rollback while others change the ruleset, or answers are lost.
+constexpr int kMostUnansweredRounds = 20;
 
 bool is_gone(const Error& error) {
   return error.errnum == ESRCH || error.errnum == ENOENT || error.errnum == ENODEV;
@@ -65,7 +65,7 @@ struct MakeSingle {
       return removed;
     }
     auto added = kernel.add_route(route);
-    if (!added) {
+    if (!added && !answer_was_lost(added.error())) {
       if (auto restored = kernel.add_route(previous); !restored) {
         added.error().hint += "; and the former route could not be put back: " + restored.error().message();
       }
@@ -78,7 +78,7 @@ struct MakeSingle {
       return added;
     }
     auto removed = or_gone(kernel.delete_rule(previous));
-    if (!removed) {
+    if (!removed && !answer_was_lost(removed.error())) {
       if (auto undone = kernel.delete_rule(rule); !undone) {
         removed.error().hint += "; and the new rule could not be taken back: " + undone.error().message();
       }
@@ -115,8 +115,8 @@ Result<void> Transaction::make_all(const std::vector<Change>& changes, const nft
     }
     const auto duplicates = course == Course::kTakeOver ? Duplicates::kAllow : Duplicates::kRefuse;
     if (auto single = std::visit(MakeSingle{kernel_, *change, duplicates}, change->object); !single) {
-      if (change->verb == Verb::kCreate && answer_was_lost(single.error())) {
-        made.push_back(*change);  // perhaps made; the rollback removes what stands, and what does not is no error to it
+      if (answer_was_lost(single.error())) {
+        unanswered_ = {*change};
       }
       return single;
     }
@@ -130,12 +130,10 @@ Result<void> Transaction::run(const Plan& plan, const nft::Ruleset& ruleset) {
   return make_all(plan.changes, ruleset, plan.course, done_);
 }
 
-void Transaction::settle(const nft::Ruleset& ruleset) {
-  // A batch is made whole or not at all, and none of its changes stood before it.
-  if (std::ranges::all_of(unanswered_, [&](const Change& change) { return is_made(change, ruleset); })) {
-    done_.insert(done_.end(), unanswered_.begin(), unanswered_.end());
-  }
-  unanswered_.clear();
+void Transaction::settle(const ObservedState& observed) {
+  // None of these changes stood before.
+  const auto made = made_of(std::exchange(unanswered_, {}), observed);
+  done_.insert(done_.end(), made.begin(), made.end());
 }
 
 Result<bool> Transaction::rollback() {
@@ -144,22 +142,21 @@ Result<bool> Transaction::rollback() {
     if (!observed) {
       return std::unexpected(observed.error());
     }
-    settle(observed->ruleset);
+    settle(*observed);
   }
   std::optional<Error> first;
   auto left = inverse(done_);
   const bool touched = !left.empty();
   done_.clear();
-  int stale_rounds = 0;
-  while (!left.empty()) {
+  for (int unanswered_rounds = 0; !left.empty();) {
     auto observed = kernel_.observe();
     if (!observed) {
       return std::unexpected(observed.error());
     }
-    settle(observed->ruleset);  // of this rollback's own batches
-    left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(std::exchange(done_, {}).size()));
-    if (left.empty()) {
-      break;
+    if (const auto asked = std::exchange(unanswered_, {}); !asked.empty()) {
+      auto rest = left_of(asked, *observed);
+      left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(asked.size()));
+      left.insert(left.begin(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
     }
     std::vector<Change> made;
     auto result = make_all(left, observed->ruleset, Course::kDown, made);
@@ -167,7 +164,7 @@ Result<bool> Transaction::rollback() {
     if (result) {
       break;
     }
-    if (result.error().kind == ErrorKind::kStale && ++stale_rounds < kMaxStaleRounds) {
+    if (!unanswered_.empty() && ++unanswered_rounds < kMostUnansweredRounds) {
       continue;
     }
     unanswered_.clear();

@@ -14,9 +14,9 @@ class Transaction {
   /// new plan after kStale: what was made before is remembered for rollback().
   Result<void> run(const Plan& plan, const nft::Ruleset& ruleset);
 
-  /// To be called with each new look at the host: a batch whose answer was lost comes back as kStale, and here shows
-  /// whether it was made.
-  void settle(const nft::Ruleset& ruleset);
+  /// To be called with each new look at the host: here shows what was made of changes whose answer was lost. (A batch's
+  /// comes back as kStale.)
+  void settle(const ObservedState& observed);
 
   /// Takes back every change made since construction, newest first; false where there was none. Goes on after a failure
   /// and returns the first one, which names what is left.
@@ -34,7 +34,7 @@ class Transaction {
 
   Kernel& kernel_;
   std::vector<Change> done_;
-  std::vector<Change> unanswered_;  ///< the changes of the last batch, where the kernel did not say that it made them
+  std::vector<Change> unanswered_;  ///< the last batch, or other change, where the kernel did not say that it made it
 };
 
 }  // namespace smtpegress

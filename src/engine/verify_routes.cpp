@@ -19,8 +19,8 @@ namespace {
 constexpr std::uint16_t kHttps = 443;         // a port that is not mail's: stands for everything else
 constexpr std::uint16_t kEphemeral = 40'000;  // some client's port
 
-/// EXDEV is reverse-path filtering, which IPv6 has not; EINVAL that of some kernels, and a blackhole route (ip_route_input_slow,
-/// net/ipv4/route.c).
+/// EXDEV is reverse-path filtering, which IPv6 has not; EINVAL that of some kernels, and a blackhole route
+/// (ip_route_input_slow, net/ipv4/route.c).
 bool may_be_filtered(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
   return query.destination.family == IpFamily::kV4 && !query.incoming.empty() &&
          (answer.errnum == EXDEV || (answer.errnum == EINVAL && effective_rp_filter(ask, query.incoming.str()) != 0));

@@ -3,10 +3,10 @@
 
 #include <netinet/in.h>
 
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/sysctl_keys.hpp"
 #include "smtpegress/nft.hpp"
 #include "smtpegress/profile.hpp"
 
@@ -36,7 +36,7 @@ inline constexpr FamilyTraits kIpv4Traits{
     .path_errors = IPPROTO_ICMP,
     .path_errors_pass_docker = false,
     .route_metric = 0,
-    .forwarding = "net/ipv4/ip_forward",
+    .forwarding = kIpForward,
     .aside = {IpFamily::kV4, {240}},  // 240.0.0.0/4: reserved, RFC 1112, section 4
     .somewhere = {IpFamily::kV4, {8, 8, 8, 8}},
     .public_key = "public_ip",
@@ -51,7 +51,7 @@ inline constexpr FamilyTraits kIpv6Traits{
     .path_errors = IPPROTO_ICMPV6,
     .path_errors_pass_docker = true,
     .route_metric = 1024,  // IP6_RT_PRIO_USER, net/ip6_route.h
-    .forwarding = "net/ipv6/conf/all/forwarding",
+    .forwarding = kIpv6Forward,
     // e000::/4: reserved by IETF and never assigned (RFC 4291, section 2.4; IANA's "Internet Protocol Version 6 Address
     // Space"). Not f000::/4, which has the unique local and the multicast addresses.
     .aside = {IpFamily::kV6, {0xe0}},
@@ -100,11 +100,6 @@ inline constexpr FamilyTraits kIpv6Traits{
 [[nodiscard]] constexpr bool is_link_local(const IpAddress& address) noexcept {
   const auto& b = address.bytes;
   return address.family == IpFamily::kV4 ? b[0] == 169 && b[1] == 254 : b[0] == 0xfe && (b[1] & 0xc0) == 0x80;
-}
-
-/// How an interface takes router advertisements: 1 only while the host does not forward, 2 always.
-[[nodiscard]] inline std::string accept_ra_key(const IfName& interface) {
-  return "net/ipv6/conf/" + interface.str() + "/accept_ra";
 }
 
 }  // namespace smtpegress

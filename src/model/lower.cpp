@@ -26,7 +26,7 @@ void add_forwarding(const Profile& profile, const ResolvedHost& host, std::vecto
       // A host that forwards takes no router's advertisement, and drops the default route that it has of one, unless
       // told to (accept_ra=2; addrconf_fixup_forwarding, net/ipv6/addrconf.c): told before.
       for (const auto& link : host.advertised_links) {
-        sysctls.push_back({accept_ra_key(link), "2"});
+        sysctls.push_back({accept_ra_key(link.str()), "2"});
       }
     }
     sysctls.push_back({std::string(traits_of(family).forwarding), "1"});

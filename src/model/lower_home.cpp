@@ -8,6 +8,7 @@
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -223,10 +224,6 @@ bool has_part_in(const Profile& profile, const ResolvedHost& host, IpFamily fami
   return has_sources(profile, family) || std::ranges::any_of(host.other_networks, [&](const Prefix& network) {
            return network.address.family == family;
          });
-}
-
-std::string rp_filter_key(std::string_view interface) {
-  return "net/ipv4/conf/" + std::string(interface) + "/rp_filter";
 }
 
 /// Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink. (A

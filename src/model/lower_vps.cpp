@@ -2,6 +2,7 @@
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "model/sysctl_keys.hpp"
 
 namespace smtpegress {
 namespace {

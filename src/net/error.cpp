@@ -51,6 +51,7 @@ int exit_code_of(ErrorKind kind) noexcept {
   switch (kind) {
     case ErrorKind::kUsage:
     case ErrorKind::kDamaged:
+    case ErrorKind::kElsewhere:
       return 2;
     case ErrorKind::kNotEnabled:
       return 3;

@@ -170,39 +170,6 @@ void add(BatchMaker& maker, const Change& change, const T& object) {
   }
 }
 
-bool is_gone(const ForeignChainRule& rule, const nft::Ruleset& ruleset) {
-  const auto* chain = ruleset.find(rule.chain);
-  return chain == nullptr || find_rule(rule, *chain) == nullptr;
-}
-
-struct Stands {
-  const nft::Ruleset& ruleset;
-
-  bool operator()(const OwnTable& table) const { return ruleset.has(table.key); }
-  bool operator()(const OwnChain& wanted) const {
-    const auto* chain = ruleset.find(wanted.key);
-    return chain != nullptr && chain->hook == wanted.hook &&
-           std::ranges::equal(chain->rules, wanted.rules, {}, &nft::ObservedRule::rule);
-  }
-  bool operator()(const ForeignChainRule& wanted) const {
-    return !is_gone({wanted.chain, wanted.rule, 0, {}}, ruleset);  // it has got a handle of its own by now
-  }
-  bool operator()(const Route&) const { return false; }
-  bool operator()(const SysctlSpec&) const { return false; }
-  bool operator()(const PolicyRule&) const { return false; }
-};
-
-struct Gone {
-  const nft::Ruleset& ruleset;
-
-  bool operator()(const OwnTable& table) const { return !ruleset.has(table.key); }
-  bool operator()(const OwnChain& chain) const { return ruleset.find(chain.key) == nullptr; }
-  bool operator()(const ForeignChainRule& rule) const { return is_gone(rule, ruleset); }
-  bool operator()(const Route&) const { return false; }
-  bool operator()(const SysctlSpec&) const { return false; }
-  bool operator()(const PolicyRule&) const { return false; }
-};
-
 }  // namespace
 
 Change with_place(Change change, const nft::Ruleset& ruleset) {
@@ -212,15 +179,6 @@ Change with_place(Change change, const nft::Ruleset& ruleset) {
     note_place(*change.previous, ruleset);
   }
   return change;
-}
-
-bool is_made(const Change& change, const nft::Ruleset& ruleset) {
-  if (change.verb == Verb::kRemove) {
-    return std::visit(Gone{ruleset}, change.object);
-  }
-  const auto* moved = change.previous ? std::get_if<ForeignChainRule>(&*change.previous) : nullptr;
-  return std::visit(Stands{ruleset}, change.object) &&
-         (moved == nullptr || moved->handle == 0 || is_gone(*moved, ruleset));
 }
 
 nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ruleset) {

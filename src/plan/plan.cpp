@@ -14,10 +14,6 @@
 namespace smtpegress {
 namespace {
 
-bool is_retired(const std::vector<Object>& retired, const Object& object) {
-  return contains(retired, object);
-}
-
 void add_findings(const DesiredState& desired, const ObservedState& observed, const SysctlValues& sysctls,
                   const std::vector<Object>& retired, Plan& plan) {
   for (auto& finding : inspect(desired, observed, sysctls)) {
@@ -34,7 +30,7 @@ void add_findings(const DesiredState& desired, const ObservedState& observed, co
         plan.waiting.push_back(std::move(finding));
         break;
       case Presence::kForeign:
-        if (finding.current && is_retired(retired, *finding.current)) {
+        if (finding.current && contains(retired, *finding.current)) {
           plan.changes.push_back({Verb::kReplace, finding.object, finding.current, reason_for(finding)});
         } else {
           plan.foreign.push_back(std::move(finding));
@@ -42,6 +38,16 @@ void add_findings(const DesiredState& desired, const ObservedState& observed, co
         break;
     }
   }
+}
+
+/// Two instances have neither table nor priority in common, in either family, so whose place it is decides whose object
+/// it is.
+bool same_place(const Route& a, const Route& b) {
+  return a.table == b.table;
+}
+bool same_place(const PolicyRule& a, const PolicyRule& b) {
+  const bool same_packets = a.mark == b.mark && a.other == b.other;
+  return a.priority == b.priority && (a.table == b.table || same_packets);
 }
 
 /// A rule ahead of ours whose mark and mask some packet with our mark fits; behind it, only the very same mark counts.
@@ -54,7 +60,7 @@ bool catches_mark_of(const PolicyRule& rule, const PolicyRule& wanted) {
 void add_intruders(const DesiredState& desired, const DesiredState& owned, const ObservedState& observed,
                    const std::vector<Object>& retired, Plan& plan) {
   const auto reported = [&](const Object& object) {
-    return is_retired(retired, object) ||
+    return contains(retired, object) ||
            std::ranges::any_of(plan.foreign, [&](const Finding& f) { return f.current == object; });
   };
   for (const auto& wanted : desired.routes) {
@@ -69,7 +75,7 @@ void add_intruders(const DesiredState& desired, const DesiredState& owned, const
     for (const auto& rule : observed.rules) {
       const bool same_use =
           rule.family == wanted.family && (rule.table == wanted.table || catches_mark_of(rule, wanted));
-      const bool ours_to_replace = rule.protocol == kOurProtocol && rule.priority == wanted.priority;
+      const bool ours_to_replace = rule.protocol == kOurProtocol && same_place(rule, wanted);
       if (same_use && rule != wanted && !ours_to_replace && !contains(owned.rules, rule) && !reported(rule)) {
         plan.foreign.push_back({rule, Presence::kForeign, "another policy rule uses the same mark or table", rule, {}});
       }
@@ -202,15 +208,6 @@ void add_foreign_chain_removals(const DesiredState& desired, const nft::Ruleset&
       }
     }
   }
-}
-
-/// Two instances have neither table nor priority in common, in either family, so whose place it is decides whose object
-/// it is.
-bool same_place(const Route& a, const Route& b) {
-  return a.table == b.table;
-}
-bool same_place(const PolicyRule& a, const PolicyRule& b) {
-  return a.table == b.table && a.priority == b.priority;
 }
 
 /// What is of our protocol number, stands where this instance's own are, and is not wanted.

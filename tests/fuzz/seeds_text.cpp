@@ -30,11 +30,12 @@ std::vector<std::string> profiles_in(const std::filesystem::path& source_tree) {
 }
 
 InstanceRecord record_of(const Profile& profile) {
-  InstanceRecord record{profile, {}, Phase::kEnabled, {{"net/ipv4/ip_forward", "0", "1"}}};
+  InstanceRecord record{profile, {}, Phase::kEnabled, {.saved = {{"net/ipv4/ip_forward", "0", "1"}}}};
   if (profile.side == Side::kHome) {
     record.host.source_links = {IfName::parse("br-mailu").value()};
     record.host.source_networks = {Prefix::parse("192.168.0.0/16").value()};
-    record.sysctls.push_back({"net/ipv4/conf/wg0/rp_filter", "1", "2"});
+    record.sysctls.links = {1, 2};
+    record.sysctls.saved.push_back({"net/ipv4/conf/wg0/rp_filter", "1", "2"});
   } else {
     record.host.wan = IfName::parse("eth0").value();
     record.host.snat_to.v4 = IpAddress::parse("10.0.0.5").value();
@@ -57,7 +58,7 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
     seeds.add("profile", text + options);
     seeds.add("profile", text + vps_options);
     if (auto profile = parse_profile("seed", "seed", text)) {
-      seeds.add("state_record", record_to_json(record_of(*profile), "2d1c3c6e-6f0b-4a55-9c3b-8a4f1f6f2a11"));
+      seeds.add("state_record", record_to_json(record_of(*profile), {"2d1c3c6e-6f0b-4a55-9c3b-8a4f1f6f2a11", "4711"}));
     }
   }
   const std::string key(64, 'a');

@@ -10,6 +10,7 @@ from . import topology as at
 from .errors import LabError
 from .host import Host
 from .sandbox import Process
+from .topology import Options
 from .waiting import poll
 
 
@@ -40,12 +41,13 @@ class Tunnel:
     host: Host
     keys: KeyPair
     peer_public_key: str
-    address: str  # with prefix length, as wg-quick's Address
+    addresses: tuple[str, ...]  # with prefix length, as wg-quick's Address
     allowed_ips: str
     routes: tuple[str, ...]
     listen_port: int | None = None
     endpoint: str | None = None
     interface: str = at.TUNNEL
+    mtu: int = at.TUNNEL_MTU
     _daemon: Process | None = field(default=None, repr=False)
 
     def create(self) -> None:
@@ -55,10 +57,9 @@ class Tunnel:
         else:
             self._start_daemon()
         self.configure()
-        self.host.ip_batch(f"""
-            address add {self.address} dev {self.interface}
-            link set {self.interface} mtu {at.TUNNEL_MTU}
-        """)
+        # No link-local address: that of a tun interface is a random one, and would be another in each snapshot.
+        self.host.ip_batch(f"link set {self.interface} mtu {self.mtu} addrgenmode none\n" + "".join(
+            f"address add {address} dev {self.interface}\n" for address in self.addresses))
         self.up()
 
     def _start_daemon(self) -> None:
@@ -114,12 +115,19 @@ class Tunnel:
         return int(words[1]) if len(words) > 1 else 0
 
 
-def make_ends(home: Host, vps: Host) -> tuple[Tunnel, Tunnel]:
+def make_ends(home: Host, vps: Host, options: Options) -> tuple[Tunnel, Tunnel]:
     """Both ends, configured for each other but not yet made."""
     home_keys, vps_keys = make_keys(home), make_keys(vps)
-    return (
-        Tunnel(home, home_keys, vps_keys.public, f"{at.HOME_TUNNEL}/32", "0.0.0.0/0", (at.TUNNEL_NET,),
-               endpoint=f"{at.VPS}:{at.TUNNEL_PORT}"),
-        Tunnel(vps, vps_keys, home_keys.public, f"{at.VPS_TUNNEL}/32", f"{at.HOME_TUNNEL}/32,{at.CONTAINER_NET}",
-               (at.CONTAINER_NET, f"{at.HOME_TUNNEL}/32"), listen_port=at.TUNNEL_PORT),
-    )
+    home_end = Tunnel(home, home_keys, vps_keys.public, (f"{at.HOME_TUNNEL}/32",), "0.0.0.0/0", (at.TUNNEL_NET,),
+                      endpoint=f"{at.VPS}:{at.TUNNEL_PORT}")
+    vps_end = Tunnel(vps, vps_keys, home_keys.public, (f"{at.VPS_TUNNEL}/32",),
+                     f"{at.HOME_TUNNEL}/32,{at.CONTAINER_NET}", (at.CONTAINER_NET, f"{at.HOME_TUNNEL}/32"),
+                     listen_port=at.TUNNEL_PORT)
+    if options.ipv6:
+        for end, address in ((home_end, at.HOME6_TUNNEL), (vps_end, at.VPS6_TUNNEL)):
+            end.addresses += (f"{address}/128",)
+        home_end.allowed_ips += ",::/0"
+        home_end.routes += (at.TUNNEL6_NET,)
+        vps_end.allowed_ips += f",{at.HOME6_TUNNEL}/128,{at.CONTAINER6_NET}"
+        vps_end.routes += (at.CONTAINER6_NET, f"{at.HOME6_TUNNEL}/128")
+    return home_end, vps_end

@@ -123,7 +123,14 @@ Result<void> FakeKernel::begin(const std::string& operation, const std::string& 
   if (before_call) {
     before_call(call);
   }
-  if (fault && fault->call == calls.size()) {
+  if (fault && fault->call == calls.size() && !fault->carried_out) {
+    return system_error(operation, object, fault->errnum);
+  }
+  return {};
+}
+
+Result<void> FakeKernel::answer(const std::string& operation, const std::string& object) {
+  if (fault && fault->call == calls.size() && fault->carried_out) {
     return system_error(operation, object, fault->errnum);
   }
   return {};
@@ -187,7 +194,7 @@ Result<void> FakeKernel::add_route(const Route& route) {
   host.state.routes.push_back(route);
   std::ranges::stable_sort(host.state.routes, {},
                            [](const Route& r) { return std::tuple(r.family, r.table.value, r.metric); });
-  return {};
+  return answer("add route", to_string(route));
 }
 
 Result<void> FakeKernel::delete_route(const Route& route) {
@@ -199,7 +206,7 @@ Result<void> FakeKernel::delete_route(const Route& route) {
     return system_error("delete route", to_string(route), ESRCH);
   }
   host.state.routes.erase(found);
-  return {};
+  return answer("delete route", to_string(route));
 }
 
 Result<void> FakeKernel::add_rule(const PolicyRule& rule, Duplicates duplicates) {
@@ -212,7 +219,7 @@ Result<void> FakeKernel::add_rule(const PolicyRule& rule, Duplicates duplicates)
   }
   host.state.rules.push_back(rule);
   std::ranges::stable_sort(host.state.rules, {}, [](const PolicyRule& r) { return std::pair(r.family, r.priority); });
-  return {};
+  return answer("add rule", to_string(rule));
 }
 
 Result<void> FakeKernel::delete_rule(const PolicyRule& rule) {
@@ -224,7 +231,7 @@ Result<void> FakeKernel::delete_rule(const PolicyRule& rule) {
     return system_error("delete rule", to_string(rule), ENOENT);
   }
   host.state.rules.erase(found);
-  return {};
+  return answer("delete rule", to_string(rule));
 }
 
 Result<void> FakeKernel::commit(const nft::Batch& batch, std::uint32_t generation) {

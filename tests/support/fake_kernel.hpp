@@ -31,6 +31,7 @@ class FakeKernel final : public Kernel {
   struct Fault {
     std::size_t call = 0;  ///< which mutating call fails, counted from 1 since construction or forget_calls()
     int errnum = 0;
+    bool carried_out = false;  ///< the kernel does it all the same: its answer is what fails
   };
 
   FakeHost host;
@@ -61,6 +62,8 @@ class FakeKernel final : public Kernel {
  private:
   /// Records the call; an error where it is the one that shall fail.
   Result<void> begin(const std::string& operation, const std::string& object);
+  /// Once it is done; an error where the answer is what shall fail.
+  Result<void> answer(const std::string& operation, const std::string& object);
 };
 
 }  // namespace smtpegress::test

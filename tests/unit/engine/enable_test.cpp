@@ -140,8 +140,8 @@ TEST(Enable, TheRecordIsWrittenAheadOfTheFirstChange) {
   ASSERT_FALSE(first.empty());
   ASSERT_TRUE(record) << "no record stood before: " << first;
   EXPECT_EQ(record->phase, Phase::kEnabling);
-  EXPECT_NE(std::ranges::find(record->sysctls, "net/ipv4/conf/all/rp_filter", &SavedSysctl::key),
-            record->sysctls.end());
+  EXPECT_NE(std::ranges::find(record->sysctls.saved, "net/ipv4/conf/all/rp_filter", &SavedSysctl::key),
+            record->sysctls.saved.end());
 }
 
 TEST(Enable, TheGuardStandsBeforeAnythingElse) {

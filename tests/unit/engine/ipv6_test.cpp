@@ -188,7 +188,7 @@ TEST(Ipv6, AStateFileOfTheVersionBefore_IsRead) {
   EngineHost box(test::dual_bare_home());
   ASSERT_TRUE(box.enable(test::home_profile()));
   auto record = box.store.load("mailu-home").value().value();
-  auto text = record_to_json(record, "boot");
+  auto text = record_to_json(record, Whereabouts{"boot", ""});
   for (const auto* key : {"\"other_networks\"", "\"snat_to6\"", "\"public_ip6\"", "\"advertised_links\""}) {
     const auto at = text.find(key);
     ASSERT_NE(at, std::string::npos) << key;
@@ -203,7 +203,7 @@ TEST(Ipv6, AStateFileOfTheVersionBefore_IsRead) {
 TEST(Ipv6, ASysctlBelowNetIpv6_IsOnlyWrittenBelowConf) {
   EngineHost box(test::dual_bare_home());
   ASSERT_TRUE(box.enable(test::dual_home_profile()));
-  const auto text = record_to_json(box.store.load("mailu-home").value().value(), "boot");
+  const auto text = record_to_json(box.store.load("mailu-home").value().value(), Whereabouts{"boot", ""});
   EXPECT_TRUE(read_record("mailu-home", "file", text));
   for (const auto* key : {"net/ipv6/bindv6only", "net/ipv6/conf/../route/flush"}) {
     auto altered = text;

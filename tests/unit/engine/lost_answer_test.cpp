@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 
 #include "support/engine_host.hpp"
 
@@ -11,6 +12,7 @@ namespace smtpegress {
 namespace {
 
 using test::EngineHost;
+using test::FakeHost;
 
 std::vector<std::string> words_of(const std::vector<Change>& changes) {
   std::vector<std::string> words;
@@ -94,30 +96,104 @@ TEST(LostAnswer, OfDisablesBatch_IsDoneAndTellsAll) {
   EXPECT_TRUE(std::ranges::any_of(report->changes, [](const Change& c) { return kind_of(c.object) == "table"; }));
 }
 
-TEST(LostAnswer, ASingleObjectThatWasMade_IsTakenBack) {
-  for (const auto* operation : {"add route unreachable", "add rule"}) {
+/// Rules of one priority by what they say: which of ours stands first decides nothing, as all look up the same table.
+std::string sorted_now(EngineHost& box) {
+  auto host = box.host();
+  std::ranges::sort(host.state.rules);
+  return test::snapshot(host);
+}
+
+// Of one command: each call in turn is carried out, and its answer does not come. Whatever the command then says, what
+// it says is so.
+void lose_each_answer(const std::function<FakeHost()>& host, const std::function<void(EngineHost&)>& prepare,
+                      const std::function<Result<ApplyReport>(EngineHost&)>& command) {
+  EngineHost plain(host());
+  prepare(plain);
+  ASSERT_TRUE(command(plain));
+  std::size_t lost = 0;
+  for (std::size_t number = 1;; ++number) {
+    EngineHost box(host());
+    prepare(box);
+    const auto before = sorted_now(box);
+    box.kernel.forget_calls();
+    box.kernel.fault = {number, ENOBUFS, true};
+    const auto report = command(box);
+    if (box.kernel.calls.size() < number) {
+      EXPECT_GT(lost, 1U);
+      return;
+    }
+    const auto& call = box.kernel.calls[number - 1];
+    if (report) {
+      EXPECT_EQ(sorted_now(box), sorted_now(plain)) << call;
+      continue;
+    }
+    ++lost;
+    EXPECT_EQ(sorted_now(box), before) << call;
+    EXPECT_EQ(test::said(report).find("not everything"), std::string::npos) << test::said(report);
+  }
+}
+
+TEST(LostAnswer, OfAnySingleCallOfEnable_IsTakenBack) {
+  lose_each_answer(
+      test::docker_home, [](EngineHost&) {}, [](EngineHost& box) { return box.enable(test::home_profile()); });
+}
+
+TEST(LostAnswer, OfAnySingleCallOfDisable_IsTakenBack) {
+  lose_each_answer(
+      test::docker_home, [](EngineHost& box) { ASSERT_TRUE(box.enable(test::home_profile())); },
+      [](EngineHost& box) { return box.disable(test::home_profile()); });
+}
+
+TEST(LostAnswer, OfAnySingleCallThatRepairs_IsTakenBack) {
+  const auto prepare = [](EngineHost& box) {
+    ASSERT_TRUE(box.enable(test::home_profile()));
+    auto& state = box.host().state;
+    for (auto& route : state.routes) {
+      if (route.protocol == kOurProtocol && route.type == RouteType::kUnicast) {
+        route.preferred_source = test::address("192.168.203.1");
+      }
+    }
+    for (auto& rule : state.rules) {
+      if (rule.protocol == kOurProtocol) {
+        rule.table = TableId{101};
+      }
+    }
+  };
+  lose_each_answer(test::docker_home, prepare, [](EngineHost& box) { return box.enable(test::home_profile()); });
+}
+
+TEST(LostAnswer, OfAnySingleCallOfATakeOver_IsTakenBack) {
+  const auto scripts = [] {
+    auto host = test::docker_home();
+    test::add_home_scripts(host);
+    return host;
+  };
+  lose_each_answer(
+      scripts, [](EngineHost&) {},
+      [](EngineHost& box) { return box.enable(test::home_profile(), LegacyScripts::kTakeOver); });
+}
+
+TEST(LostAnswer, OfTheRollbackItself_IsNoFailure) {
+  for (std::size_t number = 4;; ++number) {
     EngineHost box(test::docker_home());
     const auto before = box.now();
+    bool refused = false;
     box.kernel.before_call = [&](const std::string& call) {
-      if (call.starts_with(operation)) {  // the kernel makes it, and the answer does not come
-        box.kernel.fault = {box.kernel.calls.size(), ENOBUFS};
-        auto& state = box.host().state;
-        EngineHost other(test::docker_home());
-        ASSERT_TRUE(other.enable(test::home_profile()));
-        for (const auto& rule : other.host().state.rules) {
-          if (rule.protocol == kOurProtocol && rule.mark && call.starts_with("add rule")) {
-            state.rules.insert(state.rules.begin() + 1, rule);
-          }
-        }
-        for (const auto& route : other.host().state.routes) {
-          if (route.type == RouteType::kUnreachable && call.starts_with("add route")) {
-            state.routes.push_back(route);
-          }
-        }
+      if (call.starts_with("add rule") && !refused) {
+        refused = true;
+        box.kernel.fault = {box.kernel.calls.size(), EBUSY, false};
+      } else if (refused && box.kernel.calls.size() == number) {
+        box.kernel.fault = {number, ENOBUFS, true};
       }
     };
-    ASSERT_FALSE(box.enable(test::home_profile()));
-    EXPECT_EQ(box.now(), before) << operation;
+    const auto report = box.enable(test::home_profile());
+    ASSERT_FALSE(report);
+    EXPECT_EQ(box.now(), before) << number;
+    EXPECT_EQ(test::said(report).find("not everything"), std::string::npos) << test::said(report);
+    if (box.kernel.calls.size() < number) {
+      EXPECT_GT(number, 8U);
+      return;
+    }
   }
 }
 

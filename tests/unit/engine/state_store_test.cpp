@@ -1,4 +1,5 @@
 #include "engine/state_store.hpp"
+#include "engine/instances.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -17,13 +18,16 @@ namespace {
 class Store : public testing::Test {
  protected:
   test::TempDir directory_;
-  StateStore store_{directory_.file("state"), "this boot"};
+  const Whereabouts here_{"this boot", "this network"};
+  StateStore store_{directory_.file("state"), here_};
 
   static InstanceRecord record() {
     return {test::home_profile(),
             {{}, {}, {}, {test::ifname("br-mailu")}},
             Phase::kEnabled,
-            {{"net/ipv4/ip_forward", "0", "1"}, {"net/ipv4/conf/wg0/rp_filter", "1", "2"}}};
+            {.saved = {{"net/ipv4/ip_forward", "0", "1"}, {"net/ipv4/conf/wg0/rp_filter", "1", "2"}},
+             .translations = {"ip nat POSTROUTING: counter masquerade"},
+             .links = {1, 2}}};
   }
   std::string write(const std::string& text) {
     std::filesystem::create_directories(store_.directory());
@@ -32,8 +36,8 @@ class Store : public testing::Test {
     return loaded ? "accepted" : loaded.error().message();
   }
   /// What is said of a record with something else in it, whatever its checksum.
-  static std::string altered(std::string_view what, std::string_view by) {
-    auto text = record_to_json(record(), "this boot");
+  std::string altered(std::string_view what, std::string_view by) {
+    auto text = record_to_json(record(), here_);
     const auto at = text.find(what);
     EXPECT_NE(at, std::string::npos) << what << " is not in " << text;
     const auto read = read_record("mailu-home", "mailu-home.json", text.replace(at, what.size(), by));
@@ -88,7 +92,7 @@ TEST_F(Store, FilesAndDirectory_AreForTheirOwnerAlone) {
 }
 
 TEST_F(Store, ADamagedFile_IsRefusedWithItsNameAndWhatToDo) {
-  const auto sealed = record_to_json(record(), "this boot");
+  const auto sealed = record_to_json(record(), here_);
   for (const auto& text : {std::string(), std::string("{"), std::string("[]"), std::string("{}"),
                            std::string("{\"version\": 2}"), sealed.substr(0, sealed.size() / 2), sealed + " "}) {
     const auto said = write(text);
@@ -100,7 +104,7 @@ TEST_F(Store, ADamagedFile_IsRefusedWithItsNameAndWhatToDo) {
 }
 
 TEST_F(Store, OneByteIsAnother_WhereverItStands_IsFound) {
-  const auto sealed = record_to_json(record(), "this boot");
+  const auto sealed = record_to_json(record(), here_);
   for (std::size_t at = 0; at < sealed.size(); ++at) {
     auto text = sealed;
     text[at] = static_cast<char>(text[at] ^ 1);
@@ -111,14 +115,48 @@ TEST_F(Store, OneByteIsAnother_WhereverItStands_IsFound) {
 TEST_F(Store, OfAnEarlierBoot_IsNoRecord) {
   ASSERT_TRUE(store_.lock());
   ASSERT_TRUE(store_.save(record()));
-  const auto loaded = StateStore(store_.directory(), "the next boot").load("mailu-home");
+  const auto loaded = StateStore(store_.directory(), {"the next boot", "this network"}).load("mailu-home");
   ASSERT_TRUE(loaded);
   EXPECT_FALSE(loaded->has_value());
   EXPECT_TRUE(store_.load("mailu-home")->has_value());
 }
 
-TEST_F(Store, ThisBoot_IsTheKernelsId) {
-  EXPECT_EQ(this_boot().size(), 36U) << this_boot();
+TEST_F(Store, RightHere_IsTheKernelsBootAndANetworkNamespace) {
+  EXPECT_EQ(right_here().boot.size(), 36U) << right_here().boot;
+  EXPECT_FALSE(right_here().network.empty());
+}
+
+TEST_F(Store, OfAnotherNetworkNamespace_IsRefusedByNameAndNoneOfTheOthers) {
+  ASSERT_TRUE(store_.lock());
+  ASSERT_TRUE(store_.save(record()));
+  const StateStore there(store_.directory(), {"this boot", "another network"});
+  const auto loaded = there.load("mailu-home");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().kind, ErrorKind::kElsewhere);
+  EXPECT_NE(loaded.error().message().find("mailu-home.json: is of another network namespace, where mailu-home is or"),
+            std::string::npos)
+      << loaded.error().message();
+  EXPECT_TRUE(other_instances(there, "second")->records.empty());
+  EXPECT_EQ(other_instances(store_, "second")->records.size(), 1U);
+}
+
+TEST_F(Store, OfAVersionThatDidNotSayWhere_IsTakenForThisNetwork) {
+  auto text = record_to_json(record(), {"this boot", ""});
+  EXPECT_EQ(write(text), "accepted");
+}
+
+TEST_F(Store, WhatIsLeftToOthers_IsOfThisKernelAloneAndGoneWhenEmpty) {
+  ASSERT_TRUE(store_.lock());
+  EXPECT_EQ(store_.load_left()->saved.size(), 0U);
+  ASSERT_TRUE(store_.save_left(record().sysctls));
+  EXPECT_EQ(*store_.load_left(), record().sysctls);
+  EXPECT_TRUE(store_.list()->empty()) << "no instance";
+  EXPECT_EQ(*StateStore(store_.directory(), {"this boot", "another network"}).load_left(), SysctlRecord{});
+  EXPECT_EQ(*StateStore(store_.directory(), {"the next boot", "this network"}).load_left(), SysctlRecord{});
+  directory_.write("state/sysctls-left", "{}");
+  EXPECT_EQ(*store_.load_left(), SysctlRecord{});
+  ASSERT_TRUE(store_.save_left({}));
+  EXPECT_FALSE(std::filesystem::exists(store_.directory() + "/sysctls-left"));
 }
 
 TEST_F(Store, SetAside_KeepsEachDamagedFile) {
@@ -149,7 +187,7 @@ TEST_F(Store, APartThatIsMissingOrWrong_IsRefused) {
 }
 
 TEST_F(Store, OfAnotherVersion_IsLeftToTheProgramThatWroteIt) {
-  auto text = record_to_json(record(), "this boot");
+  auto text = record_to_json(record(), here_);
   const std::string_view version = "\"version\": 2";
   text.replace(text.find(version), version.size(), "\"version\": 3");
   const auto read = read_record("mailu-home", "mailu-home.json", text);

@@ -164,6 +164,21 @@ void check_wireguard(const Inquiry& ask) {
   }
 }
 
+/// With nat: masquerade. The kernel drops what it finds no address for. (IPv6's are gone once an interface was down.)
+void check_address_to_leave_as(const Inquiry& ask) {
+  const auto& profile = ask.view.profile;
+  for (const auto family : families_of(profile)) {
+    const bool needed = profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade;
+    if (needed && !ask.view.seen.host.snat_to[family]) {
+      const auto name = traits_of(family).name;
+      ask.failed("tunnel", fmt::format("the tunnel has an {} address for the mail to leave as", name),
+                 fmt::format("{} has none", profile.tunnel.str()),
+                 fmt::format("in {0}.conf: Address = …, an {1} address; then wg-quick down and up",
+                             profile.tunnel.str(), name));
+    }
+  }
+}
+
 }  // namespace
 
 void check_tunnel(const Inquiry& ask) {
@@ -181,6 +196,7 @@ void check_tunnel(const Inquiry& ask) {
   } else {
     ask.passed("tunnel", title, fmt::format("mtu {}", link->mtu));
   }
+  check_address_to_leave_as(ask);
   check_wireguard(ask);
 }
 

@@ -47,7 +47,6 @@ class Tunnel:
     listen_port: int | None = None
     endpoint: str | None = None
     interface: str = at.TUNNEL
-    mtu: int = at.TUNNEL_MTU
     _daemon: Process | None = field(default=None, repr=False)
 
     def create(self) -> None:
@@ -58,8 +57,7 @@ class Tunnel:
             self._start_daemon()
         self.configure()
         # No link-local address: that of a tun interface is a random one, and would be another in each snapshot.
-        self.host.ip_batch(f"link set {self.interface} mtu {self.mtu} addrgenmode none\n" + "".join(
-            f"address add {address} dev {self.interface}\n" for address in self.addresses))
+        self.host.ip_batch(f"link set {self.interface} mtu {at.TUNNEL_MTU} addrgenmode none\n")
         self.up()
 
     def _start_daemon(self) -> None:
@@ -93,7 +91,10 @@ class Tunnel:
         self.host.run(["wg", "set", self.interface, "peer", self.peer_public_key, "allowed-ips", allowed_ips])
 
     def up(self) -> None:
-        self.host.ip_batch(f"link set {self.interface} up\n" + "".join(
+        """With its addresses: those of IPv6 go when an interface is taken down."""
+        self.host.ip_batch("".join(
+            f"address replace {address} dev {self.interface}\n" for address in self.addresses
+        ) + f"link set {self.interface} up\n" + "".join(
             f"route replace {route} dev {self.interface}\n" for route in self.routes))
 
     def down(self) -> None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import itertools
 import unittest
 
-from lab.waiting import poll
 from scenario import (ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, HomeFirewall, MailResult, Options, Scenario,
                       topology as at)
+from lab.waiting import poll  # after scenario, which says where it is
 from test_variants import NFTABLES_BACKEND
 
 BOTH = ("--subnet", at.CONTAINER_NET, "--subnet", at.CONTAINER6_NET)

@@ -137,6 +137,17 @@ TEST(VerifyIpv6Alone, AnIpv4ProfileOnADualStackNetwork_IsToldWhatBecomesOfIpv6) 
       << check->detail;
 }
 
+TEST(VerifyIpv6Alone, MasqueradeWithoutAnAddressOnTheTunnel_IsTold) {
+  EngineHost box(test::dual_home());
+  ASSERT_TRUE(box.enable(test::dual_home_profile({{{"nat", "masquerade"}}})));
+  EXPECT_TRUE(box.engine.verify("mailu-home", {})->passed());
+  std::erase_if(box.host().state.addresses, [](const auto& a) { return a.local == test::address("fd00:1::2"); });
+  const auto report = box.engine.verify("mailu-home", {});
+  const auto check = std::ranges::find(report->checks, Outcome::kFailed, &Check::outcome);
+  ASSERT_NE(check, report->checks.end());
+  EXPECT_EQ(check->title, "the tunnel has an IPv6 address for the mail to leave as");
+}
+
 TEST(VerifyIpv6Alone, EachFamilyIsAskedForInItsOwnWords) {
   EngineHost box(test::dual_home());
   ASSERT_TRUE(box.enable(test::dual_home_profile()));

@@ -165,7 +165,8 @@ struct StatementOpaque {
   auto operator<=>(const StatementOpaque&) const = default;
 };
 
-using Statement = std::variant<Counter, Verdict, SetMark, ClampMss, Snat, Masquerade, Reject, SetNetwork, StatementOpaque>;
+using Statement =
+    std::variant<Counter, Verdict, SetMark, ClampMss, Snat, Masquerade, Reject, SetNetwork, StatementOpaque>;
 
 /// A rule: if all matches hold, the statements are executed in order.
 struct Rule {
@@ -195,6 +196,8 @@ struct ObservedChain {
   std::optional<BaseHook> hook;
   std::vector<ObservedRule> rules;
   std::vector<MatchInterface> devices{};  ///< of the hooks ingress and egress: the interfaces it hangs on
+  bool dormant = false;                   ///< its table is: nothing passes it
+  bool closed = false;                    ///< its table is owned: only the program that made it may change it
 };
 /// All tables of all families at one generation.
 struct Ruleset {
@@ -204,11 +207,14 @@ struct Ruleset {
 
   [[nodiscard]] const ObservedChain* find(const ChainKey& key) const;
   [[nodiscard]] bool has(const TableKey& key) const;
+  [[nodiscard]] bool is_dormant(const TableKey& key) const;
 };
 
 // One step of a batch.
+/// One that stands is put to sleep or woken.
 struct AddTable {
   TableKey table;
+  bool dormant = false;
 };
 struct DeleteTable {
   TableKey table;

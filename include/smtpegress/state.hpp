@@ -28,9 +28,10 @@ struct OwnChain {
   auto operator<=>(const OwnChain&) const = default;
 };
 
-/// Our own table itself, for the last step of an undo: with it go all its chains.
+/// Our own table itself; with it go all its chains.
 struct OwnTable {
   nft::TableKey key;
+  bool dormant = false;  ///< as somebody else has put it
   auto operator<=>(const OwnTable&) const = default;
 };
 

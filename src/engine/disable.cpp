@@ -13,8 +13,6 @@
 namespace smtpegress {
 namespace {
 
-constexpr int kMaxRounds = 20;  // as in enable
-
 constexpr std::string_view kSysctlsStay =
     "what the sysctls were before enable is not known, so they stay as they are (net.ipv4.ip_forward, rp_filter)";
 
@@ -61,7 +59,7 @@ class Disabling {
     transaction_.roll_back_after(error);
     if (target_.record && record_ != before) {
       if (auto saved = store_.save(before); !saved) {
-        error.hint += "; " + saved.error().message();
+        error.hint += (error.hint.empty() ? "" : "; ") + saved.error().message();
       }
     }
     return std::unexpected(std::move(error));
@@ -78,7 +76,7 @@ class Disabling {
     }
     others_ = *std::move(others);
     take_over_what_is_left();
-    for (int round = 0; round < kMaxRounds; ++round) {
+    for (int round = 0; round < kMostRounds; ++round) {
       auto observed = kernel_.observe();
       if (!observed) {
         return std::unexpected(observed.error());
@@ -111,13 +109,7 @@ class Disabling {
         return std::unexpected(made.error());
       }
     }
-    return std::unexpected(
-        Error{.kind = ErrorKind::kKernel,
-              .operation = "disable",
-              .object = record_.profile.name,
-              .errnum = 0,
-              .kernel_text = {},
-              .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
+    return std::unexpected(kept_changing("disable", record_.profile.name));
   }
 
   /// What earlier ones have left goes back with what this one saved, unless it stays for the same reason again.

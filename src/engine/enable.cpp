@@ -12,15 +12,13 @@
 #include "engine/transaction.hpp"
 #include "model/docker.hpp"
 #include "model/families.hpp"
+#include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
-
-// Rounds of observing and changing: one is the rule; more only while others change the firewall at the same time.
-constexpr int kMaxRounds = 20;
 
 /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
 std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
@@ -62,9 +60,10 @@ class Enabling {
     if (auto loaded = load(); !loaded) {
       return std::unexpected(loaded.error());
     }
-    for (int round = 0; round < kMaxRounds; ++round) {
+    for (int round = 0; round < kMostRounds; ++round) {
+      has_looked_ = false;
       const auto more = once(round == 0);
-      if (!more && complete_) {
+      if (!more && complete_ && !has_looked_) {
         report_.notes.push_back("everything was made, but could not be looked at once more: " + more.error().message());
         return finish();
       }
@@ -75,13 +74,7 @@ class Enabling {
         return finish();
       }
     }
-    return fail(
-        Error{.kind = ErrorKind::kKernel,
-              .operation = "enable",
-              .object = profile_.name,
-              .errnum = 0,
-              .kernel_text = {},
-              .hint = fmt::format("another program kept changing the same objects, {} times over", kMaxRounds)});
+    return fail(kept_changing("enable", profile_.name));
   }
 
  private:
@@ -127,6 +120,7 @@ class Enabling {
     if (!seen) {
       return std::unexpected(seen.error());
     }
+    has_looked_ = true;
     transaction_.settle(seen->observed);
     if (is_first && !before_) {
       own_remains(*seen);
@@ -143,6 +137,7 @@ class Enabling {
     report_.host = seen->host;
     record_.host = seen->host;
     report_.waiting = plan.waiting;
+    closed_ = closed_tables(profile_, seen->host, seen->observed.ruleset);
     if (auto remembered = remember_sysctls(*seen, wanted); !remembered) {
       return std::unexpected(remembered.error());
     }
@@ -296,6 +291,9 @@ class Enabling {
     if (forgotten_) {
       note_forgotten();
     }
+    for (const auto& table : closed_) {
+      report_.notes.push_back(open_by_hand(table, profile_));
+    }
     return std::move(report_);
   }
 
@@ -346,7 +344,9 @@ class Enabling {
   std::optional<InstanceRecord> written_;      ///< as it was last written ahead
   ByFamily<std::optional<std::vector<SavedSysctl>>> side_effects_;  ///< of ip_forward, where this command switches it
   DesiredState owned_;
-  bool complete_ = false;  ///< the last plan was carried out to its end
+  std::vector<nft::TableKey> closed_;  ///< tables that could drop the mail, and that no rule of ours can be put into
+  bool has_looked_ = false;            ///< in this round
+  bool complete_ = false;              ///< the last plan was carried out to its end
   ApplyReport report_;
 };
 
@@ -387,6 +387,9 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
                     seen->legacy};
   if (profile.side == Side::kHome) {
     report.notes.push_back("docker: " + explain_bypass(profile, seen->host));
+  }
+  for (const auto& table : closed_tables(profile, seen->host, seen->observed.ruleset)) {
+    report.notes.push_back(open_by_hand(table, profile));
   }
   if (legacy == LegacyScripts::kTakeOver) {
     report.legacy.clear();

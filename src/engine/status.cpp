@@ -19,17 +19,6 @@ std::unexpected<Error> not_enabled(const std::string& name) {
                                .hint = fmt::format("`smtp-egress enable {}` does that", name)});
 }
 
-Result<DesiredState> owned_now(const StateStore& store, const EnabledView& view) {
-  if (view.record) {
-    return owned_by(*view.record);
-  }
-  const auto others = other_instances(store, view.profile.name);
-  if (!others) {
-    return std::unexpected(others.error());
-  }
-  return remains_of(view.profile.name, !view.damage.empty(), view.profile, others->records, view.seen.observed);
-}
-
 }  // namespace
 
 Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const std::string& name,
@@ -48,14 +37,22 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
     return std::unexpected(seen.error());
   }
   EnabledView view{profile, std::move(record), stored->damage ? stored->damage->message() : "", *std::move(seen), {}};
-  if (!view.record && view.damage.empty() && !view.seen.observed.ruleset.has(own_table_key(name))) {
-    return not_enabled(name);
+  DesiredState owned;
+  if (view.record) {
+    owned = owned_by(*view.record);
+  } else {
+    const auto others = other_instances(store, name);
+    if (!others) {
+      return std::unexpected(others.error());
+    }
+    owned = remains_of(name, !view.damage.empty(), view.profile, others->records, view.seen.observed);
+    const bool stands =
+        view.seen.observed.ruleset.has(own_table_key(name)) || !owned.rules.empty() || !owned.routes.empty();
+    if (view.damage.empty() && !stands) {
+      return not_enabled(name);
+    }
   }
-  const auto owned = owned_now(store, view);
-  if (!owned) {
-    return std::unexpected(owned.error());
-  }
-  const auto plan = make_plan(view.seen.desired, *owned, view.seen.observed, view.seen.sysctls);
+  const auto plan = make_plan(view.seen.desired, owned, view.seen.observed, view.seen.sysctls);
   view.findings = inspect(view.seen.desired, view.seen.observed, view.seen.sysctls);
   for (const auto& intruder : plan.foreign) {
     const bool told = std::ranges::any_of(view.findings, [&](const Finding& f) { return f.object == intruder.object; });

@@ -12,9 +12,6 @@
 namespace smtpegress {
 namespace {
 
-// Rounds of observing and trying again in a rollback while others change the ruleset, or answers are lost.
-constexpr int kMostUnansweredRounds = 20;
-
 bool is_gone(const Error& error) {
   return error.errnum == ESRCH || error.errnum == ENOENT || error.errnum == ENODEV;
 }
@@ -93,6 +90,15 @@ struct MakeSingle {
 
 }  // namespace
 
+Error kept_changing(std::string operation, std::string object) {
+  return {.kind = ErrorKind::kKernel,
+          .operation = std::move(operation),
+          .object = std::move(object),
+          .errnum = 0,
+          .kernel_text = {},
+          .hint = fmt::format("another program kept changing the same objects, {} times over", kMostRounds)};
+}
+
 Result<void> Transaction::make_all(const std::vector<Change>& changes, const nft::Ruleset& ruleset, Course course,
                                    std::vector<Change>& made) {
   for (auto change = changes.begin(); change != changes.end();) {
@@ -164,7 +170,7 @@ Result<bool> Transaction::rollback() {
     if (result) {
       break;
     }
-    if (!unanswered_.empty() && ++unanswered_rounds < kMostUnansweredRounds) {
+    if (!unanswered_.empty() && ++unanswered_rounds < kMostRounds) {
       continue;
     }
     unanswered_.clear();

@@ -6,6 +6,13 @@
 
 namespace smtpegress {
 
+/// Rounds of observing and changing: one is the rule; more only while others change the same objects, or answers are
+/// lost.
+inline constexpr int kMostRounds = 20;
+
+/// The error once they are used up.
+[[nodiscard]] Error kept_changing(std::string operation, std::string object);
+
 class Transaction {
  public:
   explicit Transaction(Kernel& kernel) : kernel_(kernel) {}

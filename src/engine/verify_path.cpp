@@ -7,6 +7,7 @@
 
 #include "engine/verify_checks.hpp"
 #include "model/docker.hpp"
+#include "model/lower.hpp"
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
@@ -18,7 +19,7 @@ using nft::ChainType;
 using nft::Hook;
 
 bool is_on_the_way(const nft::ObservedChain& chain, Hook hook, ChainType type) {
-  return chain.hook && chain.hook->hook == hook && chain.hook->type == type && !is_own_table(chain.key.table);
+  return chain.hook && !chain.dormant && chain.hook->hook == hook && chain.hook->type == type && !is_own_table(chain.key.table);
 }
 
 bool hangs_on(const nft::ObservedChain& chain, const IfName& device) {
@@ -162,6 +163,16 @@ struct Wording {
   std::string seen{};          ///< what there was to be looked at, where that is not evident
 };
 
+std::string mend_for(const Inquiry& ask, const Wording& words, const nft::ChainKey& chain) {
+  const auto* observed = ask.view.seen.observed.ruleset.find(chain);
+  if (words.enable_reaches && observed != nullptr && observed->closed) {
+    return open_by_hand(chain.table, ask.view.profile);
+  }
+  return words.enable_reaches && enable_mends(ask, chain)
+             ? fmt::format("`smtp-egress enable {}` puts our rule at that chain's head", ask.view.profile.name)
+             : words.mend;
+}
+
 /// A certain obstacle fails the check; one that depends on what is not known here (a ban list's set, say) is told.
 void judge(const Inquiry& ask, const Wording& words, const std::vector<Met>& met) {
   std::string perhaps;
@@ -170,10 +181,7 @@ void judge(const Inquiry& ask, const Wording& words, const std::vector<Met>& met
     const auto text = fmt::format("{} {} by {}: {}", packet, words.does, nft::to_string(obstacle.chain), obstacle.rule);
     if (obstacle.certain) {
       certain = true;
-      ask.failed(words.id, words.title, text,
-                 words.enable_reaches && enable_mends(ask, obstacle.chain)
-                     ? fmt::format("`smtp-egress enable {}` puts our rule at that chain's head", ask.view.profile.name)
-                     : words.mend);
+      ask.failed(words.id, words.title, text, mend_for(ask, words, obstacle.chain));
     } else if (perhaps.empty()) {
       perhaps = text;
     }

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "model/docker.hpp"
@@ -6,6 +8,7 @@
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -15,9 +18,12 @@ using namespace rules;
 // Of Docker's nftables backend, in families ip and ip6; rules of others' are lost at its next change (FACTS 26).
 constexpr std::string_view kDockersOwn = "docker-bridges";
 
-bool filters_forwarded(const nft::ObservedChain& chain) {
-  return chain.hook && chain.hook->hook == nft::Hook::kForward && chain.hook->type == nft::ChainType::kFilter &&
-         !is_own_table(chain.key.table) && chain.key.table.name != kDockersOwn;
+/// The mail and its replies that come by this chain when they are forwarded; none by one of Docker's own or of ours.
+std::vector<FlowPacket> filtered_by(const nft::ObservedChain& chain, const Profile& profile, const ResolvedHost& host) {
+  const bool filters = chain.hook && !chain.dormant && chain.hook->hook == nft::Hook::kForward &&
+                       chain.hook->type == nft::ChainType::kFilter && !is_own_table(chain.key.table) &&
+                       chain.key.table.name != kDockersOwn;
+  return filters ? seen_by(chain.key.table.family, forwarded_packets(profile, host)) : std::vector<FlowPacket>{};
 }
 
 /// Hands every packet to Docker's chain for others.
@@ -116,16 +122,38 @@ void except_from_raw_drop(const Profile& profile, const ResolvedHost& host, IpFa
 
 }  // namespace
 
+std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedHost& host,
+                                         const nft::Ruleset& ruleset) {
+  std::vector<nft::TableKey> tables;
+  for (const auto& chain : ruleset.chains) {
+    if (chain.closed && !contains(tables, chain.key.table) &&
+        could_drop(ruleset, chain, filtered_by(chain, profile, host))) {
+      tables.push_back(chain.key.table);
+    }
+  }
+  return tables;
+}
+
+std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
+  return fmt::format(
+      "{} is owned by the program that made it and closed to all others, so the mail has to be let through it by that "
+      "program's own means: let it accept forwarded packets with mark {}, or make it give up the table (firewalld: "
+      "NftablesTableOwner=no in firewalld.conf, restart it, then `smtp-egress enable {}`)",
+      nft::to_string(table), profile.mark.to_string(), profile.name);
+}
+
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,
                                   DesiredState& desired) {
   for (const auto& chain : ruleset.chains) {
-    const auto packets = filters_forwarded(chain) ? seen_by(chain.key.table.family, forwarded_packets(profile, host))
-                                                  : std::vector<FlowPacket>{};
+    const auto packets = filtered_by(chain, profile, host);
     if (packets.empty()) {
       continue;
     }
     const auto place = place_for_admission(ruleset, chain, packets);
     const bool by_right = place != chain.key && !is_masqueraded(profile);  // Docker's chain for others
+    if (chain.closed) {
+      continue;  // see closed_tables
+    }
     if (by_right || could_drop(ruleset, chain, packets)) {
       desired.foreign_rules.push_back({place,
                                        rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,

@@ -121,6 +121,12 @@ struct Reached {
   bool all = true;   ///< all of them surely
 };
 
+void keep_worse(Ending& whole, const std::optional<Obstacle>& found) {
+  if (found && (!whole.obstacle || (found->certain && !whole.obstacle->certain))) {
+    whole.obstacle = found;
+  }
+}
+
 class Walk {
  public:
   Walk(const nft::Ruleset& ruleset, PacketFacts packet, SkipRule skip, Ends ends)
@@ -155,12 +161,6 @@ class Walk {
 
  private:
   [[nodiscard]] bool is_certain(Reached here) const { return ends_ == Ends::kAll ? here.all : here.some; }
-
-  static void keep_worse(Ending& whole, const std::optional<Obstacle>& found) {
-    if (found && (!whole.obstacle || (found->certain && !whole.obstacle->certain))) {
-      whole.obstacle = found;
-    }
-  }
 
   Ending rule(const nft::ObservedChain& chain, const nft::Rule& rule, Reached here, int depth) {
     for (const auto& statement : rule.statements) {
@@ -220,16 +220,24 @@ class Walk {
   Ends ends_;
 };
 
-/// The first address rewrite; `accepted` or `returned` where surely all the packets left the chain before one.
-Ending rewrite_in(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const PacketFacts& packet, int depth) {
+/// The first address rewrite that surely is one, else the first that may be; `accepted` or `returned` where surely all
+/// the packets left the chain before one. `sure`: that some packets come here.
+Ending rewrite_in(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const PacketFacts& packet, bool sure,
+                  int depth) {
+  Ending whole;
   for (const auto& observed : chain.rules) {
     const auto held = holds(observed.rule, packet);
     if (held == Holds::kNo) {
       continue;
     }
+    const bool surely_here = sure && held >= Holds::kSome;
     for (const auto& statement : observed.rule.statements) {
       if (rewrites(statement)) {
-        return {Obstacle{chain.key, nft::to_string(observed.rule), held >= Holds::kSome}, false, false};
+        keep_worse(whole, Obstacle{chain.key, nft::to_string(observed.rule), surely_here});
+        if (surely_here) {
+          return whole;
+        }
+        continue;
       }
       const auto* verdict = std::get_if<nft::Verdict>(&statement);
       if (verdict == nullptr) {
@@ -237,18 +245,22 @@ Ending rewrite_in(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, 
       }
       const bool ends = verdict->code == nft::VerdictCode::kAccept || verdict->code == nft::VerdictCode::kDrop;
       if (held == Holds::kYes && (ends || verdict->code == nft::VerdictCode::kReturn)) {
-        return {std::nullopt, ends, !ends};
+        whole.accepted = ends;
+        whole.returned = !ends;
+        return whole;
       }
       const auto* target = verdict->chain.empty() ? nullptr : ruleset.find({chain.key.table, verdict->chain});
       if (target != nullptr && depth < kMaxJumpDepth) {
-        const auto below = rewrite_in(ruleset, *target, packet, depth + 1);
-        if (below.obstacle || (held == Holds::kYes && below.accepted)) {
-          return below;
+        const auto below = rewrite_in(ruleset, *target, packet, surely_here, depth + 1);
+        keep_worse(whole, below.obstacle);
+        if ((below.obstacle && below.obstacle->certain) || (held == Holds::kYes && below.accepted)) {
+          whole.accepted = below.accepted;
+          return whole;
         }
       }
     }
   }
-  return {};
+  return whole;
 }
 
 }  // namespace
@@ -272,7 +284,7 @@ std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::Ob
 
 std::optional<Obstacle> find_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
                                      const PacketFacts& packet) {
-  return rewrite_in(ruleset, chain, packet, 0).obstacle;
+  return rewrite_in(ruleset, chain, packet, true, 0).obstacle;
 }
 
 }  // namespace smtpegress

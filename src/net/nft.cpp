@@ -188,4 +188,9 @@ bool Ruleset::has(const TableKey& key) const {
   return contains(tables, key);
 }
 
+bool Ruleset::is_dormant(const TableKey& key) const {
+  return std::ranges::any_of(chains,
+                             [&](const ObservedChain& chain) { return chain.key.table == key && chain.dormant; });
+}
+
 }  // namespace smtpegress::nft

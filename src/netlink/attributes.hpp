@@ -49,9 +49,6 @@ template <class T>
 [[nodiscard]] inline std::uint32_t load_host32(Bytes bytes) noexcept {
   return load_host<std::uint32_t>(bytes);
 }
-[[nodiscard]] inline std::uint16_t load_host16(Bytes bytes) noexcept {
-  return load_host<std::uint16_t>(bytes);
-}
 
 /// Up to the first NUL, or all of it.
 [[nodiscard]] inline std::string_view view_until_nul(Bytes bytes) noexcept {

@@ -65,8 +65,10 @@ class BatchWriter {
   Result<void> step(const nft::BatchStep& step) { return std::visit(*this, step); }
   std::vector<std::uint8_t> take() && { return std::move(bytes_); }
 
-  Result<void> operator()(const nft::AddTable& s) { return table(NFT_MSG_NEWTABLE, NLM_F_CREATE, s.table, s); }
-  Result<void> operator()(const nft::DeleteTable& s) { return table(NFT_MSG_DELTABLE, 0, s.table, s); }
+  Result<void> operator()(const nft::AddTable& s) {
+    return table(NFT_MSG_NEWTABLE, NLM_F_CREATE, s.table, s, s.dormant ? std::uint32_t{NFT_TABLE_F_DORMANT} : 0);
+  }
+  Result<void> operator()(const nft::DeleteTable& s) { return table(NFT_MSG_DELTABLE, 0, s.table, s, {}); }
   Result<void> operator()(const nft::AddChain& s);
   Result<void> operator()(const nft::DeleteChain& s);
   Result<void> operator()(const nft::FlushChain& s);
@@ -93,7 +95,8 @@ class BatchWriter {
     bytes_.resize(used_ + message->nlmsg_len);  // always a multiple of 4, NLMSG_ALIGNTO
     ++sequence_;
   }
-  Result<void> table(std::uint16_t type, std::uint16_t flags, const nft::TableKey& key, const nft::BatchStep& step);
+  Result<void> table(std::uint16_t type, std::uint16_t flags, const nft::TableKey& key, const nft::BatchStep& step,
+                     std::optional<std::uint32_t> table_flags);
   Result<void> rule(std::uint16_t flags, const nft::ChainKey& chain, const nft::Rule& rule, const nft::BatchStep& step,
                     std::uint64_t position);
 
@@ -106,12 +109,15 @@ class BatchWriter {
 constexpr const char* kLongName = "a name has 1 to 255 bytes";
 
 Result<void> BatchWriter::table(std::uint16_t type, std::uint16_t flags, const nft::TableKey& key,
-                                const nft::BatchStep& step) {
+                                const nft::BatchStep& step, std::optional<std::uint32_t> table_flags) {
   if (!name_fits(key.name)) {
     return refused(step, kLongName);
   }
   auto* message = start(type, flags, key.family);
   mnl_attr_put_strz(message, NFTA_TABLE_NAME, key.name.c_str());
+  if (table_flags) {
+    mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(*table_flags));
+  }
   finish(message);
   return {};
 }

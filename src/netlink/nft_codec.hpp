@@ -15,6 +15,11 @@ Result<NftnlRule> encode_rule(const nft::ChainKey& chain, const nft::Rule& rule)
 /// From an NFT_MSG_NEWRULE message. Never fails on content: what it does not know becomes opaque.
 Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_nft_rule(const nlmsghdr* message);
 Result<nft::ObservedChain> decode_chain(const nlmsghdr* message);
-Result<nft::TableKey> decode_table(const nlmsghdr* message);
+struct DecodedTable {
+  nft::TableKey key;
+  bool dormant = false;
+  bool owned = false;
+};
+Result<DecodedTable> decode_table(const nlmsghdr* message);
 
 }  // namespace smtpegress::netlink

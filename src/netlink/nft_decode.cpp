@@ -147,12 +147,15 @@ Result<nft::ObservedChain> decode_chain(const nlmsghdr* message) {
                             .devices = devices_of(chain)};
 }
 
-Result<nft::TableKey> decode_table(const nlmsghdr* message) {
-  const auto name = attributes_of(message).text(NFTA_TABLE_NAME);
+Result<DecodedTable> decode_table(const nlmsghdr* message) {
+  const auto table = attributes_of(message);
+  const auto name = table.text(NFTA_TABLE_NAME);
   if (!name) {
     return malformed("a table");
   }
-  return nft::TableKey{family_of(message), std::string(*name)};
+  const auto flags = table.be32(NFTA_TABLE_FLAGS).value_or(0);
+  return DecodedTable{
+      {family_of(message), std::string(*name)}, (flags & NFT_TABLE_F_DORMANT) != 0, (flags & NFT_TABLE_F_OWNER) != 0};
 }
 
 }  // namespace smtpegress::netlink

@@ -209,7 +209,7 @@ void add_rules(nft::Ruleset& ruleset, std::vector<ChainRule> rules) {
 }
 
 Result<nft::Ruleset> read_once(int fd) {
-  auto tables = read_objects<nft::TableKey>(fd, kTables, decode_table);
+  auto tables = read_objects<DecodedTable>(fd, kTables, decode_table);
   if (!tables) {
     return std::unexpected(tables.error());
   }
@@ -221,7 +221,18 @@ Result<nft::Ruleset> read_once(int fd) {
   if (!rules) {
     return std::unexpected(rules.error());
   }
-  nft::Ruleset ruleset{.generation = 0, .tables = std::move(*tables), .chains = std::move(*chains)};
+  nft::Ruleset ruleset{.generation = 0, .tables = {}, .chains = std::move(*chains)};
+  for (auto& table : *tables) {
+    if (table.dormant || table.owned) {
+      for (auto& chain : ruleset.chains) {
+        if (chain.key.table == table.key) {
+          chain.dormant = table.dormant;
+          chain.closed = table.owned;
+        }
+      }
+    }
+    ruleset.tables.push_back(std::move(table.key));
+  }
   add_rules(ruleset, std::move(*rules));
   return ruleset;
 }

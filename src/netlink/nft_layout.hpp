@@ -36,8 +36,8 @@ constexpr Field address_field(IpFamily family, nft::Side side) {
   return {NFT_PAYLOAD_NETWORK_HEADER, side == nft::Side::kSource ? 8U : 24U, 16};  // RFC 8200
 }
 
-/// How writing to an address mends the checksums: the IPv4 header has one of its own, at this offset (RFC 791); TCP's and
-/// UDP's count the addresses in.
+/// How writing to an address mends the checksums: the IPv4 header has one of its own, at this offset (RFC 791); TCP's
+/// and UDP's count the addresses in.
 struct AddressChecksum {
   std::uint32_t type = NFT_PAYLOAD_CSUM_NONE;
   std::uint32_t offset = 0;

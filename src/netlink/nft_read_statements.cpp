@@ -63,8 +63,8 @@ void RuleReader::set_payload(const Expression& e) {
   const Field field{e.data.be32(NFTA_PAYLOAD_BASE).value_or(0), e.data.be32(NFTA_PAYLOAD_OFFSET).value_or(0),
                     e.data.be32(NFTA_PAYLOAD_LEN).value_or(0)};
   Loaded* value = source(e, NFTA_PAYLOAD_SREG, field.length);
-  const auto side = network_ && field == address_field(*network_, nft::Side::kSource) ? nft::Side::kSource
-                                                                                     : nft::Side::kDestination;
+  const auto side =
+      network_ && field == address_field(*network_, nft::Side::kSource) ? nft::Side::kSource : nft::Side::kDestination;
   const AddressChecksum checksum{e.data.be32(NFTA_PAYLOAD_CSUM_TYPE).value_or(0),
                                  e.data.be32(NFTA_PAYLOAD_CSUM_OFFSET).value_or(0),
                                  e.data.be32(NFTA_PAYLOAD_CSUM_FLAGS).value_or(0)};
@@ -82,8 +82,8 @@ void RuleReader::set_payload(const Expression& e) {
     }
     // Only what keeps all bits behind the network's, and sets none of those, is a move to another network.
     const auto hosts = network.host_mask();
-    const bool moves = std::ranges::equal(value->mask, Bytes(hosts.bytes).first(field.length)) &&
-                       network.contains(network.address);
+    const bool moves =
+        std::ranges::equal(value->mask, Bytes(hosts.bytes).first(field.length)) && network.contains(network.address);
     if (moves) {
       value->used = true;
       effect(nft::SetNetwork{side, network});

@@ -22,7 +22,7 @@ struct BatchMaker {
   std::vector<nft::TableKey> tables_removed;
   std::vector<const ForeignChainRule*> put_back{};  ///< rules that had a place in their chain; see put_all_back
 
-  void create(const OwnTable& table) { batch.emplace_back(nft::AddTable{table.key}); }
+  void create(const OwnTable& table) { batch.emplace_back(nft::AddTable{table.key, table.dormant}); }
   void remove(const OwnTable& table) { batch.emplace_back(nft::DeleteTable{table.key}); }
 
   void create(const OwnChain& chain) {

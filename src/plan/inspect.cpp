@@ -163,6 +163,10 @@ std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& o
   for (const auto& rule : desired.rules) {
     findings.push_back(inspect_rule(rule, observed));
   }
+  if (desired.table && observed.ruleset.is_dormant(*desired.table)) {
+    findings.push_back(found(OwnTable{*desired.table}, Presence::kChanged, "is dormant: none of its rules acts",
+                             OwnTable{*desired.table, true}));
+  }
   for (const auto& route : desired.routes) {
     findings.push_back(inspect_route(route, observed));
   }

@@ -13,7 +13,9 @@ namespace {
 struct Stands {
   const ObservedState& observed;
 
-  bool operator()(const OwnTable& table) const { return observed.ruleset.has(table.key); }
+  bool operator()(const OwnTable& table) const {
+    return observed.ruleset.has(table.key) && observed.ruleset.is_dormant(table.key) == table.dormant;
+  }
   bool operator()(const OwnChain& wanted) const {
     const auto* chain = observed.ruleset.find(wanted.key);
     return chain != nullptr && chain->hook == wanted.hook &&
@@ -37,8 +39,11 @@ bool stands(Object object, const ObservedState& observed, bool has_new_handle) {
   return std::visit(Stands{observed}, object);
 }
 
-/// A chain's name is enough for it to be there still.
+/// A table's and a chain's name is enough for it to be there still.
 bool is_gone(const Object& object, const ObservedState& observed) {
+  if (const auto* table = std::get_if<OwnTable>(&object); table != nullptr) {
+    return !observed.ruleset.has(table->key);
+  }
   const auto* chain = std::get_if<OwnChain>(&object);
   return chain != nullptr ? observed.ruleset.find(chain->key) == nullptr : !stands(object, observed, false);
 }

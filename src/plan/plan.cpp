@@ -126,15 +126,18 @@ void add_mark_setters(const DesiredState& desired, const nft::Ruleset& ruleset, 
 }
 
 /// A policy rule in the place of ours that leads the mail of another instance, one whose state file is lost (from those
-/// that are known, a profile is told apart before).
+/// that are known, a profile is told apart before). One of the mark that our own table sets is ours, whoever sets it
+/// too.
 void add_forgotten_instances(const DesiredState& desired, const ObservedState& observed, Plan& plan) {
+  const auto own_marks = desired.table ? marks_set_in(*desired.table, observed.ruleset) : std::vector<Mark>{};
   for (const auto& table : observed.ruleset.tables) {
     if (!is_own_table(table) || table == desired.table) {
       continue;
     }
     const auto marks = marks_set_in(table, observed.ruleset);
     for (const auto& rule : observed.rules) {
-      const bool is_its = rule.protocol == kOurProtocol && rule.mark && contains(marks, *rule.mark);
+      const bool is_its =
+          rule.protocol == kOurProtocol && rule.mark && contains(marks, *rule.mark) && !contains(own_marks, *rule.mark);
       const bool in_place = std::ranges::any_of(desired.rules, [&](const PolicyRule& wanted) {
         return rule.family == wanted.family && (rule.table == wanted.table || rule.priority == wanted.priority);
       });
@@ -174,7 +177,8 @@ void add_own_table_removals(const DesiredState& desired, const DesiredState& own
     return;
   }
   if (!ruleset.has(*desired.table)) {
-    plan.changes.insert(plan.changes.begin(), {Verb::kCreate, OwnTable{*desired.table}, {}, "holds all rules of ours"});
+    const Finding missing{OwnTable{*desired.table}, Presence::kMissing, {}, {}, {}};
+    plan.changes.insert(plan.changes.begin(), {Verb::kCreate, missing.object, {}, reason_for(missing)});
     return;
   }
   for (const auto& chain : ruleset.chains) {

@@ -170,9 +170,10 @@ TEST(NftEncode, Batch_WholeDatagram) {
     1c 00 00 00  10 00 01 00  01 00 00 80  00 00 00 00   # NFNL_MSG_BATCH_BEGIN
       00 00 00 0a                                        #   res_id NFNL_SUBSYS_NFTABLES
       08 00 01 00  01 02 03 04                           #   NFNL_BATCH_GENID
-    24 00 00 00  00 0a 05 04  02 00 00 80  00 00 00 00   # NFT_MSG_NEWTABLE, REQUEST|ACK|CREATE
+    2c 00 00 00  00 0a 05 04  02 00 00 80  00 00 00 00   # NFT_MSG_NEWTABLE, REQUEST|ACK|CREATE
       01 00 00 00
       10 00 01 00  73 6d 74 70 2d 65 67 72 65 73 73 00
+      08 00 02 00  00 00 00 00                           #   NFTA_TABLE_FLAGS: none, so that a dormant one wakes
     24 00 00 00  02 0a 05 00  03 00 00 80  00 00 00 00   # NFT_MSG_DELTABLE, REQUEST|ACK
       01 00 00 00
       10 00 01 00  73 6d 74 70 2d 65 67 72 65 73 73 00

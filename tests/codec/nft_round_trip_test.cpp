@@ -141,10 +141,9 @@ TEST(NftRoundTrip, EveryStatement_IsKept) {
     }
     expect_round_trip(kIp6Chain, SetNetwork{side, Prefix::parse("2001:db8:203::/52").value()});
   }
-  expect_round_trip(kInetChain,
-                    Rule{{MatchNfProto{IpFamily::kV4}},
-                         {Counter{}, SetNetwork{Side::kDestination, Prefix::parse("240.0.0.0/24").value()}},
-                         {}});
+  expect_round_trip(kInetChain, Rule{{MatchNfProto{IpFamily::kV4}},
+                                     {Counter{}, SetNetwork{Side::kDestination, Prefix::parse("240.0.0.0/24").value()}},
+                                     {}});
   for (const auto& chain : {kInetChain, kIpChain, kIp6Chain}) {
     expect_round_trip(chain, Reject{});
   }

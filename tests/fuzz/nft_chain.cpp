@@ -14,11 +14,12 @@ void check_table(const nlmsghdr* message) {
     fuzz::must_be_malformed(table.error());
     return;
   }
-  const auto written = fuzz::payload_of_step(nft::AddTable{*table});
-  fuzz::must(written.has_value() == fuzz::name_fits(table->name), "a table that was read can be written");
+  const auto written = fuzz::payload_of_step(nft::AddTable{table->key, table->dormant});
+  fuzz::must(written.has_value() == fuzz::name_fits(table->key.name), "a table that was read can be written");
   if (written) {
     const auto again = netlink::decode_table(fuzz::Message(*written).header());
-    fuzz::must(again && *again == *table, "a table that is written reads the same");
+    fuzz::must(again && again->key == table->key && again->dormant == table->dormant,
+               "a table that is written reads the same");
   }
 }
 

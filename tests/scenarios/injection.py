@@ -37,6 +37,12 @@ class Call(NamedTuple):
 
 
 class Injection(Scenario):
+    def setUp(self) -> None:
+        super().setUp()
+        # Where the VPS does not forward yet: what switching that on sets beside it, and switching it off does not bring
+        # back by itself.
+        self.lab.vps.set_sysctls({"net/ipv4/conf/all/accept_redirects": 0, "net/ipv4/conf/wg0/forwarding": 1})
+
     def _traced(self, host: Host, calls: tuple[str, ...], options: tuple[str, ...],
                 arguments: tuple[str, ...]) -> Completed:
         return host.run(["strace", *options, "-qq", "-f", "-y", "-o", _TRACE, "-e", f"trace={','.join(calls)}",

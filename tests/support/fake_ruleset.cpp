@@ -51,6 +51,9 @@ struct Applier {
     if (!ruleset.has(step.table)) {
       ruleset.tables.push_back(step.table);
     }
+    for (auto& chain : ruleset.chains) {
+      chain.dormant = chain.key.table == step.table ? step.dormant : chain.dormant;
+    }
     return {};
   }
   Result<void> operator()(const nft::DeleteTable& step) const {
@@ -152,7 +155,7 @@ std::string rule_text(const nft::Rule& rule) {
 std::string ruleset_text(const nft::Ruleset& ruleset) {
   std::string text;
   for (const auto& table : ruleset.tables) {
-    text += fmt::format("table {}\n", nft::to_string(table));
+    text += fmt::format("table {}{}\n", nft::to_string(table), ruleset.is_dormant(table) ? " dormant" : "");
   }
   for (const auto& chain : ruleset.chains) {
     text += fmt::format("chain {}\n", chain_text(chain.key, chain.hook));

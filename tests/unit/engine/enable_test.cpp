@@ -208,6 +208,29 @@ TEST(Enable, AnotherProgramsChangeInBetween_IsSeenAndKept) {
   EXPECT_EQ(test::chain(box.host(), "filter", "DOCKER-USER").rules.size(), 2U);
 }
 
+TEST(Enable, AnotherComesInTheWayWhileItIsAtWork_IsRefusedAndRolledBack) {
+  EngineHost box(test::docker_home());
+  auto theirs = test::script_policy_rule();
+  theirs.priority = {50};
+  theirs.protocol = {99};
+  auto with_theirs = test::docker_home();
+  with_theirs.state.rules.insert(with_theirs.state.rules.begin() + 1, theirs);
+  bool done = false;
+  box.kernel.before_call = [&](const std::string& call) {
+    if (!done && call.starts_with("add rule")) {
+      done = true;
+      auto& rules = box.host().state.rules;
+      rules.insert(rules.begin() + 1, theirs);
+    }
+  };
+  const auto report = box.enable(home());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().kind, ErrorKind::kUsage);
+  EXPECT_NE(test::said(report).find("everything was rolled back"), std::string::npos) << test::said(report);
+  EXPECT_EQ(box.now(), test::snapshot(with_theirs));
+  EXPECT_FALSE(*box.store.load("mailu-home"));
+}
+
 TEST(Enable, StaleForever_FailsAndLeavesTheHostAsItWas) {
   EngineHost box(test::docker_home());
   const auto before = box.now();

@@ -204,15 +204,17 @@ TEST(Remains, ADamagedFileAndAnEnableThatFails_IsKeptAndNamed) {
   EXPECT_EQ(box.now(), before);
 }
 
-TEST(Remains, AnothersStateIsDamaged_DisableLeavesTheSysctlsItMayNeed) {
-  EngineHost box(test::bare_home());
+TEST(Remains, TheRulesetWasFlushedToo_StatusStillShowsWhatStands) {
+  EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));
-  ASSERT_TRUE(box.enable(second()));
-  damage(box, "second");
-  const auto report = box.disable(test::home_profile());
-  ASSERT_TRUE(report) << test::said(report);
-  EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "1");
-  EXPECT_TRUE(notes_say(report->notes, "instance second may need it, and its state file is damaged"));
+  lose(box, "mailu-home");
+  box.host().state.ruleset = {};  // nft flush ruleset
+  const auto status = box.engine.status("mailu-home", test::home_profile());
+  ASSERT_TRUE(status) << test::said(status);
+  EXPECT_FALSE(status->as_it_should_be());
+  ASSERT_TRUE(box.engine.disable("mailu-home", test::home_profile()));
+  EXPECT_TRUE(nothing_of_ours_stands(box)) << box.now();
+  EXPECT_EQ(box.engine.status("mailu-home", test::home_profile()).error().kind, ErrorKind::kNotEnabled);
 }
 
 TEST(Remains, AStateOfAnEarlierBoot_IsNotBelieved) {

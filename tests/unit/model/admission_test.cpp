@@ -108,6 +108,39 @@ TEST(Admission, EveryForwardBaseChainThatCouldDrop_GetsOne) {
             (Places{"ip filter DOCKER-USER", "inet firewalld fwd", "inet mine fwd"}));
 }
 
+TEST(Admission, ADormantTable_DropsNothing) {
+  auto host = test::docker_home();
+  host.state.ruleset.chains.push_back(forward_chain("asleep", 10, nft::Policy::kDrop));
+  host.state.ruleset.chains.back().dormant = true;
+  EXPECT_EQ(places(test::home_profile(), host), Places{"ip filter DOCKER-USER"});
+}
+
+TEST(Admission, ATableThatIsClosed_GetsNoRuleButAnInstruction) {
+  auto host = test::docker_home();
+  host.state.ruleset.tables.push_back({nft::Family::kInet, "firewalld"});
+  host.state.ruleset.chains.push_back(forward_chain("firewalld", 10, nft::Policy::kDrop));
+  host.state.ruleset.chains.back().closed = true;
+  EXPECT_EQ(places(test::home_profile(), host), Places{"ip filter DOCKER-USER"});
+  test::EngineHost box(host);
+  const auto plan = box.engine.plan(test::home_profile(), LegacyScripts::kRefuse);
+  ASSERT_TRUE(plan) << test::said(plan);
+  const auto told = [](const std::vector<std::string>& notes) {
+    return std::ranges::any_of(notes, [](const auto& note) {
+      return note.starts_with("inet firewalld is owned by the program that made it and closed to all others");
+    });
+  };
+  EXPECT_TRUE(told(plan->notes));
+  const auto report = box.enable(test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_TRUE(told(report->notes));
+  const auto verify = box.engine.verify("mailu-home", {});
+  ASSERT_TRUE(verify) << test::said(verify);
+  const auto forwarded = std::ranges::find(verify->checks, "forwarded", &Check::id);
+  ASSERT_NE(forwarded, verify->checks.end());
+  EXPECT_EQ(forwarded->outcome, Outcome::kFailed);
+  EXPECT_NE(forwarded->mend.find("NftablesTableOwner=no"), std::string::npos) << forwarded->mend;
+}
+
 TEST(Admission, TheVpsForwardDrop_NeedsIt) {
   EXPECT_EQ(places(test::vps_profile(), test::vps()), Places{"ip filter FORWARD"});
 }

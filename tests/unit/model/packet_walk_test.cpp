@@ -244,6 +244,21 @@ TEST(SourceRewrite, AnAcceptForSome_LeavesTheOthersToWhatFollows) {
   EXPECT_TRUE(find_rewrite(ruleset, ruleset.chains.front(), mail()));
 }
 
+TEST(SourceRewrite, BelowAJumpThatIsNotUnderstood_IsNotCertain) {
+  nft::Ruleset ruleset;
+  test::add_iptables(ruleset,
+                     "*nat\n:PREROUTING ACCEPT\n:DOCKER -\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
+                     "-A DOCKER -p tcp --dport 25 -j DNAT --to-destination 172.18.0.2:25\n");
+  const auto& pre = *ruleset.find({{nft::Family::kIp, "nat"}, "PREROUTING"});
+  const auto found = find_rewrite(ruleset, pre, mail());
+  ASSERT_TRUE(found);
+  EXPECT_FALSE(found->certain) << "only what is for this host itself";
+  test::add_iptables(ruleset, "*nat\n-A PREROUTING -p tcp --dport 25 -j DNAT --to-destination 10.0.0.1:25\n");
+  const auto surely = find_rewrite(ruleset, *ruleset.find({{nft::Family::kIp, "nat"}, "PREROUTING"}), mail());
+  EXPECT_TRUE(surely->certain);
+  EXPECT_EQ(surely->chain.name, "PREROUTING");
+}
+
 TEST(SourceRewrite, ALoopOfChains_Ends) {
   nft::Ruleset ruleset;
   test::add_iptables(ruleset, "*nat\n:POSTROUTING ACCEPT\n:A -\n:B -\n-A POSTROUTING -j A\n-A A -j B\n-A B -j A\n");

@@ -87,6 +87,20 @@ std::vector<Drift> drifts() {
          std::erase_if(h.state.ruleset.tables, [](const auto& t) { return t.family == kInet; });
        },
        {"create: table", "create: chain", "create: chain", "create: chain"}},
+      {"table_dormant",
+       [](auto& h) {
+         for (auto& chain : h.state.ruleset.chains) {
+           chain.dormant = chain.key.table.name == kOurs;
+         }
+       },
+       {"replace: table"}},
+      {"rule_of_ours_that_looks_up_another_table",
+       [](auto& h) {
+         auto rule = *std::ranges::find(h.state.rules, kOurProtocol, &PolicyRule::protocol);
+         rule.table = TableId{101};
+         h.state.rules.push_back(rule);
+       },
+       {"remove: policy rule"}},
       {"chain_gone",
        [](auto& h) { std::erase_if(h.state.ruleset.chains, [](const auto& c) { return c.key.name == "mark-mail"; }); },
        {"create: chain"}},

@@ -16,8 +16,8 @@ namespace smtpegress {
 struct ObservedState {
   std::vector<Link> links;
   std::vector<InterfaceAddress> addresses;
-  std::vector<PolicyRule> rules;  ///< IPv4, by priority
-  std::vector<Route> routes;      ///< IPv4, all tables but local
+  std::vector<PolicyRule> rules;  ///< IPv4's by priority, then IPv6's
+  std::vector<Route> routes;      ///< IPv4's, then IPv6's; all tables but local
   nft::Ruleset ruleset;
 
   [[nodiscard]] const Link* link(const IfName& name) const;
@@ -55,8 +55,8 @@ class Kernel {
   /// All steps or none. kStale where the ruleset is no longer of `generation`: nothing was changed, observe anew.
   virtual Result<void> commit(const nft::Batch& batch, std::uint32_t generation) = 0;
 
-  /// Tracked tcp flows of IPv4, all those to one of `ports` among them. An absent conntrack is an empty list.
-  virtual Result<std::vector<Flow>> tcp_flows_to(const std::vector<PortRange>& ports) = 0;
+  /// Tracked tcp flows, all those to one of `ports` among them. An absent conntrack is an empty list.
+  virtual Result<std::vector<Flow>> tcp_flows_to(IpFamily family, const std::vector<PortRange>& ports) = 0;
   /// A flow that has ended meanwhile is no error.
   virtual Result<void> delete_flow(const Flow& flow) = 0;
 

@@ -12,6 +12,17 @@
 namespace smtpegress {
 
 enum class IpFamily : std::uint8_t { kV4, kV6 };
+inline constexpr std::array kBothFamilies{IpFamily::kV4, IpFamily::kV6};
+
+/// One value for each family.
+template <class T>
+struct ByFamily {
+  T v4{};
+  T v6{};
+  [[nodiscard]] T& operator[](IpFamily family) noexcept { return family == IpFamily::kV4 ? v4 : v6; }
+  [[nodiscard]] const T& operator[](IpFamily family) const noexcept { return family == IpFamily::kV4 ? v4 : v6; }
+  auto operator<=>(const ByFamily&) const = default;
+};
 
 /// An IPv4 or IPv6 address; bytes in network order, the unused tail zero.
 struct IpAddress {
@@ -33,15 +44,19 @@ struct Prefix {
 
   /// "192.168.203.0/24"; a bare address is a host prefix. Set host bits are refused, the hint names the network meant.
   static Result<Prefix> parse(std::string_view text);
+  /// The network of that one address.
+  static Prefix of(const IpAddress& address) { return {address, static_cast<std::uint8_t>(address.size() * 8)}; }
+  /// 0.0.0.0/0 or ::/0
+  static Prefix everything(IpFamily family) { return {.address = {.family = family}, .length = 0}; }
   [[nodiscard]] bool contains(const IpAddress& other) const noexcept;
   [[nodiscard]] bool contains(const Prefix& other) const noexcept;
   /// The bits of an address that are not the network's: 0.0.0.255 of a /24.
   [[nodiscard]] IpAddress host_mask() const noexcept;
   [[nodiscard]] bool overlaps(const Prefix& other) const noexcept;
   [[nodiscard]] bool is_default() const noexcept { return length == 0; }
-  /// Of a route: the internet at large, by a default route or by one of the halves that stand for it (0.0.0.0/1 and
-  /// 128.0.0.0/1, as OpenVPN's redirect-gateway def1 has them).
-  [[nodiscard]] bool is_internet() const noexcept { return length <= 1; }
+  /// Of a route: the internet at large, by a default route or by what stands for one: 0.0.0.0/1 and 128.0.0.0/1, as
+  /// OpenVPN's redirect-gateway def1 has them; 2000::/3, all of IPv6's internet that there is.
+  [[nodiscard]] bool is_internet() const noexcept { return length <= (address.family == IpFamily::kV4 ? 1 : 3); }
   [[nodiscard]] std::string to_string() const;
   auto operator<=>(const Prefix&) const = default;
 };

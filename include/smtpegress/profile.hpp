@@ -43,7 +43,7 @@ struct Profile {
   std::string description;
   Side side = Side::kHome;
   IfName tunnel;
-  std::vector<Prefix> sources;  ///< IPv4, none overlapping another
+  std::vector<Prefix> sources;  ///< of either family, none overlapping another
   std::vector<PortRange> ports;
   Mark mark;  ///< home: what steers the flow; VPS: what the forward firewall admits
 
@@ -56,8 +56,13 @@ struct Profile {
   DockerBypass docker = DockerBypass::kAuto;
 
   // VPS only.
-  std::optional<IfName> wan;           ///< absent: the default route's interface
-  std::optional<IpAddress> public_ip;  ///< absent: that interface's address
+  std::optional<IfName> wan;            ///< absent: the default route's interface
+  std::optional<IpAddress> public_ip;   ///< IPv4; absent: that interface's address
+  std::optional<IpAddress> public_ip6;  ///< IPv6; absent: that interface's address
+
+  [[nodiscard]] const std::optional<IpAddress>& public_address(IpFamily family) const {
+    return family == IpFamily::kV4 ? public_ip : public_ip6;
+  }
 
   auto operator<=>(const Profile&) const = default;
 };

@@ -16,6 +16,7 @@ struct RouteProtocol {
   auto operator<=>(const RouteProtocol&) const = default;
 };
 inline constexpr RouteProtocol kBootProtocol{3};  // RTPROT_BOOT, linux/rtnetlink.h: what `ip` writes when told nothing
+inline constexpr RouteProtocol kRouterProtocol{9};  // RTPROT_RA: learned from a router's advertisement
 /// Ours: the number of the port it is all about; free in linux/rtnetlink.h and iproute2's rt_protos.
 inline constexpr RouteProtocol kOurProtocol{25};
 
@@ -38,10 +39,18 @@ struct Link {
   std::uint32_t mtu = 0;
 };
 
+// Of an InterfaceAddress: IFA_F_*, linux/if_addr.h.
+inline constexpr std::uint32_t kTemporary = 0x01;   ///< IPv6: of a privacy address, that another will replace
+inline constexpr std::uint32_t kDadFailed = 0x08;   ///< another host has it as well
+inline constexpr std::uint32_t kDeprecated = 0x20;  ///< not for new connections
+inline constexpr std::uint32_t kTentative = 0x40;   ///< not yet known to be nobody else's
+inline constexpr std::uint32_t kPermanent = 0x80;   ///< set by an administrator, without a lifetime
+
 struct InterfaceAddress {
   int link = 0;  ///< index
   IpAddress local;
   std::uint8_t prefix_length = 0;
+  std::uint32_t flags = 0;               ///< kTemporary | kDeprecated | …
   [[nodiscard]] Prefix network() const;  ///< host bits cleared
 };
 
@@ -81,6 +90,9 @@ struct RuleSelectors {
 [[nodiscard]] RuleSelectors selectors_of(const PolicyRule& rule);
 /// A rule's `other` for a source, an IP protocol and destination ports, as the kernel gives it back.
 [[nodiscard]] std::vector<UnknownAttribute> selecting(const Prefix& source, std::uint8_t ip_protocol,
+                                                      const PortRange& destination_ports);
+/// The same for all that comes in by an interface.
+[[nodiscard]] std::vector<UnknownAttribute> selecting(const IfName& incoming, std::uint8_t ip_protocol,
                                                       const PortRange& destination_ports);
 
 enum class Duplicates : std::uint8_t {

@@ -78,11 +78,15 @@ enum class DockerBackend : std::uint8_t {
 
 /// Facts about the host that a profile left open, found in the observation.
 struct ResolvedHost {
-  IfName wan;                             ///< VPS
-  std::optional<IpAddress> snat_to;       ///< VPS: an address of wan; home: the tunnel's, with nat: masquerade
-  std::optional<IpAddress> public_ip;     ///< VPS: what the world sees; absent where only a private address is known
-  std::vector<IfName> source_links;       ///< home: the interfaces (bridges) whose whole network is of the sources
+  IfName wan;                                    ///< VPS
+  ByFamily<std::optional<IpAddress>> snat_to{};  ///< VPS: an address of wan; home: the tunnel's, with nat: masquerade
+  ByFamily<std::optional<IpAddress>>
+      public_ip{};                        ///< VPS: what the world sees; absent where only a private one is known
+  std::vector<IfName> source_links{};     ///< home: interfaces (bridges) whose whole network is of the sources
   std::vector<Prefix> source_networks{};  ///< home: networks of local links that a source is only a part of
+  /// Home: networks of source_links that no source has a part of, of a family that the links are guarded in.
+  std::vector<Prefix> other_networks{};
+  std::vector<IfName> advertised_links{};       ///< that take router advertisements while this host forwards IPv6
   DockerBackend docker = DockerBackend::kNone;  ///< home
   auto operator<=>(const ResolvedHost&) const = default;
 };

@@ -22,6 +22,7 @@ struct ProfileFlags {
   std::vector<std::string> subnets;
   std::optional<std::string> wan;
   std::optional<std::string> public_ip;
+  std::optional<std::string> public_ip6;
   std::vector<std::string> settings;
 };
 
@@ -49,6 +50,7 @@ void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) 
   command.add_option("--wan", flags.wan, "VPS: the interface that leads to the internet")->type_name("IF");
   command.add_option("--public-ip", flags.public_ip, "VPS: the address that the mail shall come from")
       ->type_name("ADDR");
+  command.add_option("--public-ip6", flags.public_ip6, "VPS: the same for mail over IPv6")->type_name("ADDR");
   command.add_option("--set", flags.settings, "Any key of the profile; may be given several times")
       ->type_name("KEY=VALUE");
   command.add_flag("--take-over", take_over, "Replace the objects of the old shell scripts, without a gap");
@@ -69,6 +71,7 @@ std::optional<ProfileOverrides> overrides_of(const ProfileFlags& flags) {
   }
   add("wan", flags.wan);
   add("public_ip", flags.public_ip);
+  add("public_ip6", flags.public_ip6);
   for (const auto& setting : flags.settings) {
     const auto equals = setting.find('=');
     if (equals == std::string::npos || equals == 0) {

@@ -59,12 +59,17 @@ std::string path_of(const ApplyReport& report) {
   if (profile.side == Side::kHome) {
     return fmt::format("{} leaves by {}, and by no other way", mail_of(profile), profile.tunnel.str());
   }
-  const auto snat = report.host.snat_to ? report.host.snat_to->to_string() : std::string("its own address");
-  const auto mapped = report.host.public_ip && report.host.public_ip != report.host.snat_to
-                          ? fmt::format(" (which the provider maps to {})", report.host.public_ip->to_string())
-                          : std::string();
-  return fmt::format("{} out of {} leaves by {} as {}{}", mail_of(profile), profile.tunnel.str(), report.host.wan.str(),
-                     snat, mapped);
+  std::string as;
+  for (const auto family : kBothFamilies) {
+    const auto& snat = report.host.snat_to[family];
+    const auto& seen_as = report.host.public_ip[family];
+    if (snat) {
+      as += (as.empty() ? "" : " and ") + snat->to_string();
+      as += seen_as && seen_as != snat ? fmt::format(" (which the provider maps to {})", seen_as->to_string()) : "";
+    }
+  }
+  return fmt::format("{} out of {} leaves by {} as {}", mail_of(profile), profile.tunnel.str(), report.host.wan.str(),
+                     as.empty() ? "its own address" : as);
 }
 
 /// Ahead of the rule's words, whose length varies.

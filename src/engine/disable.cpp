@@ -90,8 +90,13 @@ class Disabling {
         begin(*observed, *values, nothing, owned);
       }
       const auto plan = make_plan(nothing, owned, *observed, *values);
-      if (plan.empty()) {
+      if (plan.empty() && last_.empty()) {
         return finish();
+      }
+      if (plan.empty()) {
+        nothing.sysctls.insert(nothing.sysctls.end(), last_.begin(), last_.end());
+        last_.clear();
+        continue;
       }
       if (target_.record && record_.phase != Phase::kDisabling) {
         record_.phase = Phase::kDisabling;
@@ -112,7 +117,7 @@ class Disabling {
     for (const auto& sysctl : others_.left.saved) {
       if (!contains(record_.sysctls.saved, sysctl.key, &SavedSysctl::key)) {
         record_.sysctls.saved.push_back(sysctl);
-        if (sysctl.key == kIpForward) {
+        if (switched_by(sysctl.key)) {
           record_.sysctls.translations = others_.left.translations;
         }
       }
@@ -126,6 +131,7 @@ class Disabling {
                            : remains_of(target_.name, target_.damaged, target_.file, others_.records, observed);
     auto restore = restoration(record_, values, others_, observed.ruleset);
     nothing.sysctls = std::move(restore.targets);
+    last_ = std::move(restore.last);
     report_.notes = std::move(restore.notes);
     left_ = std::move(restore.left);
   }
@@ -174,6 +180,7 @@ class Disabling {
   SysctlRecord left_;  ///< what stays for an instance that no record tells of
   bool cut_short_;     ///< the command before this one: it may have changed all, and not come to the flows
   Transaction transaction_;
+  std::vector<SysctlSpec> last_;  ///< to go back when all else has
   ApplyReport report_;
 };
 

@@ -11,6 +11,7 @@
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
 #include "model/docker.hpp"
+#include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/sysctl_keys.hpp"
@@ -22,19 +23,31 @@ namespace {
 /// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
 std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
   auto unwanted = record;
+  auto& wanted = seen.desired.sysctls;
+  const auto is_wanted = [&](std::string_view key) { return contains(wanted, key, &SysctlSpec::key); };
+  const auto is_effect_no_more = [&](const SavedSysctl& sysctl) {
+    return std::ranges::any_of(kBothFamilies, [&](IpFamily family) {
+      return is_side_effect(sysctl, family) && !is_wanted(traits_of(family).forwarding);
+    });
+  };
   std::erase_if(unwanted.sysctls.saved, [&](const SavedSysctl& sysctl) {
-    return sysctl.previous == sysctl.ours ||  // a side effect of ip_forward, which stays
-           contains(seen.desired.sysctls, sysctl.key, &SysctlSpec::key);
+    return is_wanted(sysctl.key) || (sysctl.previous == sysctl.ours && !is_effect_no_more(sysctl));
   });
-  auto targets = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset).targets;
-  seen.desired.sysctls.insert(seen.desired.sysctls.end(), targets.begin(), targets.end());
+  auto restore = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset);
+  auto& targets = restore.targets;
+  wanted.insert(wanted.end(), targets.begin(), targets.end());
+  if (all_hold(targets, seen.sysctls)) {
+    wanted.insert(wanted.end(), restore.last.begin(), restore.last.end());
+  }
+  targets.insert(targets.end(), restore.last.begin(), restore.last.end());
   return targets;
 }
 
 /// It was off when an instance first came to it.
-bool switches_forwarding(const SysctlRecord& record) {
-  return std::ranges::any_of(record.saved,
-                             [](const SavedSysctl& s) { return s.key == kIpForward && s.previous != s.ours; });
+bool switches_forwarding(const SysctlRecord& record, IpFamily family) {
+  return std::ranges::any_of(record.saved, [&](const SavedSysctl& s) {
+    return s.key == traits_of(family).forwarding && s.previous != s.ours;
+  });
 }
 
 /// One enable, from the first look to the last.
@@ -145,25 +158,34 @@ class Enabling {
 
   /// What the sysctls are before anything of this round is made.
   Result<void> remember_sysctls(const Survey& seen, const std::vector<SysctlSpec>& wanted) {
-    const auto& links = seen.observed.links;
-    const bool switched_before = switches_forwarding(record_.sysctls);
+    const auto before = record_.sysctls;
     found_ = set_meanwhile(record_.sysctls, wanted, seen.sysctls, others_);
-    record_.sysctls = merge_saved(record_.sysctls, wanted, seen.sysctls, links, others_);
+    record_.sysctls = merge_saved(record_.sysctls, wanted, seen.sysctls, seen.observed.links, others_);
     const auto adopted = adopt(found_, record_.sysctls);
     adopted_.insert(adopted_.end(), adopted.begin(), adopted.end());
-    if (!switches_forwarding(record_.sysctls)) {
-      return {};
-    }
-    if (seen.sysctls.at(std::string(kIpForward)) != "1") {
-      auto side_effects = forwarding_side_effects(kernel_, links);
-      if (!side_effects) {
-        return std::unexpected(side_effects.error());
+    for (const auto family : kBothFamilies) {
+      const auto key = std::string(traits_of(family).forwarding);
+      if (!contains(wanted, key, &SysctlSpec::key) || !switches_forwarding(record_.sysctls, family)) {
+        continue;
       }
-      remember_switching(*side_effects, source_translations(seen.observed.ruleset), record_.sysctls);
-      side_effects_ = *std::move(side_effects);
-    } else if (const auto* other = others_.remembers(kIpForward); other != nullptr && !switched_before) {
-      remember_switching(*other, record_.sysctls);  // what stands there now is the effect already
+      if (seen.sysctls.at(key) != "1") {
+        if (auto remembered = remember_switching_now(seen, family); !remembered) {
+          return remembered;
+        }
+      } else if (const auto* other = others_.remembers(key); other != nullptr && !switches_forwarding(before, family)) {
+        remember_switching(family, *other, record_.sysctls);  // what stands there now is the effect already
+      }
     }
+    return {};
+  }
+
+  Result<void> remember_switching_now(const Survey& seen, IpFamily family) {
+    auto side_effects = forwarding_side_effects(kernel_, family, seen.observed.links);
+    if (!side_effects) {
+      return std::unexpected(side_effects.error());
+    }
+    remember_switching(family, *side_effects, source_translations(seen.observed.ruleset, family), record_.sysctls);
+    side_effects_[family] = *std::move(side_effects);
     return {};
   }
 
@@ -194,8 +216,10 @@ class Enabling {
     for (auto& other : others_.records) {
       const auto before = other;
       adopt(found_, other.sysctls);
-      if (side_effects_ && switches_forwarding(other.sysctls)) {
-        remember_switching(record_.sysctls, other.sysctls);
+      for (const auto family : kBothFamilies) {
+        if (side_effects_[family] && switches_forwarding(other.sysctls, family)) {
+          remember_switching(family, record_.sysctls, other.sysctls);
+        }
       }
       if (other != before) {
         others_before_.push_back(before);
@@ -213,10 +237,14 @@ class Enabling {
       told.hint += fmt::format("; `smtp-egress disable {}` takes back the rest", profile_.name);
       return std::unexpected(std::move(told));  // what was written ahead says what may stand
     }
-    // The rollback has put ip_forward back, and the kernel with it values that were somebody else's.
-    if (auto put_back = put_back_side_effects(kernel_, side_effects_.value_or(std::vector<SavedSysctl>{})); !put_back) {
-      told.hint += "; not so: " + put_back.error().message();
-      return std::unexpected(std::move(told));
+    // The rollback has put forwarding back, and the kernel with it values that were somebody else's.
+    for (const auto& side_effects : {side_effects_.v4, side_effects_.v6}) {
+      if (auto put_back =
+              put_back_side_effects(kernel_, side_effects.value_or(std::vector<SavedSysctl>{}), record_.sysctls);
+          !put_back) {
+        told.hint += "; not so: " + put_back.error().message();
+        return std::unexpected(std::move(told));
+      }
     }
     if (!moved_to_.empty()) {
       told.hint += fmt::format("; its state file was damaged, and is {} now", moved_to_);
@@ -309,12 +337,12 @@ class Enabling {
   std::string moved_to_;    ///< where the damaged state file was
   OtherInstances others_;
   InstanceRecord record_;
-  std::vector<InstanceRecord> others_before_;             ///< those whose record was changed, as they were
-  std::vector<SavedSysctl> found_;                        ///< set by somebody else since, as this round found it
-  std::vector<SavedSysctl> adopted_;                      ///< those of them that were news to the record
-  std::vector<SysctlSpec> released_;                      ///< of an earlier profile: put back, and no longer ours
-  std::optional<InstanceRecord> written_;                 ///< as it was last written ahead
-  std::optional<std::vector<SavedSysctl>> side_effects_;  ///< of ip_forward, where this command switches it
+  std::vector<InstanceRecord> others_before_;  ///< those whose record was changed, as they were
+  std::vector<SavedSysctl> found_;             ///< set by somebody else since, as this round found it
+  std::vector<SavedSysctl> adopted_;           ///< those of them that were news to the record
+  std::vector<SysctlSpec> released_;           ///< of an earlier profile: put back, and no longer ours
+  std::optional<InstanceRecord> written_;      ///< as it was last written ahead
+  ByFamily<std::optional<std::vector<SavedSysctl>>> side_effects_;  ///< of ip_forward, where this command switches it
   DesiredState owned_;
   std::vector<nft::TableKey> closed_;  ///< tables that could drop the mail, and that no rule of ours can be put into
   bool has_looked_ = false;            ///< in this round

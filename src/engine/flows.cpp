@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/families.hpp"
+
 namespace smtpegress {
 
 namespace {
@@ -18,17 +20,19 @@ bool is_mail_of(const Flow& flow, const Profile& profile) {
 
 template <class Predicate>
 Result<std::size_t> drop_flows_if(Kernel& kernel, const Profile& profile, Predicate predicate) {
-  const auto flows = kernel.tcp_flows_to(profile.ports);
-  if (!flows) {
-    return std::unexpected(flows.error());
-  }
   std::size_t dropped = 0;
-  for (const auto& flow : *flows) {
-    if (predicate(flow)) {
-      if (auto deleted = kernel.delete_flow(flow); !deleted) {
-        return std::unexpected(deleted.error());
+  for (const auto family : families_of(profile)) {
+    const auto flows = kernel.tcp_flows_to(family, profile.ports);
+    if (!flows) {
+      return std::unexpected(flows.error());
+    }
+    for (const auto& flow : *flows) {
+      if (predicate(flow)) {
+        if (auto deleted = kernel.delete_flow(flow); !deleted) {
+          return std::unexpected(deleted.error());
+        }
+        ++dropped;
       }
-      ++dropped;
     }
   }
   return dropped;
@@ -42,7 +46,8 @@ bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host
   }
   // By the tunnel a flow has the SNAT address; or, at home, keeps its own where that is to be preserved.
   const bool preserved = profile.side == Side::kHome && profile.nat == HomeNat::kPreserve;
-  const bool by_tunnel = preserved ? flow.reply_destination == flow.source : flow.reply_destination == host.snat_to;
+  const bool by_tunnel =
+      preserved ? flow.reply_destination == flow.source : flow.reply_destination == host.snat_to[flow.source.family];
   return by_tunnel == (change == PathChange::kOffTunnel);
 }
 

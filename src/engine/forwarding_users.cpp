@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/families.hpp"
 #include "model/ownership.hpp"
 
 namespace smtpegress {
@@ -29,15 +30,15 @@ std::string ascii(std::string_view text) {
 
 }  // namespace
 
-bool docker_forwards(const nft::Ruleset& ruleset) {
-  return ruleset.has({nft::Family::kIp, "docker-bridges"}) ||
-         ruleset.find({{nft::Family::kIp, "nat"}, "DOCKER"}) != nullptr;
+bool docker_forwards(const nft::Ruleset& ruleset, IpFamily family) {
+  const auto tables = traits_of(family).tables;
+  return ruleset.has({tables, "docker-bridges"}) || ruleset.find({{tables, "nat"}, "DOCKER"}) != nullptr;
 }
 
-std::vector<std::string> source_translations(const nft::Ruleset& ruleset) {
+std::vector<std::string> source_translations(const nft::Ruleset& ruleset, IpFamily family) {
   std::vector<std::string> lines;
   for (const auto& chain : ruleset.chains) {
-    if (is_own_table(chain.key.table)) {
+    if (is_own_table(chain.key.table) || !sees(chain.key.table.family, family)) {
       continue;
     }
     for (const auto& observed : chain.rules) {

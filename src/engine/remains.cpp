@@ -11,32 +11,38 @@
 namespace smtpegress {
 namespace {
 
-/// What a home profile with these values would make: the shape of all rules and routes of this program.
-DesiredState shape(TableId table, RulePriority priority, const IfName& tunnel, std::vector<Prefix> sources,
-                   std::vector<PortRange> ports) {
-  Profile profile;
+/// What a home profile with one source in this table would make, on a host where a link is to be guarded: the shape of
+/// all rules and routes of this program.
+DesiredState shape(Profile profile, TableId table, const Prefix& source, const ResolvedHost& host) {
   profile.side = Side::kHome;
   profile.table = table;
-  profile.priority = priority;
-  profile.tunnel = tunnel;
-  profile.sources = std::move(sources);
-  profile.ports = std::move(ports);
-  return lower(profile, {}, {});
+  profile.sources = {source};
+  return lower(profile, host, {});
 }
 
 bool is_made_by_us(const PolicyRule& rule) {
   const auto selectors = selectors_of(rule);
-  auto made =
-      shape(rule.table, rule.priority, {}, selectors.source ? std::vector{*selectors.source} : std::vector<Prefix>{},
-            selectors.destination_ports ? std::vector{*selectors.destination_ports} : std::vector<PortRange>{});
-  made.rules.front().mark = rule.mark;
-  return rule.protocol == kOurProtocol &&
-         (rule.mark ? made.rules.front() == rule : made.rules.size() > 1 && made.rules.back() == rule);
+  const auto any = Prefix::everything(rule.family);
+  Profile profile;
+  profile.priority = rule.priority;
+  profile.mark = rule.mark.value_or(Mark{});
+  if (selectors.destination_ports) {
+    profile.ports = {*selectors.destination_ports};
+  }
+  ResolvedHost host;
+  auto source = selectors.source.value_or(any);
+  if (const auto link = IfName::parse(selectors.incoming)) {
+    source = Prefix::everything(IpFamily::kV6);  // with which links are guarded in both families
+    host.source_links = {*link};
+    host.other_networks = {any};
+  }
+  return rule.protocol == kOurProtocol && contains(shape(profile, rule.table, source, host).rules, rule);
 }
 
 bool is_made_by_us(const Route& route) {
-  return route.protocol == kOurProtocol &&
-         contains(shape(route.table, {}, route.interface, {route.destination}, {}).routes, route);
+  Profile profile;
+  profile.tunnel = route.interface;
+  return route.protocol == kOurProtocol && contains(shape(profile, route.table, route.destination, {}).routes, route);
 }
 
 /// Of the instances without a state file beside `name`; their marks say which policy rule is theirs.

@@ -28,46 +28,67 @@ std::string checksum_of(std::string_view text) {
 constexpr std::array<std::pair<Phase, std::string_view>, 3> kPhaseNames{
     {{Phase::kEnabling, "enabling"}, {Phase::kEnabled, "enabled"}, {Phase::kDisabling, "disabling"}}};
 
+std::string text_of(const IfName& name) {
+  return name.str();
+}
+std::string text_of(const Prefix& prefix) {
+  return prefix.to_string();
+}
+std::string text_of(const std::optional<IpAddress>& address) {
+  return address ? address->to_string() : "";
+}
+
+template <class T>
+json texts_of(const std::vector<T>& items) {
+  json texts = json::array();
+  for (const auto& item : items) {
+    texts.push_back(text_of(item));
+  }
+  return texts;
+}
+
 json to_json(const ResolvedHost& host) {
-  json links = json::array();
-  for (const auto& link : host.source_links) {
-    links.push_back(link.str());
-  }
-  json networks = json::array();
-  for (const auto& network : host.source_networks) {
-    networks.push_back(network.to_string());
-  }
   return {{"wan", host.wan.str()},
-          {"source_networks", std::move(networks)},
-          {"snat_to", host.snat_to ? host.snat_to->to_string() : ""},
-          {"public_ip", host.public_ip ? host.public_ip->to_string() : ""},
-          {"source_links", std::move(links)},
+          {"source_networks", texts_of(host.source_networks)},
+          {"other_networks", texts_of(host.other_networks)},
+          {"snat_to", text_of(host.snat_to.v4)},
+          {"snat_to6", text_of(host.snat_to.v6)},
+          {"public_ip", text_of(host.public_ip.v4)},
+          {"public_ip6", text_of(host.public_ip.v6)},
+          {"source_links", texts_of(host.source_links)},
+          {"advertised_links", texts_of(host.advertised_links)},
           {"docker", static_cast<unsigned>(host.docker)}};
 }
 
-/// The inverse. What does not parse is left empty: these are facts to fall back on, the host is asked first.
+// What is not there, as in a file of the version before IPv6, or does not parse is left empty.
+std::optional<IpAddress> address_in(const json& document, const char* key) {
+  const auto address = IpAddress::parse(document.value(key, ""));
+  return address ? std::optional(*address) : std::nullopt;
+}
+template <class T>
+std::vector<T> list_in(const json& document, const char* key, Result<T> (*parse)(std::string_view)) {
+  std::vector<T> items;
+  for (const auto& text : document.value(key, json::array())) {
+    if (auto item = parse(text.get<std::string>())) {
+      items.push_back(*std::move(item));
+    }
+  }
+  return items;
+}
+
+/// The inverse: these are facts to fall back on, the host is asked first.
 ResolvedHost host_from_json(const json& document) {
   ResolvedHost host;
   host.wan = IfName::parse(document.at("wan").get<std::string>()).value_or(IfName{});
-  if (const auto address = IpAddress::parse(document.at("snat_to").get<std::string>())) {
-    host.snat_to = *address;
-  }
-  if (const auto address = IpAddress::parse(document.at("public_ip").get<std::string>())) {
-    host.public_ip = *address;
-  }
+  host.snat_to = {address_in(document, "snat_to"), address_in(document, "snat_to6")};
+  host.public_ip = {address_in(document, "public_ip"), address_in(document, "public_ip6")};
   if (const auto docker = document.value("docker", 0U); docker <= static_cast<unsigned>(DockerBackend::kLegacy)) {
     host.docker = static_cast<DockerBackend>(docker);
   }
-  for (const auto& network : document.at("source_networks")) {
-    if (auto prefix = Prefix::parse(network.get<std::string>())) {
-      host.source_networks.push_back(*std::move(prefix));
-    }
-  }
-  for (const auto& link : document.at("source_links")) {
-    if (auto name = IfName::parse(link.get<std::string>())) {
-      host.source_links.push_back(*std::move(name));
-    }
-  }
+  host.source_networks = list_in(document, "source_networks", Prefix::parse);
+  host.other_networks = list_in(document, "other_networks", Prefix::parse);
+  host.source_links = list_in(document, "source_links", IfName::parse);
+  host.advertised_links = list_in(document, "advertised_links", IfName::parse);
   return host;
 }
 
@@ -107,8 +128,8 @@ std::string sealed(json document, const Whereabouts& about) {
 
 /// A key becomes a path below /proc/sys, so it has to stay below what the program writes to.
 bool is_ours_to_write(const std::string& key) {
-  return key.starts_with("net/ipv4/") && (key + '/').find("/../") == std::string::npos &&
-         key.find('\0') == std::string::npos;
+  return (key.starts_with("net/ipv4/") || key.starts_with("net/ipv6/conf/")) &&
+         (key + '/').find("/../") == std::string::npos && key.find('\0') == std::string::npos;
 }
 
 /// The inverse; nothing where a sysctl is not ours. Throws where a part is missing.

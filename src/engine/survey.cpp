@@ -4,7 +4,9 @@
 
 #include "engine/sysctl_record.hpp"
 #include "model/docker.hpp"
+#include "model/families.hpp"
 #include "model/legacy_scripts.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -18,6 +20,35 @@ ObservedState without(ObservedState observed, const std::vector<Object>& objects
     }
   }
   return observed;
+}
+
+/// Interfaces that have learned of a router by its advertisements, which the kernel itself takes in (accept_ra is 0
+/// where a program does), or whose accept_ra was set for that by an earlier enable.
+Result<void> note_advertised_links(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further,
+                                   const std::optional<ResolvedHost>& remembered, Survey& seen) {
+  auto& noted = seen.host.advertised_links;
+  noted.clear();
+  if (!has_sources(profile, IpFamily::kV6)) {
+    return {};
+  }
+  for (const auto& link : seen.observed.links) {
+    const auto key = accept_ra_key(link.name.str());
+    const bool set_by_us =
+        contains(further, key, &SavedSysctl::key) || (remembered && contains(remembered->advertised_links, link.name));
+    const bool has_learned = std::ranges::any_of(seen.observed.routes, [&](const Route& route) {
+      return route.family == IpFamily::kV6 && route.protocol == kRouterProtocol && route.interface == link.name;
+    });
+    if (set_by_us || has_learned) {
+      const auto values = read_sysctls(kernel, {{key, "2"}});
+      if (!values) {
+        return std::unexpected(values.error());
+      }
+      if (const auto& value = values->at(key); value && *value != "0") {
+        noted.push_back(link.name);
+      }
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -40,6 +71,9 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   result.host = host ? *std::move(host) : *remembered;
   if (profile.side == Side::kHome) {
     result.host.docker = docker_backend(result.observed.ruleset, kernel.legacy_table_names());
+  }
+  if (auto noted = note_advertised_links(kernel, profile, further, remembered, result); !noted) {
+    return std::unexpected(noted.error());
   }
   result.legacy = find_legacy_objects(profile, result.host, result.observed);
   result.desired =

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "engine/forwarding_users.hpp"
+#include "model/families.hpp"
 #include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
@@ -14,13 +15,17 @@ namespace smtpegress {
 namespace {
 
 /// Empty where forwarding can be switched off again.
-std::string who_forwards(const std::vector<std::string>& before, const nft::Ruleset& ruleset) {
-  if (docker_forwards(ruleset)) {
+std::string who_forwards(IpFamily family, const std::vector<std::string>& before, const nft::Ruleset& ruleset) {
+  if (docker_forwards(ruleset, family)) {
     return "Docker is set up here and needs it";
   }
   std::vector<std::string> since;
-  std::ranges::set_difference(source_translations(ruleset), before, std::back_inserter(since));
+  std::ranges::set_difference(source_translations(ruleset, family), before, std::back_inserter(since));
   return since.empty() ? std::string() : "made since enable, and needs it: " + since.front();
+}
+
+std::string conf_of(IpFamily family) {
+  return family == IpFamily::kV4 ? "net/ipv4/conf/" : "net/ipv6/conf/";
 }
 
 /// Why a value stays; empty where it goes back.
@@ -55,8 +60,8 @@ Reason why_it_stays(const SavedSysctl& sysctl, const std::string& value, const O
   if (value != sysctl.ours && value != sysctl.previous) {
     return {stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours))};
   }
-  if (sysctl.key == kIpForward && sysctl.previous == "0" && value != "0") {
-    const auto who = who_forwards(record.sysctls.translations, ruleset);
+  if (const auto family = switched_by(sysctl.key); family && sysctl.previous == "0" && value != "0") {
+    const auto who = who_forwards(*family, record.sysctls.translations, ruleset);
     return who.empty() ? Reason{} : Reason{stays(who)};
   }
   return {};
@@ -87,8 +92,21 @@ std::optional<Inheritance> inheritance(const SysctlRecord& own, const OtherInsta
 
 }  // namespace
 
+std::optional<IpFamily> switched_by(std::string_view key) {
+  for (const auto family : kBothFamilies) {
+    if (key == traits_of(family).forwarding) {
+      return family;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_side_effect(const SavedSysctl& sysctl, IpFamily family) {
+  return sysctl.key.starts_with(conf_of(family)) && !switched_by(sysctl.key) &&
+         (sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects"));
+}
 bool is_side_effect(const SavedSysctl& sysctl) {
-  return sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects");
+  return is_side_effect(sysctl, IpFamily::kV4) || is_side_effect(sysctl, IpFamily::kV6);
 }
 
 std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved) {
@@ -175,14 +193,20 @@ SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wan
   return record;
 }
 
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links) {
-  std::vector<SysctlSpec> keys{{"net/ipv4/conf/default/forwarding", "1"}};
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamily family,
+                                                         const std::vector<Link>& links) {
+  const auto conf = conf_of(family);
+  std::vector<SysctlSpec> keys{{conf + "default/forwarding", "1"}};
   for (const auto& link : links) {
-    keys.emplace_back("net/ipv4/conf/" + link.name.str() + "/forwarding", "1");
+    keys.emplace_back(conf + link.name.str() + "/forwarding", "1");
+  }
+  std::vector<SysctlSpec> refusals;
+  if (family == IpFamily::kV4) {  // of IPv6's values none but forwarding is touched
+    refusals.emplace_back(conf + "all/accept_redirects", "0");
   }
   std::vector<SavedSysctl> saved;
   const auto forwarding = read_sysctls(kernel, keys);
-  const auto redirects = read_sysctls(kernel, {{"net/ipv4/conf/all/accept_redirects", "0"}});
+  const auto redirects = read_sysctls(kernel, refusals);
   if (!forwarding || !redirects) {
     return std::unexpected(forwarding ? redirects.error() : forwarding.error());
   }
@@ -199,30 +223,64 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
   return saved;
 }
 
-void remember_switching(const std::vector<SavedSysctl>& side_effects, std::vector<std::string> translations,
-                        SysctlRecord& record) {
-  std::erase_if(record.saved, is_side_effect);
+void remember_switching(IpFamily family, const std::vector<SavedSysctl>& side_effects,
+                        const std::vector<std::string>& translations, SysctlRecord& record) {
+  std::erase_if(record.saved, [&](const SavedSysctl& sysctl) { return is_side_effect(sysctl, family); });
   record.saved.insert(record.saved.end(), side_effects.begin(), side_effects.end());
-  record.translations = std::move(translations);
+  const auto of_other =
+      nft::to_string(nft::TableKey{traits_of(family == IpFamily::kV4 ? IpFamily::kV6 : IpFamily::kV4).tables, {}});
+  std::erase_if(record.translations, [&](const std::string& line) { return !line.starts_with(of_other); });
+  std::vector<std::string> all;
+  std::ranges::set_union(record.translations, translations, std::back_inserter(all));
+  record.translations = std::move(all);
 }
 
-void remember_switching(const SysctlRecord& other, SysctlRecord& record) {
+void remember_switching(IpFamily family, const SysctlRecord& other, SysctlRecord& record) {
   auto side_effects = other.saved;
-  std::erase_if(side_effects, [](const SavedSysctl& sysctl) { return !is_side_effect(sysctl); });
-  remember_switching(side_effects, other.translations, record);
+  std::erase_if(side_effects, [&](const SavedSysctl& sysctl) { return !is_side_effect(sysctl, family); });
+  remember_switching(family, side_effects, other.translations, record);
 }
 
-Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
+Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& side_effects,
+                                   const SysctlRecord& all) {
   Result<void> result;
-  for (const auto& sysctl : saved) {
-    const auto value = is_side_effect(sysctl) ? kernel.read_sysctl(sysctl.key) : sysctl.previous;
-    if (value && *value != sysctl.previous) {
-      if (auto written = kernel.write_sysctl(sysctl.key, sysctl.previous); !written && result) {
-        result = std::move(written);
-      }
+  const auto write = [&](const std::string& key, const std::string& value) {
+    if (auto written = kernel.write_sysctl(key, value); !written && result) {
+      result = std::move(written);
+    }
+  };
+  std::vector<SavedSysctl> changed;
+  for (const auto& sysctl : side_effects) {
+    if (const auto value = kernel.read_sysctl(sysctl.key); value && *value != sysctl.previous) {
+      changed.push_back(sysctl);
     }
   }
+  // One IPv6 interface that forwards is enough for the kernel to forget what all others have learned of routers, but
+  // for those with accept_ra=2 (rt6_purge_dflt_routers, net/ipv6/route.c).
+  std::vector<SysctlSpec> meanwhile;
+  const bool forgets = std::ranges::any_of(
+      changed, [](const SavedSysctl& s) { return is_side_effect(s, IpFamily::kV6) && s.previous != "0"; });
+  for (const auto& sysctl : all.saved) {
+    const auto value = forgets && is_accept_ra(sysctl.key) ? kernel.read_sysctl(sysctl.key) : sysctl.ours;
+    if (value && *value != sysctl.ours) {
+      meanwhile.push_back({sysctl.key, *value});
+      write(sysctl.key, sysctl.ours);
+    }
+  }
+  for (const auto& sysctl : changed) {
+    write(sysctl.key, sysctl.previous);
+  }
+  for (const auto& sysctl : meanwhile) {
+    write(sysctl.key, sysctl.value);
+  }
   return result;
+}
+
+bool all_hold(const std::vector<SysctlSpec>& targets, const SysctlValues& current) {
+  return std::ranges::all_of(targets, [&](const SysctlSpec& target) {
+    const auto found = current.find(target.key);
+    return found == current.end() || !found->second || *found->second == target.value;
+  });
 }
 
 Restoration restoration(const InstanceRecord& record, const SysctlValues& current, const OtherInstances& others,
@@ -235,7 +293,7 @@ Restoration restoration(const InstanceRecord& record, const SysctlValues& curren
     }
     auto why = why_it_stays(sysctl, *found->second, others, record, ruleset);
     if (why.text.empty()) {
-      result.targets.push_back({sysctl.key, sysctl.previous});
+      (is_accept_ra(sysctl.key) ? result.last : result.targets).push_back({sysctl.key, sysctl.previous});
       continue;
     }
     result.notes.emplace_back(std::move(why.text));
@@ -244,10 +302,12 @@ Restoration restoration(const InstanceRecord& record, const SysctlValues& curren
     }
   }
   if (!result.left.saved.empty()) {
-    remember_switching(record.sysctls, result.left);
+    for (const auto family : kBothFamilies) {
+      remember_switching(family, record.sysctls, result.left);
+    }
     result.left.links = record.sysctls.links;
   }
-  std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return s.key == kIpForward; });
+  std::ranges::stable_partition(result.targets, [](const SysctlSpec& s) { return switched_by(s.key).has_value(); });
   return result;
 }
 

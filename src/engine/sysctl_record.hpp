@@ -1,6 +1,7 @@
 // The sysctls' side of enable and disable: what they were, what of them may be put back, and for whom they must stay.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,12 @@
 
 namespace smtpegress {
 
-/// Not what we set: switching ip_forward sets it.
-[[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl);
+/// The family whose forwarding this sysctl switches for the whole host, if it is one of those.
+[[nodiscard]] std::optional<IpFamily> switched_by(std::string_view key);
+
+/// Not what we set: switching this family's forwarding sets it.
+[[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl, IpFamily family);
+[[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl);  ///< of either
 
 [[nodiscard]] std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved);
 
@@ -34,25 +39,35 @@ std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, SysctlReco
                                        const SysctlValues& current, const std::vector<Link>& links,
                                        const OtherInstances& others);
 
-/// Switching ip_forward sets every interface's `forwarding` and `all/accept_redirects` as a side effect
-/// (inet_forward_change, net/ipv4/devinet.c). Those whose value does not come back by itself when ip_forward goes back.
-Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links);
+/// Switching a family's forwarding sets every interface's `forwarding` as a side effect, and IPv4's
+/// `all/accept_redirects` (inet_forward_change, net/ipv4/devinet.c; addrconf_forward_change, net/ipv6/addrconf.c).
+/// Those whose value does not come back by itself when it is switched back.
+Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamily family,
+                                                         const std::vector<Link>& links);
 
-/// Gives `record` the side effects, and what else is remembered of the moment in which ip_forward was switched.
-void remember_switching(const std::vector<SavedSysctl>& side_effects, std::vector<std::string> translations,
-                        SysctlRecord& record);
+/// Gives `record` the side effects, and what else is remembered of the moment in which the family's forwarding was
+/// switched.
+void remember_switching(IpFamily family, const std::vector<SavedSysctl>& side_effects,
+                        const std::vector<std::string>& translations, SysctlRecord& record);
 /// The same as `other` remembers it.
-void remember_switching(const SysctlRecord& other, SysctlRecord& record);
+void remember_switching(IpFamily family, const SysctlRecord& other, SysctlRecord& record);
 
-/// After ip_forward was switched and back: gives each side effect among `saved` its value again. An interface that is
-/// gone is no error; of several errors the first is returned, after all have been tried.
-Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved);
+/// After forwarding was switched and back: gives each of these side effects its value again. An interface that is gone
+/// is no error; of several errors the first is returned, after all have been tried. `all` has further sysctls of ours.
+Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& side_effects,
+                                   const SysctlRecord& all);
 
 struct Restoration {
-  std::vector<SysctlSpec> targets;  ///< ip_forward first, for its side effects on the others
-  std::vector<std::string> notes;   ///< why a value stays
-  SysctlRecord left{};              ///< what stays for an instance that no record tells of, and is to be remembered
+  std::vector<SysctlSpec> targets;  ///< forwarding first, for its side effects on the others
+  /// accept_ra, not before all of `targets` hold: as long as something switches IPv6's forwarding on, side effects that
+  /// go back among it, the kernel forgets what it learned of routers by interfaces without accept_ra=2.
+  std::vector<SysctlSpec> last{};
+  std::vector<std::string> notes;  ///< why a value stays
+  SysctlRecord left{};             ///< what stays for an instance that no record tells of, and is to be remembered
 };
+/// Has each its value?
+[[nodiscard]] bool all_hold(const std::vector<SysctlSpec>& targets, const SysctlValues& current);
+
 /// Compare and swap: a value goes back only where it is still ours and nobody else evidently needs it.
 [[nodiscard]] Restoration restoration(const InstanceRecord& record, const SysctlValues& current,
                                       const OtherInstances& others, const nft::Ruleset& ruleset);

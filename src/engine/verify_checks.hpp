@@ -26,15 +26,13 @@ void check_sysctls(const Inquiry& ask);         ///< effective rp_filter, forwar
 void check_path(const Inquiry& ask);            ///< nothing ahead of our rules drops or rewrites the flow
 void check_public_address(const Inquiry& ask);  ///< VPS
 
+void check_unsourced(const Inquiry& ask);  ///< home: what becomes of mail from addresses of no source
+
 /// rp_filter in force is the larger of `all` and the interface's own (FACTS 18).
 [[nodiscard]] long effective_rp_filter(const Inquiry& ask, const std::string& interface);
 
 /// Does the kernel forward what comes in by this interface? Where it does not, it answers every route lookup for such a
 /// packet with "no route to host", whatever the routes say.
-[[nodiscard]] bool forwards_from(const Inquiry& ask, const IfName& interface);
-
-/// Only looked up, never sent to. A resolver's address, like the one that the shell scripts asked about: surely not
-/// local.
-inline constexpr IpAddress kSomewhere{IpFamily::kV4, {8, 8, 8, 8}};
+[[nodiscard]] bool forwards_from(const Inquiry& ask, IpFamily family, const IfName& interface);
 
 }  // namespace smtpegress

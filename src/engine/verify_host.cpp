@@ -4,20 +4,25 @@
 #include <algorithm>
 
 #include "engine/verify_checks.hpp"
+#include "model/families.hpp"
 
 namespace smtpegress {
 namespace {
 
-std::string conf_key(std::string_view interface, std::string_view name) {
-  return fmt::format("net/ipv4/conf/{}/{}", interface, name);
+std::string conf_key(IpFamily family, std::string_view interface, std::string_view name) {
+  return fmt::format("net/{}/conf/{}/{}", family == IpFamily::kV4 ? "ipv4" : "ipv6", interface, name);
 }
 
-std::optional<long> number(const Inquiry& ask, const std::string& interface, std::string_view name) {
-  const auto value = ask.kernel.read_sysctl(conf_key(interface, name));
+std::optional<long> number(const Inquiry& ask, IpFamily family, const std::string& interface, std::string_view name) {
+  const auto value = ask.kernel.read_sysctl(conf_key(family, interface, name));
   if (!value) {
     return std::nullopt;
   }
   return std::strtol(value->c_str(), nullptr, 10);
+}
+
+bool is_on(const Result<std::string>& value) {
+  return value && *value == "1";
 }
 
 constexpr long kStrict = 1;  // Documentation/networking/ip-sysctl.rst: 0 off, 1 strict, 2 loose
@@ -35,53 +40,75 @@ void check_home_rp_filter(const Inquiry& ask) {
   if (tunnel_filter == kStrict) {
     ask.failed("rp-filter", title, detail,
                fmt::format("`smtp-egress enable {}` sets {}=2; look for what set it to 1", profile.name,
-                           sysctl_name(conf_key(profile.tunnel.str(), "rp_filter"))));
+                           sysctl_name(conf_key(IpFamily::kV4, profile.tunnel.str(), "rp_filter"))));
   } else {
     ask.passed("rp-filter", title, detail);
   }
 }
 
-void check_forwarding(const Inquiry& ask) {
+/// IPv6's does not ask the single interfaces, but each can be without IPv6.
+struct PerInterface {
+  std::string_view name;
+  long wrong;
+  std::string_view passed;
+};
+PerInterface per_interface(IpFamily family) {
+  return family == IpFamily::kV4
+             ? PerInterface{"forwarding", 0, "ip_forward and every interface of the path"}
+             : PerInterface{"disable_ipv6", 1, "forwarding of IPv6, which every interface of the path has"};
+}
+
+void check_forwarding(const Inquiry& ask, IpFamily family) {
   const auto& view = ask.view;
-  const auto title = "this host forwards the mail and its replies";
-  const auto global = ask.kernel.read_sysctl("net/ipv4/ip_forward");
-  if (!global || *global != "1") {
-    ask.failed("forwarding", title, fmt::format("net.ipv4.ip_forward is {}", global ? *global : "unreadable"),
+  const auto title = family == IpFamily::kV4 ? "this host forwards the mail and its replies"
+                                             : "this host forwards the mail and its replies over IPv6";
+  const std::string key(traits_of(family).forwarding);
+  const auto global = ask.kernel.read_sysctl(key);
+  if (!is_on(global)) {
+    ask.failed("forwarding", title, fmt::format("{} is {}", sysctl_name(key), global ? *global : "unreadable"),
                fmt::format("`smtp-egress enable {}`; look for what switched it off", view.profile.name));
     return;
   }
+  const auto one = per_interface(family);
   auto interfaces = view.seen.host.source_links;
   interfaces.push_back(view.profile.tunnel);
   if (view.profile.side == Side::kVps) {
     interfaces.push_back(view.seen.host.wan);
   }
   for (const auto& interface : interfaces) {
-    if (number(ask, interface.str(), "forwarding") == 0) {
-      const auto name = sysctl_name(conf_key(interface.str(), "forwarding"));
-      ask.failed("forwarding", title, fmt::format("{} is 0", name), fmt::format("sysctl {}=1", name));
+    const auto value = number(ask, family, interface.str(), one.name);
+    if (value && (*value != 0) == (one.wrong != 0)) {
+      const auto name = sysctl_name(conf_key(family, interface.str(), one.name));
+      ask.failed("forwarding", title, fmt::format("{} is {}", name, *value),
+                 fmt::format("sysctl {}={}", name, 1 - one.wrong));
       return;
     }
   }
-  ask.passed("forwarding", title, "ip_forward and every interface of the path");
+  ask.passed("forwarding", title, std::string(one.passed));
 }
 
 }  // namespace
 
 long effective_rp_filter(const Inquiry& ask, const std::string& interface) {
-  return std::max(number(ask, "all", "rp_filter").value_or(0), number(ask, interface, "rp_filter").value_or(0));
+  return std::max(number(ask, IpFamily::kV4, "all", "rp_filter").value_or(0),
+                  number(ask, IpFamily::kV4, interface, "rp_filter").value_or(0));
 }
 
-bool forwards_from(const Inquiry& ask, const IfName& interface) {
+bool forwards_from(const Inquiry& ask, IpFamily family, const IfName& interface) {
   const auto* link = ask.view.seen.observed.link(interface);
-  const auto global = ask.kernel.read_sysctl("net/ipv4/ip_forward");
-  return link != nullptr && link->up && global && *global == "1" && number(ask, interface.str(), "forwarding") != 0;
+  const auto one = per_interface(family);
+  const auto value = number(ask, family, interface.str(), one.name);
+  return link != nullptr && link->up && is_on(ask.kernel.read_sysctl(std::string(traits_of(family).forwarding))) &&
+         (!value || (*value != 0) != (one.wrong != 0));
 }
 
 void check_sysctls(const Inquiry& ask) {
-  if (ask.view.profile.side == Side::kHome) {
+  if (ask.view.profile.side == Side::kHome && has_sources(ask.view.profile, IpFamily::kV4)) {
     check_home_rp_filter(ask);
   }
-  check_forwarding(ask);
+  for (const auto family : families_of(ask.view.profile)) {
+    check_forwarding(ask, family);
+  }
 }
 
 }  // namespace smtpegress

@@ -18,10 +18,8 @@ namespace {
 using nft::ChainType;
 using nft::Hook;
 
-bool sees_ipv4(const nft::ObservedChain& chain, Hook hook, ChainType type) {
-  const auto family = chain.key.table.family;
+bool is_on_the_way(const nft::ObservedChain& chain, Hook hook, ChainType type) {
   return chain.hook && !chain.dormant && chain.hook->hook == hook && chain.hook->type == type &&
-         (family == nft::Family::kIp || family == nft::Family::kInet || family == nft::Family::kNetdev) &&
          !is_own_table(chain.key.table);
 }
 
@@ -83,10 +81,11 @@ class Path {
   }
   void each(Hook hook, ChainType type, const PacketsAt& packets_at, const Find& find, std::vector<Met>& met) const {
     for (const auto& chain : ruleset_.chains) {
-      if (!sees_ipv4(chain, hook, type)) {
+      if (!is_on_the_way(chain, hook, type)) {
         continue;
       }
-      for (const auto& packet : packets_at(view_.profile, view_.seen.host, chain.hook->priority)) {
+      for (const auto& packet :
+           seen_by(chain.key.table.family, packets_at(view_.profile, view_.seen.host, chain.hook->priority))) {
         if (auto obstacle = find(ruleset_, chain, packet.facts)) {
           met.push_back({packet.title, *std::move(obstacle)});
         }
@@ -99,12 +98,12 @@ class Path {
     return met;
   }
   /// The chains that hang on one interface, and what passes it.
-  void on_device(Hook hook, const IfName& device, std::vector<FlowPacket> packets, std::vector<Met>& met) const {
+  void on_device(Hook hook, const IfName& device, const std::vector<FlowPacket>& packets, std::vector<Met>& met) const {
     for (const auto& chain : ruleset_.chains) {
-      if (!sees_ipv4(chain, hook, ChainType::kFilter) || !hangs_on(chain, device)) {
+      if (!is_on_the_way(chain, hook, ChainType::kFilter) || !hangs_on(chain, device)) {
         continue;
       }
-      for (auto& packet : packets) {
+      for (auto& packet : seen_by(chain.key.table.family, packets)) {
         (hook == Hook::kIngress ? packet.facts.in : packet.facts.out) = device;
         if (auto obstacle = find_obstacle(ruleset_, chain, packet.facts)) {
           met.push_back({fmt::format("{} on {}", packet.title, device.str()), *std::move(obstacle)});

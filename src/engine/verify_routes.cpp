@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "engine/verify_checks.hpp"
+#include "model/families.hpp"
 #include "model/mail_flow.hpp"
 #include "model/rule_walk.hpp"
 #include "net/contains.hpp"
@@ -18,10 +19,10 @@ namespace {
 constexpr std::uint16_t kHttps = 443;         // a port that is not mail's: stands for everything else
 constexpr std::uint16_t kEphemeral = 40'000;  // some client's port
 
-/// EXDEV is reverse-path filtering; EINVAL that of some kernels, and a blackhole route (ip_route_input_slow,
-/// net/ipv4/route.c).
+/// EXDEV is reverse-path filtering, which IPv6 has not; EINVAL that of some kernels, and a blackhole route
+/// (ip_route_input_slow, net/ipv4/route.c).
 bool may_be_filtered(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
-  return !query.incoming.empty() &&
+  return query.destination.family == IpFamily::kV4 && !query.incoming.empty() &&
          (answer.errnum == EXDEV || (answer.errnum == EINVAL && effective_rp_filter(ask, query.incoming.str()) != 0));
 }
 
@@ -41,7 +42,7 @@ std::string answer_text(const Inquiry& ask, const RouteAnswer& answer, const Rou
 
 /// The command that asks the kernel the same.
 std::string as_command(const RouteQuery& query) {
-  auto text = fmt::format("ip route get {}", query.destination.to_string());
+  auto text = fmt::format("{} route get {}", traits_of(query.destination.family).ip, query.destination.to_string());
   if (query.source && !query.incoming.empty()) {
     text += fmt::format(" from {} iif {}", query.source->to_string(), query.incoming.str());
   }
@@ -56,11 +57,11 @@ bool is_local(const ObservedState& observed, const IpAddress& address) {
 std::optional<IpAddress> some_host_in(const ObservedState& observed, const Prefix& network) {
   constexpr int kTries = 16;  // more addresses of its own a host does not have in a row at a network's beginning
   auto address = network.address;
-  if (network.length == 32) {
+  if (network == Prefix::of(address)) {
     return is_local(observed, address) ? std::nullopt : std::optional(address);
   }
   for (int i = 0; i < kTries; ++i) {
-    for (int byte = 3; byte >= 0 && ++address.bytes.at(static_cast<std::size_t>(byte)) == 0; --byte) {
+    for (auto byte = address.size(); byte > 0 && ++address.bytes.at(byte - 1) == 0; --byte) {
     }
     if (!network.contains(address)) {
       break;
@@ -74,8 +75,9 @@ std::optional<IpAddress> some_host_in(const ObservedState& observed, const Prefi
 
 /// Somebody of the sources, and where their packets come in; the interface is empty where that is not known.
 struct Sender {
-  std::optional<IpAddress> address;
-  IfName link;
+  IpFamily family = IpFamily::kV4;
+  std::optional<IpAddress> address{};
+  IfName link{};
 };
 
 void add_sender(const Inquiry& ask, const Prefix& source, const Prefix& network, const IfName& link,
@@ -84,8 +86,8 @@ void add_sender(const Inquiry& ask, const Prefix& source, const Prefix& network,
     return;
   }
   const auto address = some_host_in(ask.view.seen.observed, source.length > network.length ? source : network);
-  if (address && forwards_from(ask, link)) {
-    senders.push_back({address, link});
+  if (address && forwards_from(ask, address->family, link)) {
+    senders.push_back({address->family, address, link});
   }
 }
 
@@ -96,22 +98,22 @@ std::vector<Sender> senders_of(const Inquiry& ask, const Prefix& source) {
   std::vector<Sender> senders;
   for (const auto& address : observed.addresses) {
     const auto* link = observed.link(address.link);
-    if (link != nullptr && address.local.family == IpFamily::kV4) {
+    if (link != nullptr && !(address.local.family == IpFamily::kV6 && is_link_local(address.local))) {
       add_sender(ask, source, address.network(), link->name, senders);
     }
   }
   for (const auto& route : observed.routes) {
-    const bool behind = route.family == IpFamily::kV4 && route.table == kMainTable &&
-                        !route.destination.is_internet() && !contains(senders, route.interface, &Sender::link);
+    const bool behind = route.table == kMainTable && !route.destination.is_internet() &&
+                        !contains(senders, route.interface, &Sender::link);
     if (behind) {
       add_sender(ask, source, route.destination, route.interface, senders);
     }
   }
-  return senders.empty() ? std::vector<Sender>{{}} : senders;
+  return senders.empty() ? std::vector<Sender>{{source.address.family}} : senders;
 }
 
 RouteQuery query_of(const Sender& sender, std::uint32_t mark, std::uint16_t port) {
-  return {.destination = kSomewhere,
+  return {.destination = traits_of(sender.family).somewhere,
           .source = sender.link.empty() ? std::nullopt : sender.address,
           .incoming = sender.link,
           .mark = mark,
@@ -138,9 +140,9 @@ std::optional<RouteAnswer> look_up(const Inquiry& ask, const std::string& id, co
 /// What to do about a rule that another program put ahead of ours.
 std::string mend_rule_ahead(const Profile& profile, const PolicyRule& rule) {
   return fmt::format(
-      "remove that rule (`ip rule del pref {0}`), or put ours ahead of it: `smtp-egress enable {1} "
+      "remove that rule (`{2} rule del pref {0}`), or put ours ahead of it: `smtp-egress enable {1} "
       "--set priority=N` with an N below {0}",
-      rule.priority.value, profile.name);
+      rule.priority.value, profile.name, traits_of(rule.family).ip);
 }
 
 std::string mend_wrong_route(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
@@ -160,6 +162,9 @@ std::optional<RuleAhead> rule_ahead_of_ours(const Inquiry& ask, const FlowPacket
   }
   std::optional<RuleAhead> perhaps;
   for (const auto& ours : ask.view.seen.desired.rules) {
+    if (ours.family != facts.family || !selectors_of(ours).incoming.empty()) {
+      continue;  // those that only refuse come behind
+    }
     const auto ahead = find_rule_ahead(ask.view.seen.observed, ours, facts);
     if (ahead && ahead->takes >= Holds::kSome) {
       return ahead;
@@ -172,7 +177,8 @@ std::optional<RuleAhead> rule_ahead_of_ours(const Inquiry& ask, const FlowPacket
 void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& sender) {
   const auto& profile = ask.view.profile;
   const bool marked = profile.steering == Steering::kMark;
-  const auto title = fmt::format("{}mail is routed into {}", marked ? "marked " : "", profile.tunnel.str());
+  const auto title = fmt::format("{}mail is routed into {}{}", marked ? "marked " : "", profile.tunnel.str(),
+                                 sender.family == IpFamily::kV6 ? " over IPv6" : "");
   const auto query = query_of(sender, marked ? profile.mark.value : 0, mail.facts.destination_port->first);
   const auto answer = look_up(ask, "route-marked", title, query);
   if (!answer) {
@@ -201,8 +207,8 @@ void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& send
 /// All else, of this host and of the senders: not into the tunnel. No way at all is no fault of the tunnel's.
 void check_unmarked(const Inquiry& ask, const Sender& sender) {
   const auto& tunnel = ask.view.profile.tunnel;
-  const auto title = sender.link.empty() ? std::string("everything else is not")
-                                         : fmt::format("everything else of {} is not", sender.link.str());
+  const auto title = fmt::format("everything else{}{} is not", sender.family == IpFamily::kV6 ? " over IPv6" : "",
+                                 sender.link.empty() ? "" : " of " + sender.link.str());
   const auto query = query_of(sender, 0, kHttps);
   const auto answer = look_up(ask, "route-unmarked", title, query);
   if (!answer) {
@@ -213,9 +219,9 @@ void check_unmarked(const Inquiry& ask, const Sender& sender) {
     ask.failed("route-unmarked", title, detail,
                answer->table == kMainTable
                    ? fmt::format("Table = off in {}.conf keeps wg-quick from making it the default route", tunnel.str())
-                   : fmt::format("`ip rule` shows the rule that looks up table {}: wg-quick's goes with Table = off in "
+                   : fmt::format("`{} rule` shows the rule that looks up table {}: wg-quick's goes with Table = off in "
                                  "{}.conf",
-                                 answer->table.value, tunnel.str()));
+                                 traits_of(sender.family).ip, answer->table.value, tunnel.str()));
   } else {
     ask.passed("route-unmarked", title,
                answer->errnum == ENETUNREACH ? "this host has no default route: only the mail has a way" : detail);
@@ -225,12 +231,12 @@ void check_unmarked(const Inquiry& ask, const Sender& sender) {
 /// A reply as the kernel takes it in by the tunnel, before it has any mark.
 void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sender) {
   const auto& tunnel = ask.view.profile.tunnel;
-  if (sender.link.empty() || !forwards_from(ask, tunnel)) {
+  if (sender.link.empty() || !forwards_from(ask, sender.family, tunnel)) {
     return;  // told already: the source, the tunnel, or forwarding
   }
   const auto title = fmt::format("replies by {} are routed to {}", tunnel.str(), sender.link.str());
   const RouteQuery query{.destination = *sender.address,
-                         .source = kSomewhere,
+                         .source = traits_of(sender.family).somewhere,
                          .incoming = tunnel,
                          .mark = 0,
                          .ip_protocol = IPPROTO_TCP,
@@ -246,8 +252,9 @@ void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sen
   } else if (answer->errnum != 0) {
     ask.failed("route-back", title, detail, mend_wrong_route(ask, *answer, query));
   } else {
-    ask.failed("route-back", title, detail,
-               fmt::format("`ip rule` and `{}` show what leads it astray", as_command(query)));
+    ask.failed(
+        "route-back", title, detail,
+        fmt::format("`{} rule` and `{}` show what leads it astray", traits_of(sender.family).ip, as_command(query)));
   }
 }
 
@@ -255,9 +262,8 @@ void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sen
 void check_sources(const Inquiry& ask) {
   const auto& observed = ask.view.seen.observed;
   for (const auto& source : ask.view.profile.sources) {
-    const bool on_link = std::ranges::any_of(observed.addresses, [&](const InterfaceAddress& address) {
-      return address.local.family == IpFamily::kV4 && source.overlaps(address.network());
-    });
+    const bool on_link = std::ranges::any_of(
+        observed.addresses, [&](const InterfaceAddress& address) { return source.overlaps(address.network()); });
     const bool routed = std::ranges::any_of(observed.routes, [&](const Route& route) {
       return route.table == kMainTable && !route.destination.is_internet() && source.overlaps(route.destination);
     });
@@ -275,12 +281,17 @@ void check_sources(const Inquiry& ask) {
 
 void check_home_routes(const Inquiry& ask) {
   check_sources(ask);
-  std::vector<Sender> all{{}};  // this host itself first
+  std::vector<Sender> all;
+  for (const auto family : families_of(ask.view.profile)) {
+    all.push_back({family});  // this host itself first
+  }
   for (const auto& mail : outgoing_packets(ask.view.profile, ask.view.seen.host)) {
     for (const auto& sender : senders_of(ask, *mail.facts.source)) {
       check_marked(ask, mail, sender);
       check_replies(ask, mail, sender);
-      if (!contains(all, sender.link, &Sender::link)) {
+      const bool told = std::ranges::any_of(
+          all, [&](const Sender& other) { return other.family == sender.family && other.link == sender.link; });
+      if (!told) {
         all.push_back(sender);
       }
     }
@@ -293,7 +304,7 @@ void check_home_routes(const Inquiry& ask) {
 /// VPS: nothing is ours here but the wish that the main table leads the right way.
 void check_leads(const Inquiry& ask, const std::string& id, const std::string& title, RouteQuery query,
                  const IfName& wanted, const std::string& mend) {
-  if (!forwards_from(ask, query.incoming)) {
+  if (!forwards_from(ask, query.destination.family, query.incoming)) {
     query.incoming = {};
     query.source.reset();
   }
@@ -306,9 +317,9 @@ void check_leads(const Inquiry& ask, const std::string& id, const std::string& t
     ask.passed(id, title, detail);
   } else if (answer->errnum == 0 && answer->table != kMainTable) {
     ask.failed(id, title, detail,
-               fmt::format("`ip rule` shows the rule that looks up table {} before main; remove it, or let it spare "
+               fmt::format("`{} rule` shows the rule that looks up table {} before main; remove it, or let it spare "
                            "this flow",
-                           answer->table.value));
+                           traits_of(query.destination.family).ip, answer->table.value));
   } else if (may_be_filtered(ask, *answer, query)) {
     ask.failed(id, title, detail, mend_wrong_route(ask, *answer, query));
   } else {
@@ -322,10 +333,11 @@ void check_vps_routes(const Inquiry& ask) {
   const auto& wan = ask.view.seen.host.wan;
   const auto& port = profile.ports.front();
   for (const auto& source : profile.sources) {
+    const auto family = source.address.family;
     const auto container = some_host_in(ask.view.seen.observed, source).value_or(source.address);
     check_leads(ask, "route-back", fmt::format("replies to {} are routed into {}", source.to_string(), tunnel.str()),
                 {.destination = container,
-                 .source = kSomewhere,
+                 .source = traits_of(family).somewhere,
                  .incoming = wan,
                  .mark = 0,
                  .ip_protocol = IPPROTO_TCP,
@@ -335,8 +347,9 @@ void check_vps_routes(const Inquiry& ask) {
                 fmt::format("`ip route add {} dev {}`; wg-quick does it where AllowedIPs has it and Table is not off",
                             source.to_string(), tunnel.str()));
     check_leads(
-        ask, "route-out", fmt::format("the internet is reached by {}", wan.str()),
-        query_of({container, tunnel}, 0, port.first), wan,
+        ask, "route-out",
+        fmt::format("the internet is reached by {}{}", wan.str(), family == IpFamily::kV6 ? " over IPv6" : ""),
+        query_of({family, container, tunnel}, 0, port.first), wan,
         fmt::format("`smtp-egress enable {} --wan IF` with the interface that leads to the internet", profile.name));
   }
 }

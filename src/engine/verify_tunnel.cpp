@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/verify_checks.hpp"
+#include "model/families.hpp"
 
 namespace smtpegress {
 namespace {
@@ -101,7 +102,14 @@ void check_endpoint(const Inquiry& ask, const WireGuardDevice& device, const Wir
 
 /// The destinations that must be allowed through: everything on the home side, the sources on the VPS's.
 std::vector<Prefix> wanted_through(const Profile& profile) {
-  return profile.side == Side::kHome ? std::vector<Prefix>{Prefix{}} : profile.sources;
+  if (profile.side == Side::kVps) {
+    return profile.sources;
+  }
+  std::vector<Prefix> wanted;
+  for (const auto family : families_of(profile)) {
+    wanted.push_back(Prefix::everything(family));
+  }
+  return wanted;
 }
 
 bool told(const Inquiry& ask) {
@@ -124,7 +132,8 @@ void check_wireguard(const Inquiry& ask) {
   }
   for (const auto& wanted : wanted_through(profile)) {
     const auto title = profile.side == Side::kHome
-                           ? std::string("AllowedIPs let mail to anywhere into the tunnel")
+                           ? fmt::format("AllowedIPs let mail to anywhere{} into the tunnel",
+                                         wanted.address.family == IpFamily::kV6 ? " over IPv6" : "")
                            : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
     const auto peer =
         std::ranges::find_if(device->peers, [&](const WireGuardPeer& p) { return covered(wanted, p.allowed_ips); });
@@ -155,6 +164,21 @@ void check_wireguard(const Inquiry& ask) {
   }
 }
 
+/// With nat: masquerade. The kernel drops what it finds no address for. (IPv6's are gone once an interface was down.)
+void check_address_to_leave_as(const Inquiry& ask) {
+  const auto& profile = ask.view.profile;
+  for (const auto family : families_of(profile)) {
+    const bool needed = profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade;
+    if (needed && !ask.view.seen.host.snat_to[family]) {
+      const auto name = traits_of(family).name;
+      ask.failed("tunnel", fmt::format("the tunnel has an {} address for the mail to leave as", name),
+                 fmt::format("{} has none", profile.tunnel.str()),
+                 fmt::format("in {0}.conf: Address = …, an {1} address; then wg-quick down and up",
+                             profile.tunnel.str(), name));
+    }
+  }
+}
+
 }  // namespace
 
 void check_tunnel(const Inquiry& ask) {
@@ -172,6 +196,7 @@ void check_tunnel(const Inquiry& ask) {
   } else {
     ask.passed("tunnel", title, fmt::format("mtu {}", link->mtu));
   }
+  check_address_to_leave_as(ask);
   check_wireguard(ask);
 }
 

@@ -11,9 +11,9 @@
 namespace smtpegress {
 
 /// True where the kernel's list is not to be had (CONFIG_NF_CONNTRACK_PROCFS off): then only a dump can tell.
-[[nodiscard]] bool may_track_tcp_to(const std::vector<PortRange>& ports);
+[[nodiscard]] bool may_track_tcp_to(IpFamily family, const std::vector<PortRange>& ports);
 
 /// The same for a given list; a line that is not understood counts as "may".
-[[nodiscard]] bool lists_tcp_to(std::istream& list, const std::vector<PortRange>& ports);
+[[nodiscard]] bool lists_tcp_to(std::istream& list, IpFamily family, const std::vector<PortRange>& ports);
 
 }  // namespace smtpegress

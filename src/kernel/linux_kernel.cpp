@@ -1,4 +1,6 @@
 // smtpegress/kernel.hpp over netlink and /proc/sys.
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -55,19 +57,25 @@ class LinuxKernel final : public Kernel {
       if (!addresses) {
         return std::unexpected(addresses.error());
       }
-      auto rules = route.rules();
-      if (!rules) {
-        return std::unexpected(rules.error());
-      }
-      auto routes = route.routes(*links);
-      if (!routes) {
-        return std::unexpected(routes.error());
+      std::vector<PolicyRule> rules;
+      std::vector<Route> routes;
+      for (const auto family : kBothFamilies) {
+        auto listed = route.rules(family);
+        if (!listed) {
+          return std::unexpected(listed.error());
+        }
+        auto ways = route.routes(family, *links);
+        if (!ways) {
+          return std::unexpected(ways.error());
+        }
+        std::ranges::move(*listed, std::back_inserter(rules));
+        std::ranges::move(*ways, std::back_inserter(routes));
       }
       auto ruleset = with(nft_, [](netlink::NftSocket& nft) { return nft.observe(); });
       if (!ruleset) {
         return std::unexpected(ruleset.error());
       }
-      return ObservedState{*std::move(links), *std::move(addresses), *std::move(rules), *std::move(routes),
+      return ObservedState{*std::move(links), *std::move(addresses), std::move(rules), std::move(routes),
                            *std::move(ruleset)};
     });
   }
@@ -99,11 +107,11 @@ class LinuxKernel final : public Kernel {
     return with(nft_, [&](netlink::NftSocket& socket) { return socket.commit(batch, generation); });
   }
 
-  Result<std::vector<Flow>> tcp_flows_to(const std::vector<PortRange>& ports) override {
-    if (!may_track_tcp_to(ports)) {
+  Result<std::vector<Flow>> tcp_flows_to(IpFamily family, const std::vector<PortRange>& ports) override {
+    if (!may_track_tcp_to(family, ports)) {
       return std::vector<Flow>{};
     }
-    return with(conntrack_, [](netlink::ConntrackSocket& socket) { return socket.tcp_flows(); });
+    return with(conntrack_, [&](netlink::ConntrackSocket& socket) { return socket.tcp_flows(family); });
   }
   Result<void> delete_flow(const Flow& flow) override {
     return with(conntrack_, [&](netlink::ConntrackSocket& socket) { return socket.delete_flow(flow); });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/docker.hpp"
+#include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
@@ -14,14 +15,15 @@ namespace {
 
 using namespace rules;
 
-// Of Docker's nftables backend; rules of others' are lost at its next change (FACTS 26).
-const nft::TableKey kDockersOwn{nft::Family::kIp, "docker-bridges"};
+// Of Docker's nftables backend, in families ip and ip6; rules of others' are lost at its next change (FACTS 26).
+constexpr std::string_view kDockersOwn = "docker-bridges";
 
-bool sees_forwarded_ipv4(const nft::ObservedChain& chain) {
-  return chain.hook && !chain.dormant && chain.hook->hook == nft::Hook::kForward &&
-         chain.hook->type == nft::ChainType::kFilter &&
-         (chain.key.table.family == nft::Family::kIp || chain.key.table.family == nft::Family::kInet) &&
-         !is_own_table(chain.key.table) && chain.key.table != kDockersOwn;
+/// The mail and its replies that come by this chain when they are forwarded; none by one of Docker's own or of ours.
+std::vector<FlowPacket> filtered_by(const nft::ObservedChain& chain, const Profile& profile, const ResolvedHost& host) {
+  const bool filters = chain.hook && !chain.dormant && chain.hook->hook == nft::Hook::kForward &&
+                       chain.hook->type == nft::ChainType::kFilter && !is_own_table(chain.key.table) &&
+                       chain.key.table.name != kDockersOwn;
+  return filters ? seen_by(chain.key.table.family, forwarded_packets(profile, host)) : std::vector<FlowPacket>{};
 }
 
 /// Hands every packet to Docker's chain for others.
@@ -63,6 +65,13 @@ nft::Rule raw_exception(const Profile& profile, const Prefix& source, const Port
               tag_for(profile.name, "replies"));
 }
 
+/// The path's errors. Which of them belong to the mail only connection tracking knows, which comes later: the forward
+/// chain then marks those alone.
+nft::Rule raw_exception_for_errors(const Profile& profile, const Prefix& source) {
+  return rule({in(profile.tunnel), to(source), protocol(traits_of(source.address.family).path_errors)}, accept(),
+              tag_for(profile.name, "path-errors"));
+}
+
 /// A rule that ends a flow although ours stand in the chain: somebody put it ahead of them. One that keeps a part of
 /// the senders back is an administrator's decision, and is left in force.
 std::string preempting_rule(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const nft::ChainKey& place,
@@ -87,15 +96,38 @@ std::string preempting_rule(const nft::Ruleset& ruleset, const nft::ObservedChai
   return {};
 }
 
+/// Wherever the chain stands, not only where it drops today: Docker appends its drop at each container's start, and an
+/// exception at the head stays ahead of it (FACTS 23). The chain itself is never created here (FACTS 12).
+void except_from_raw_drop(const Profile& profile, const ResolvedHost& host, IpFamily family,
+                          const nft::Ruleset& ruleset, DesiredState& desired) {
+  const nft::ChainKey raw{{traits_of(family).tables, "raw"}, "PREROUTING"};
+  const auto* chain = ruleset.find(raw);
+  if (chain == nullptr) {
+    return;
+  }
+  const auto replies = seen_by(raw.table.family, arriving_replies(profile, host));
+  const auto preempted_by = preempting_rule(ruleset, *chain, raw, replies);
+  for (const auto& source : profile.sources) {
+    if (source.address.family != family) {
+      continue;
+    }
+    for (const auto& ports : profile.ports) {
+      desired.foreign_rules.push_back({raw, raw_exception(profile, source, ports), 0, preempted_by});
+    }
+    if (traits_of(family).path_errors_pass_docker) {
+      desired.foreign_rules.push_back({raw, raw_exception_for_errors(profile, source), 0, preempted_by});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedHost& host,
                                          const nft::Ruleset& ruleset) {
   std::vector<nft::TableKey> tables;
-  const auto packets = forwarded_packets(profile, host);
   for (const auto& chain : ruleset.chains) {
-    if (sees_forwarded_ipv4(chain) && chain.closed && !contains(tables, chain.key.table) &&
-        could_drop(ruleset, chain, packets)) {
+    if (chain.closed && !contains(tables, chain.key.table) &&
+        could_drop(ruleset, chain, filtered_by(chain, profile, host))) {
       tables.push_back(chain.key.table);
     }
   }
@@ -112,9 +144,9 @@ std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
 
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,
                                   DesiredState& desired) {
-  const auto packets = forwarded_packets(profile, host);
   for (const auto& chain : ruleset.chains) {
-    if (!sees_forwarded_ipv4(chain)) {
+    const auto packets = filtered_by(chain, profile, host);
+    if (packets.empty()) {
       continue;
     }
     const auto place = place_for_admission(ruleset, chain, packets);
@@ -130,16 +162,9 @@ void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& ho
           {place, std::move(admission), 0, preempting_rule(ruleset, chain, place, packets)});
     }
   }
-  // Wherever the chain stands, not only where it drops today: Docker appends its drop at each container's start, and an
-  // exception at the head stays ahead of it (FACTS 23). The chain itself is never created here (FACTS 12).
-  const nft::ChainKey raw{{nft::Family::kIp, "raw"}, "PREROUTING"};
-  if (const auto* chain = ruleset.find(raw);
-      bypass_for(profile, host) == DockerBypass::kException && chain != nullptr) {
-    const auto preempted_by = preempting_rule(ruleset, *chain, raw, arriving_replies(profile, host));
-    for (const auto& source : profile.sources) {
-      for (const auto& ports : profile.ports) {
-        desired.foreign_rules.push_back({raw, raw_exception(profile, source, ports), 0, preempted_by});
-      }
+  if (bypass_for(profile, host) == DockerBypass::kException) {
+    for (const auto family : families_of(profile)) {
+      except_from_raw_drop(profile, host, family, ruleset, desired);
     }
   }
 }

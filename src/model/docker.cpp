@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "model/families.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -61,9 +62,10 @@ std::string explain_bypass(const Profile& profile, const ResolvedHost& host) {
 }
 
 Prefix sidestep_network(const Prefix& source) {
-  constexpr std::uint8_t kFirstBits = 0xf0;  // of 240.0.0.0/4
+  constexpr std::uint8_t kRest = 0x0f;  // of the first byte, behind a /4
   auto network = source;
-  network.address.bytes[0] |= kFirstBits;
+  auto& first = network.address.bytes[0];
+  first = static_cast<std::uint8_t>(traits_of(source.address.family).aside.bytes[0] | (first & kRest));
   return network;
 }
 

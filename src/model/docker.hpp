@@ -19,8 +19,8 @@ namespace smtpegress {
 /// What was found, what was chosen, and why: one line, for plan and verify.
 [[nodiscard]] std::string explain_bypass(const Profile& profile, const ResolvedHost& host);
 
-/// The network that a source's addresses are in while a reply sidesteps that drop: the same place in 240.0.0.0/4, which
-/// no host has (RFC 1112, section 4). Precondition: a prefix length of at least 4.
+/// The network that a source's addresses are in while a reply sidesteps that drop: the same place in a /4 that no host
+/// has (model/families.hpp says which). Precondition: a prefix length of at least 4.
 [[nodiscard]] Prefix sidestep_network(const Prefix& source);
 
 }  // namespace smtpegress

@@ -40,7 +40,7 @@ void add_vps_shapes(const Profile& profile, const ResolvedHost& host, const Pref
                     std::vector<Shape>& shapes) {
   const auto& tunnel = profile.tunnel;
   const auto syn = flags(kSyn | kRst, kSyn);
-  const auto snat_to = profile.public_ip ? profile.public_ip : host.snat_to;
+  const auto snat_to = profile.public_ip ? profile.public_ip : host.snat_to.v4;
   shapes.push_back({chain("filter", "FORWARD"),
                     rule({in(tunnel), out(host.wan), from(source), tcp(), to_port(ports)}, accept(), {}),
                     Evidence::kSpecific});
@@ -54,9 +54,9 @@ void add_vps_shapes(const Profile& profile, const ResolvedHost& host, const Pref
   shapes.push_back({chain("nat", "POSTROUTING"),
                     rule({out(host.wan), from(source), tcp(), to_port(ports)}, nft::Snat{snat_to}, {}),
                     Evidence::kSpecific});
-  if (host.snat_to != snat_to) {
+  if (host.snat_to.v4 != snat_to) {
     shapes.push_back({chain("nat", "POSTROUTING"),
-                      rule({out(host.wan), from(source), tcp(), to_port(ports)}, nft::Snat{host.snat_to}, {}),
+                      rule({out(host.wan), from(source), tcp(), to_port(ports)}, nft::Snat{host.snat_to.v4}, {}),
                       Evidence::kSpecific});
   }
 }
@@ -64,6 +64,9 @@ void add_vps_shapes(const Profile& profile, const ResolvedHost& host, const Pref
 std::vector<Shape> script_shapes(const Profile& profile, const ResolvedHost& host) {
   std::vector<Shape> shapes;
   for (const auto& source : profile.sources) {
+    if (source.address.family != IpFamily::kV4) {
+      continue;  // the scripts know none other
+    }
     for (const auto& ports : profile.ports) {
       if (profile.side == Side::kHome) {
         add_home_shapes(profile, source, ports, shapes);
@@ -106,7 +109,7 @@ std::vector<Object> find_legacy_objects(const Profile& profile, const ResolvedHo
       }
     }
     for (const auto& route : observed.routes) {
-      if (specific && route.table == profile.table && route.destination.is_default() &&
+      if (specific && route.family == IpFamily::kV4 && route.table == profile.table && route.destination.is_default() &&
           route.interface == profile.tunnel && route.protocol == kBootProtocol && !route.gateway) {
         found.emplace_back(route);
       }

@@ -2,6 +2,7 @@
 // need in other programs' chains in admission.cpp.
 #include "model/lower.hpp"
 
+#include "model/families.hpp"
 #include "model/ownership.hpp"
 
 namespace smtpegress {
@@ -17,6 +18,19 @@ DesiredState lower(const Profile& profile, const ResolvedHost& host, const Obser
     lower_vps(profile, host, desired);
   }
   return desired;
+}
+
+void add_forwarding(const Profile& profile, const ResolvedHost& host, std::vector<SysctlSpec>& sysctls) {
+  for (const auto family : families_of(profile)) {
+    if (family == IpFamily::kV6) {
+      // A host that forwards takes no router's advertisement, and drops the default route that it has of one, unless
+      // told to (accept_ra=2; addrconf_fixup_forwarding, net/ipv6/addrconf.c): told before.
+      for (const auto& link : host.advertised_links) {
+        sysctls.push_back({accept_ra_key(link.str()), "2"});
+      }
+    }
+    sysctls.push_back({std::string(traits_of(family).forwarding), "1"});
+  }
 }
 
 }  // namespace smtpegress

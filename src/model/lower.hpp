@@ -9,6 +9,9 @@ namespace smtpegress {
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 
+/// Forwarding of each family that has sources; ahead of IPv6's, what keeps the host's own way out (accept_ra).
+void add_forwarding(const Profile& profile, const ResolvedHost& host, std::vector<SysctlSpec>& sysctls);
+
 /// Rules of ours at the head of others' chains, where the flow could be dropped and only there: one `meta mark` accept
 /// for the forward hook, and on the home side the exception from Docker's raw drop.
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,

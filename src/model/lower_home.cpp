@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
 #include "model/docker.hpp"
+#include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
@@ -15,12 +18,13 @@ using namespace rules;
 
 // Behind every other default route there could be in the table.
 constexpr std::uint32_t kLastMetric = std::numeric_limits<std::uint32_t>::max();
+const auto kLoopback = IfName::parse("lo").value();
 
 /// Packets to the sources' own networks are not mail on its way out: the next container's port 25, on the same bridge.
 void add_stays_local(const Profile& profile, const ResolvedHost& host, OwnChain& chain) {
   for (const auto* networks : {&profile.sources, &host.source_networks}) {
     for (const auto& network : *networks) {
-      chain.rules.push_back({{ipv4(), to(network)}, {leave_chain()}, "stays local"});
+      chain.rules.push_back({{like(network), to(network)}, {leave_chain()}, "stays local"});
     }
   }
 }
@@ -36,8 +40,9 @@ OwnChain mark_chain(const Profile& profile, const ResolvedHost& host) {
   add_stays_local(profile, host, chain);
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      chain.rules.push_back(rule({in(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
-                                 nft::SetMark{profile.mark}, "mark"));
+      chain.rules.push_back(
+          rule({in(profile.tunnel, nft::Sense::kIsNot), like(source), from(source), tcp(), to_port(ports)},
+               nft::SetMark{profile.mark}, "mark"));
     }
   }
   return chain;
@@ -51,14 +56,73 @@ void add_admission_marks(const Profile& profile, OwnChain& chain) {
     for (const auto& ports : profile.ports) {
       if (profile.steering == Steering::kRule) {
         chain.rules.push_back(
-            rule({out(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports)}, mark, "admit mail"));
+            rule({out(profile.tunnel), like(source), from(source), tcp(), to_port(ports)}, mark, "admit mail"));
       }
-      chain.rules.push_back(
-          rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
-               mark, "admit replies"));
+      chain.rules.push_back(rule(
+          {in(profile.tunnel), like(source), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
+          mark, "admit replies"));
     }
-    chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
-                               mark, "admit path errors"));
+    const auto errors = protocol(traits_of(source.address.family).path_errors);
+    chain.rules.push_back(rule({in(profile.tunnel), like(source), to(source), errors, state(nft::kCtRelated)}, mark,
+                               "admit path errors"));
+  }
+}
+
+/// What the same containers send from addresses of no source has no tunnel to go through, and must not go around it.
+void add_link_guard(const Profile& profile, const ResolvedHost& host, IpFamily family, OwnChain& chain) {
+  for (const auto& source : profile.sources) {
+    if (source.address.family == family && !host.source_links.empty()) {
+      chain.rules.push_back({{is(family), from(source)}, {leave_chain()}, "guarded above"});
+    }
+  }
+  const auto role = fmt::format("guard {}", traits_of(family).role_suffix);
+  for (const auto& link : host.source_links) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(
+          rule({in(link), out(link, nft::Sense::kIsNot), is(family), tcp(), to_port(ports)}, nft::Reject{}, role));
+    }
+  }
+}
+
+/// What this host itself sends as its tunnel's address belongs to the mail that leaves as that: when the kernel forgets
+/// a masqueraded connection (its address went for a moment, or it timed out), the next reply is this host's own to
+/// refuse, and the refusal is a packet to tcp/25.
+std::vector<Prefix> masqueraded_as(const Profile& profile, const ResolvedHost& host) {
+  std::vector<Prefix> addresses;
+  for (const auto family : kBothFamilies) {
+    const auto& address = host.snat_to[family];
+    if (profile.nat == HomeNat::kMasquerade && has_sources(profile, family) && address) {
+      addresses.push_back({.address = *address, .length = static_cast<std::uint8_t>(address->size() * 8)});
+    }
+  }
+  return addresses;
+}
+
+/// The guard for these.
+OwnChain output_chain(const Profile& profile, const ResolvedHost& host) {
+  OwnChain chain{{own_table_key(profile.name), "output"},
+                 {nft::ChainType::kFilter, nft::Hook::kOutput, kManglePriority, nft::Policy::kAccept},
+                 {}};
+  add_stays_local(profile, host, chain);
+  for (const auto& address : masqueraded_as(profile, host)) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(rule({out(profile.tunnel, nft::Sense::kIsNot), out(kLoopback, nft::Sense::kIsNot),
+                                  like(address), from(address), tcp(), to_port(ports)},
+                                 nft::Reject{}, "guard"));
+    }
+  }
+  return chain;
+}
+
+/// Docker's drop of strangers is passed by what looks like a reply; one that answers nothing is none, and would come as
+/// far as a published port (FACTS 25 has the same of a bare SYN).
+void add_stray_refusal(const Profile& profile, OwnChain& chain) {
+  for (const auto& source : profile.sources) {
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(rule({in(profile.tunnel), like(source), to(source), tcp(), from_port(ports), no_syn(),
+                                  state(nft::kCtNew | nft::kCtInvalid)},
+                                 drop(), "strays"));
+    }
   }
 }
 
@@ -68,21 +132,23 @@ OwnChain forward_chain(const Profile& profile, const ResolvedHost& host, bool ma
   OwnChain chain{{own_table_key(profile.name), "forward"},
                  {nft::ChainType::kFilter, nft::Hook::kForward, kManglePriority, nft::Policy::kAccept},
                  {}};
+  if (profile.nat == HomeNat::kPreserve) {
+    add_stray_refusal(profile, chain);
+  }
   if (marks_admission) {
     add_admission_marks(profile, chain);
   }
   add_stays_local(profile, host, chain);
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      chain.rules.push_back(rule({out(profile.tunnel, nft::Sense::kIsNot), ipv4(), from(source), tcp(), to_port(ports)},
-                                 nft::Reject{}, "guard"));
+      chain.rules.push_back(
+          rule({out(profile.tunnel, nft::Sense::kIsNot), like(source), from(source), tcp(), to_port(ports)},
+               nft::Reject{}, "guard"));
     }
   }
-  // The sources are IPv4; the same containers' IPv6 has no tunnel to go through, and must not go around it.
-  for (const auto& link : host.source_links) {
-    for (const auto& ports : profile.ports) {
-      chain.rules.push_back(
-          rule({in(link), out(link, nft::Sense::kIsNot), ipv6(), tcp(), to_port(ports)}, nft::Reject{}, "guard ipv6"));
+  for (const auto family : kBothFamilies) {
+    if (guards_links(profile, family)) {
+      add_link_guard(profile, host, family, chain);
     }
   }
   return chain;
@@ -97,7 +163,7 @@ OwnChain address_chain(const Profile& profile) {
                  {}};
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      std::vector<nft::Match> mail{out(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports)};
+      std::vector<nft::Match> mail{out(profile.tunnel), like(source), from(source), tcp(), to_port(ports)};
       chain.rules.push_back(preserve ? rule(std::move(mail), nft::Snat{std::nullopt}, "nat bypass")
                                      : rule(std::move(mail), nft::Masquerade{}, "masquerade"));
     }
@@ -118,21 +184,28 @@ void add_sidestep(const Profile& profile, std::vector<OwnChain>& chains) {
   for (const auto& source : profile.sources) {
     const auto elsewhere = sidestep_network(source);
     for (const auto& ports : profile.ports) {
-      aside.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), no_syn()},
+      aside.rules.push_back(rule({in(profile.tunnel), like(source), to(source), tcp(), from_port(ports), no_syn()},
                                  nft::SetNetwork{nft::Side::kDestination, elsewhere}, "sidestep"));
-      back.rules.push_back(rule({in(profile.tunnel), ipv4(), to(elsewhere), tcp(), from_port(ports), no_syn()},
+      back.rules.push_back(rule({in(profile.tunnel), like(source), to(elsewhere), tcp(), from_port(ports), no_syn()},
                                 nft::SetNetwork{nft::Side::kDestination, source}, "step back"));
+    }
+    if (const auto& family = traits_of(source.address.family); family.path_errors_pass_docker) {
+      aside.rules.push_back(rule({in(profile.tunnel), like(source), to(source), protocol(family.path_errors)},
+                                 nft::SetNetwork{nft::Side::kDestination, elsewhere}, "sidestep path errors"));
+      back.rules.push_back(rule({in(profile.tunnel), like(source), to(elsewhere), protocol(family.path_errors)},
+                                nft::SetNetwork{nft::Side::kDestination, source}, "step back path errors"));
     }
   }
   chains.push_back(std::move(aside));
   chains.push_back(std::move(back));
 }
 
-Route egress_route(const Profile& profile, RouteType type, const Prefix& destination = {}) {
-  return {.family = IpFamily::kV4,
+Route egress_route(const Profile& profile, RouteType type, const Prefix& destination) {
+  const auto family = destination.address.family;
+  return {.family = family,
           .table = profile.table,
           .destination = destination,
-          .metric = type == RouteType::kUnreachable ? kLastMetric : 0,
+          .metric = type == RouteType::kUnreachable ? kLastMetric : traits_of(family).route_metric,
           .type = type,
           .interface = type == RouteType::kUnicast ? profile.tunnel : IfName{},
           .gateway = {},
@@ -143,40 +216,67 @@ Route egress_route(const Profile& profile, RouteType type, const Prefix& destina
 
 /// The way into the tunnel; behind it the end of all ways; and what stays local, for the policy rules that go by the
 /// source: marked packets have been told apart before.
-std::vector<Route> egress_routes(const Profile& profile, const ResolvedHost& host) {
-  std::vector<Route> routes{egress_route(profile, RouteType::kUnreachable)};
-  for (const auto* networks : {&profile.sources, &host.source_networks}) {
+void add_egress_routes(const Profile& profile, const ResolvedHost& host, IpFamily family, std::vector<Route>& routes) {
+  const auto everything = Prefix::everything(family);
+  routes.push_back(egress_route(profile, RouteType::kUnreachable, everything));
+  for (const auto* networks : {&profile.sources, &host.source_networks, &host.other_networks}) {
     for (const auto& network : *networks) {
-      routes.push_back(egress_route(profile, RouteType::kThrow, network));
+      if (network.address.family == family) {
+        routes.push_back(egress_route(profile, RouteType::kThrow, network));
+      }
     }
   }
-  routes.push_back(egress_route(profile, RouteType::kUnicast));
-  return routes;
+  if (has_sources(profile, family)) {
+    routes.push_back(egress_route(profile, RouteType::kUnicast, everything));
+  }
 }
 
 /// The mark is the switch. The mail is sent the same way by its source and port too: should another program take the
 /// firewall's rules away (`nft flush ruleset`), mark and guard among them, this is what keeps it from the uplink.
-std::vector<PolicyRule> policy_rules(const Profile& profile) {
-  PolicyRule by_mark{.family = IpFamily::kV4,
+void add_policy_rules(const Profile& profile, const ResolvedHost& host, IpFamily family,
+                      std::vector<PolicyRule>& rules) {
+  const auto add = [&](const std::optional<Mark>& mark, std::vector<UnknownAttribute> selectors) {
+    rules.push_back({.family = family,
                      .priority = profile.priority,
                      .action = kLookUpTable,
                      .table = profile.table,
-                     .mark = profile.mark,
+                     .mark = mark,
                      .protocol = kOurProtocol,
-                     .other = {}};
-  std::vector<PolicyRule> rules;
-  if (profile.steering == Steering::kMark) {
-    rules.push_back(by_mark);
+                     .other = std::move(selectors)});
+  };
+  if (profile.steering == Steering::kMark && has_sources(profile, family)) {
+    add(profile.mark, {});
   }
-  by_mark.mark.reset();
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      auto by_source = by_mark;
-      by_source.other = selecting(source, IPPROTO_TCP, ports);
-      rules.push_back(std::move(by_source));
+      if (source.address.family == family) {
+        add({}, selecting(source, IPPROTO_TCP, ports));
+      }
     }
   }
-  return rules;
+  for (const auto& address : masqueraded_as(profile, host)) {
+    for (const auto& ports : profile.ports) {
+      if (address.address.family == family) {
+        add({}, selecting(address, IPPROTO_TCP, ports));
+      }
+    }
+  }
+  // What a flushed firewall no longer refuses: the same containers' mail from addresses of no source.
+  for (const auto& link : host.source_links) {
+    for (const auto& ports : profile.ports) {
+      if (guards_links(profile, family)) {
+        add({}, selecting(link, IPPROTO_TCP, ports));
+      }
+    }
+  }
+}
+
+/// Has this host, by the profile or by the containers' own networks, anything to steer or to refuse in this family? A
+/// kernel may have no IPv6 at all.
+bool has_part_in(const Profile& profile, const ResolvedHost& host, IpFamily family) {
+  return has_sources(profile, family) || std::ranges::any_of(host.other_networks, [&](const Prefix& network) {
+           return network.address.family == family;
+         });
 }
 
 /// Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink. (A
@@ -211,15 +311,22 @@ void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& 
     desired.chains.push_back(mark_chain(profile, host));
   }
   desired.chains.push_back(address_chain(profile));
+  if (!masqueraded_as(profile, host).empty()) {
+    desired.chains.push_back(output_chain(profile, host));
+  }
   if (bypass_for(profile, host) == DockerBypass::kSidestep) {
     add_sidestep(profile, desired.chains);
   }
-  desired.routes = egress_routes(profile, host);
-  if (by_mark) {
+  for (const auto family : kBothFamilies) {
+    if (has_part_in(profile, host, family)) {
+      add_egress_routes(profile, host, family, desired.routes);
+      add_policy_rules(profile, host, family, desired.rules);
+    }
+  }
+  if (by_mark && has_sources(profile, IpFamily::kV4)) {  // IPv6 has no such filter
     add_rp_filters(profile, host, desired.sysctls);
   }
-  desired.sysctls.push_back({std::string(kIpForward), "1"});
-  desired.rules = policy_rules(profile);
+  add_forwarding(profile, host, desired.sysctls);
 }
 
 }  // namespace smtpegress

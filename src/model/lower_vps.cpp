@@ -1,3 +1,4 @@
+#include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
@@ -14,10 +15,10 @@ void add_admission(const Profile& profile, const IfName& wan, const Prefix& sour
                    std::vector<nft::Rule>& rules) {
   const nft::SetMark mark{profile.mark};
   rules.push_back(
-      rule({in(profile.tunnel), out(wan), ipv4(), from(source), tcp(), to_port(ports)}, mark, "admit flow"));
-  rules.push_back(rule(
-      {in(wan), out(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
-      mark, "admit replies"));
+      rule({in(profile.tunnel), out(wan), like(source), from(source), tcp(), to_port(ports)}, mark, "admit flow"));
+  rules.push_back(rule({in(wan), out(profile.tunnel), like(source), to(source), tcp(), from_port(ports),
+                        state(nft::kCtEstablished), reply()},
+                       mark, "admit replies"));
 }
 
 /// Both ends of the connection learn a segment size that fits the tunnel.
@@ -25,9 +26,9 @@ void add_mss_clamp(const Profile& profile, const Prefix& source, const PortRange
                    std::vector<nft::Rule>& rules) {
   const auto syn = flags(kSyn | kRst, kSyn);
   rules.push_back(
-      rule({in(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports), syn}, nft::ClampMss{}, "mss clamp"));
-  rules.push_back(
-      rule({out(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), syn}, nft::ClampMss{}, "mss clamp"));
+      rule({in(profile.tunnel), like(source), from(source), tcp(), to_port(ports), syn}, nft::ClampMss{}, "mss clamp"));
+  rules.push_back(rule({out(profile.tunnel), like(source), to(source), tcp(), from_port(ports), syn}, nft::ClampMss{},
+                       "mss clamp"));
 }
 
 }  // namespace
@@ -43,15 +44,15 @@ void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& d
     for (const auto& ports : profile.ports) {
       add_admission(profile, host.wan, source, ports, forward.rules);
       add_mss_clamp(profile, source, ports, forward.rules);
-      snat.rules.push_back(
-          rule({out(host.wan), ipv4(), from(source), tcp(), to_port(ports)}, nft::Snat{host.snat_to}, "snat"));
+      snat.rules.push_back(rule({out(host.wan), like(source), from(source), tcp(), to_port(ports)},
+                                nft::Snat{host.snat_to[source.address.family]}, "snat"));
     }
-    forward.rules.push_back(
-        rule({in(host.wan), out(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
-             nft::SetMark{profile.mark}, "admit path errors"));
+    forward.rules.push_back(rule({in(host.wan), out(profile.tunnel), like(source), to(source),
+                                  protocol(traits_of(source.address.family).path_errors), state(nft::kCtRelated)},
+                                 nft::SetMark{profile.mark}, "admit path errors"));
   }
   desired.chains = {std::move(forward), std::move(snat)};
-  desired.sysctls = {{std::string(kIpForward), "1"}};
+  add_forwarding(profile, host, desired.sysctls);
 }
 
 }  // namespace smtpegress

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "model/docker.hpp"
+#include "model/families.hpp"
 #include "model/rules.hpp"
 
 namespace smtpegress {
@@ -39,10 +40,16 @@ IfName outer_link(const Profile& profile, const ResolvedHost& host) {
 
 }  // namespace
 
+std::vector<FlowPacket> seen_by(nft::Family tables, std::vector<FlowPacket> packets) {
+  std::erase_if(packets, [&](const FlowPacket& packet) { return !sees(tables, packet.facts.family); });
+  return packets;
+}
+
 std::vector<FlowPacket> outgoing_packets(const Profile& profile, const ResolvedHost& host) {
   return each(profile, [&](const Prefix& source, const PortRange& ports) {
     return FlowPacket{fmt::format("tcp/{} from {}", ports.to_string(), source.to_string()),
-                      {.in = inner_link(profile, host),
+                      {.family = source.address.family,
+                       .in = inner_link(profile, host),
                        .out = outer_link(profile, host),
                        .source = source,
                        .destination = {},
@@ -59,7 +66,8 @@ std::vector<FlowPacket> forwarded_packets(const Profile& profile, const Resolved
   auto packets = outgoing_packets(profile, host);
   const auto replies = each(profile, [&](const Prefix& source, const PortRange& ports) {
     return FlowPacket{fmt::format("replies from tcp/{} to {}", ports.to_string(), source.to_string()),
-                      {.in = outer_link(profile, host),
+                      {.family = source.address.family,
+                       .in = outer_link(profile, host),
                        .out = inner_link(profile, host),
                        .source = {},
                        .destination = source,
@@ -78,11 +86,13 @@ std::vector<FlowPacket> arriving_replies(const Profile& profile, const ResolvedH
   return each(profile, [&](const Prefix& source, const PortRange& ports) {
     // Where the mail's address was replaced, a reply carries the new one until connection tracking has seen it.
     const bool preserved = profile.side == Side::kHome && profile.nat == HomeNat::kPreserve;
-    const auto destination = preserved      ? std::optional(source)
-                             : host.snat_to ? std::optional(Prefix{*host.snat_to, 32})
-                                            : std::nullopt;
+    const auto& snat_to = host.snat_to[source.address.family];
+    const auto destination = preserved ? std::optional(source)
+                             : snat_to ? std::optional(Prefix::of(*snat_to))
+                                       : std::nullopt;
     return FlowPacket{fmt::format("replies from tcp/{} to {}", ports.to_string(), source.to_string()),
-                      {.in = outer_link(profile, host),
+                      {.family = source.address.family,
+                       .in = outer_link(profile, host),
                        .out = {},
                        .source = {},
                        .destination = destination,
@@ -131,10 +141,11 @@ std::vector<FlowPacket> entering_mail_at(const Profile& profile, const ResolvedH
 std::vector<FlowPacket> leaving_packets_at(const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
   auto packets = forwarded_packets(profile, host);
   for (auto& packet : packets) {
+    const auto& snat_to = host.snat_to[packet.facts.family];
     const bool translated =
-        packet.facts.direction == nft::CtDirection::kOriginal && host.snat_to && priority >= rules::kBeforeSnatPriority;
+        packet.facts.direction == nft::CtDirection::kOriginal && snat_to && priority >= rules::kBeforeSnatPriority;
     if (translated) {
-      packet.facts.source = Prefix{*host.snat_to, 32};
+      packet.facts.source = Prefix::of(*snat_to);
     }
   }
   return packets;

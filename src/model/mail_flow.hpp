@@ -15,6 +15,9 @@ struct FlowPacket {
   PacketFacts facts;
 };
 
+/// Those of them that come by tables of that kind.
+[[nodiscard]] std::vector<FlowPacket> seen_by(nft::Family tables, std::vector<FlowPacket> packets);
+
 /// At the forward hook: the outgoing packets and their replies, of every source and port.
 [[nodiscard]] std::vector<FlowPacket> forwarded_packets(const Profile& profile, const ResolvedHost& host);
 /// The outgoing packets alone, as postrouting sees them.

@@ -53,8 +53,11 @@ struct MatchHolds {
     }
     return by_sense(when(m.wildcard ? name.str().starts_with(m.name) : name.str() == m.name), m.sense);
   }
-  Holds operator()(const nft::MatchNfProto& m) const { return when(m.family == IpFamily::kV4); }
+  Holds operator()(const nft::MatchNfProto& m) const { return when(m.family == packet.family); }
   Holds operator()(const nft::MatchAddress& m) const {
+    if (m.prefix.address.family != packet.family) {
+      return Holds::kNo;
+    }
     return by_sense(within(m.side == nft::Side::kSource ? packet.source : packet.destination, m.prefix), m.sense);
   }
   Holds operator()(const nft::MatchL4Proto& m) const { return by_sense(when(m.protocol == packet.protocol), m.sense); }
@@ -98,6 +101,18 @@ bool refuses(const nft::Statement& statement) {
          is_opaque(statement, {"reject", "queue", "xt NFQUEUE", "xt REJECT", "synproxy", "tproxy", "xt TPROXY", "fwd"});
 }
 
+// The decoder's names for tests of the connection's state against a set or a map, whose elements it does not read.
+constexpr std::string_view kStateSet = "ct state set";
+constexpr std::string_view kStateMap = "ct state vmap";
+
+/// Such a set accepts what belongs to a known connection; one that accepts new ones too would accept anything.
+bool asks_for_state(const nft::Rule& rule) {
+  return std::ranges::any_of(rule.matches, [](const nft::Match& match) {
+    const auto* opaque = std::get_if<nft::MatchOpaque>(&match);
+    return opaque != nullptr && opaque->what == kStateSet;
+  });
+}
+
 /// What gives a packet another source address in postrouting, or another destination in prerouting.
 bool rewrites(const nft::Statement& statement) {
   return std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement) ||
@@ -107,9 +122,10 @@ bool rewrites(const nft::Statement& statement) {
 
 /// How a chain ends for the packets that went into it.
 struct Ending {
-  std::optional<Obstacle> obstacle;  ///< the first certain one, else the first there is
-  bool accepted = false;             ///< surely accepted: nothing after it in the base chain counts
-  bool returned = false;             ///< a `return`, or a `goto` that came back
+  std::optional<Obstacle> obstacle{};  ///< the first certain one, else the first there is
+  bool accepted = false;               ///< surely accepted: nothing after it in the base chain counts
+  bool returned = false;               ///< a `return`, or a `goto` that came back
+  bool perhaps = false;                ///< perhaps accepted: what comes behind is not certain to see the packets
 };
 
 /// Which of the packets have come this far.
@@ -146,6 +162,11 @@ class Walk {
         whole.accepted = true;
         return whole;
       }
+      if (ending.perhaps ||
+          (held == Holds::kMaybe && ending.accepted && !(is_new() && asks_for_state(observed.rule)))) {
+        whole.perhaps = true;
+        reached = {.some = false, .all = false};
+      }
       if (held == Holds::kYes && ending.returned) {
         break;  // of a base chain, to its policy
       }
@@ -157,6 +178,7 @@ class Walk {
   }
 
  private:
+  [[nodiscard]] bool is_new() const { return (packet_.ct_states & nft::kCtNew) != 0; }
   [[nodiscard]] bool is_certain(Reached here) const { return ends_ == Ends::kAll ? here.all : here.some; }
 
   Ending rule(const nft::ObservedChain& chain, const nft::Rule& rule, Reached here, int depth) {
@@ -165,7 +187,10 @@ class Walk {
         set_mark(set->mark, here);
       }
       if (refuses(statement)) {
-        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}, false, false};
+        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}};
+      }
+      if (is_opaque(statement, {"vmap"}) || (is_opaque(statement, {kStateMap}) && !is_new())) {
+        return {{}, false, false, true};
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {
         return this->verdict(chain, rule, *verdict, here, depth);
@@ -189,12 +214,12 @@ class Walk {
                  int depth) {
     switch (verdict.code) {
       case nft::VerdictCode::kAccept:
-        return {std::nullopt, true, false};
+        return {{}, true};
       case nft::VerdictCode::kDrop:
       case nft::VerdictCode::kQueue:
-        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}, false, false};
+        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}};
       case nft::VerdictCode::kReturn:
-        return {std::nullopt, false, true};
+        return {{}, false, true};
       case nft::VerdictCode::kContinue:
         return {};
       case nft::VerdictCode::kJump:

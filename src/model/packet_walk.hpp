@@ -11,6 +11,7 @@ namespace smtpegress {
 
 /// A set of packets, as far as it is known: an unset field may be anything.
 struct PacketFacts {
+  IpFamily family = IpFamily::kV4;
   IfName in;  ///< empty: anything
   IfName out;
   std::optional<Prefix> source;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/docker.hpp"
+#include "model/families.hpp"
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
 #include "net/contains.hpp"
@@ -223,7 +224,8 @@ Result<Profile> read_profile(std::string name, std::string_view origin, const js
                   .steering = Steering::kMark,
                   .docker = DockerBypass::kAuto,
                   .wan = {},
-                  .public_ip = {}};
+                  .public_ip = {},
+                  .public_ip6 = {}};
   // The side decides which keys there may be, so it is read first.
   if (!document.contains("side")) {
     return usage_error("read profile", key_object(origin, "side", {}), "is missing; write \"home\" or \"vps\"");
@@ -269,7 +271,10 @@ json profile_document(const Profile& profile) {
     document["docker"] = word_for(profile.docker);
   } else {
     document["wan"] = profile.wan ? profile.wan->str() : "auto";
-    document["public_ip"] = profile.public_ip ? profile.public_ip->to_string() : "auto";
+    for (const auto family : kBothFamilies) {
+      const auto& address = profile.public_address(family);
+      document[traits_of(family).public_key] = address ? address->to_string() : "auto";
+    }
   }
   return document;
 }

@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "model/families.hpp"
+
 namespace smtpegress {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::uint8_t kShortestSource = 4;         // bits; 240.0.0.0/4 has room for the like of it (model/docker.hpp)
+constexpr std::uint8_t kShortestSource = 4;         // bits; where replies sidestep to there is room for the like of it
 constexpr std::uint32_t kMainRulePriority = 32766;  // the kernel's rule for the main table, net/ipv4/fib_rules.c
 
 Result<void> wrong_type(const json& value, std::string_view right) {
@@ -103,13 +105,28 @@ Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view
   };
 }
 
+/// What no forwarded IPv6 packet comes from.
+Result<void> check_ipv6_source(const Prefix& prefix, std::string_view text) {
+  const auto refused = [&](std::string_view why) {
+    return usage_error({}, fmt::format("'{}'", text), fmt::format("{}; name the mail stack's own network", why));
+  };
+  const auto within = [&](std::string_view network) { return Prefix::parse(network)->overlaps(prefix); };
+  if (within("fe80::/10")) {
+    return refused("is link-local, and such addresses are never routed");
+  }
+  if (within("ff00::/8")) {
+    return refused("is multicast, and nothing is sent from there");
+  }
+  if (within("::/8")) {
+    return refused("holds no address that is routed (IPv4 networks are written as such: 192.168.203.0/24)");
+  }
+  return {};
+}
+
 Result<Prefix> parse_source(std::string_view text) {
   auto prefix = Prefix::parse(text);
   if (!prefix) {
     return prefix;
-  }
-  if (prefix->address.family != IpFamily::kV4) {
-    return usage_error({}, fmt::format("'{}'", text), "is IPv6; sources are IPv4 networks for now");
   }
   if (prefix->is_default()) {
     return usage_error({}, fmt::format("'{}'", text), "is the whole internet; name the mail stack's own network");
@@ -118,14 +135,32 @@ Result<Prefix> parse_source(std::string_view text) {
     return usage_error({}, fmt::format("'{}'", text),
                        "is a large part of the internet; name the mail stack's own network");
   }
+  if (auto possible = check_ipv6_source(*prefix, text); !possible) {
+    return std::unexpected(possible.error());
+  }
   return prefix;
+}
+
+Result<IpAddress> parse_public_ip6(std::string_view text) {
+  auto address = IpAddress::parse(text);
+  if (!address || address->family != IpFamily::kV6) {
+    return usage_error({}, fmt::format("'{}'", text),
+                       "is not an IPv6 address; write it like 2001:db8::10, or \"auto\"");
+  }
+  const auto first = address->bytes[0];
+  if (first == 0 || first == 0xff || is_link_local(*address)) {
+    return usage_error({}, fmt::format("'{}'", text), "is no address that a host on the internet can have");
+  }
+  return address;
 }
 
 Result<IpAddress> parse_public_ip(std::string_view text) {
   auto address = IpAddress::parse(text);
   if (!address || address->family != IpFamily::kV4) {
-    return usage_error({}, fmt::format("'{}'", text),
-                       "is not an IPv4 address; write it like 203.0.113.10, or \"auto\"");
+    return usage_error(
+        {}, fmt::format("'{}'", text),
+        address ? "is not an IPv4 address; write it like 203.0.113.10, or \"auto\" (IPv6's key is public_ip6)"
+                : "is not an IPv4 address; write it like 203.0.113.10, or \"auto\"");
   }
   const auto first = address->bytes[0];
   if (first == 0 || first == 127 || first >= 224) {
@@ -187,8 +222,8 @@ Result<std::string> parse_text(std::string_view text) {
 
 }  // namespace
 
-const std::array<ProfileKey, 14>& profile_keys() {
-  static const std::array<ProfileKey, 14> kKeys{{
+const std::array<ProfileKey, 15>& profile_keys() {
+  static const std::array<ProfileKey, 15> kKeys{{
       {"description", Belongs::kBoth, word(&Profile::description, parse_text, "a text")},
       {"side", Belongs::kBoth, word(&Profile::side, parse_choice<Side>, "\"home\" or \"vps\"")},
       {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
@@ -206,6 +241,8 @@ const std::array<ProfileKey, 14>& profile_keys() {
       {"wan", Belongs::kVpsOnly, optional_scalar(&Profile::wan, IfName::parse, "an interface name, or \"auto\"")},
       {"public_ip", Belongs::kVpsOnly,
        optional_scalar(&Profile::public_ip, parse_public_ip, "an IPv4 address like \"203.0.113.10\", or \"auto\"")},
+      {"public_ip6", Belongs::kVpsOnly,
+       optional_scalar(&Profile::public_ip6, parse_public_ip6, "an IPv6 address like \"2001:db8::10\", or \"auto\"")},
   }};
   return kKeys;
 }

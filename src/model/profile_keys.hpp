@@ -52,6 +52,6 @@ constexpr const char* word_for(Choice choice) {
 }
 
 /// All of them, in the order in which messages list them.
-[[nodiscard]] const std::array<ProfileKey, 14>& profile_keys();
+[[nodiscard]] const std::array<ProfileKey, 15>& profile_keys();
 
 }  // namespace smtpegress

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/families.hpp"
 #include "net/contains.hpp"
 #include "smtpegress/state.hpp"
 
@@ -11,10 +12,10 @@ namespace {
 constexpr std::string_view kOperation = "apply profile to this host:";
 
 /// The main table's default route of the lowest metric.
-const Route* default_route(const ObservedState& observed) {
+const Route* default_route(const ObservedState& observed, IpFamily family) {
   const Route* best = nullptr;
   for (const auto& route : observed.routes) {
-    if (route.family == IpFamily::kV4 && route.table == kMainTable && route.destination.is_default() &&
+    if (route.family == family && route.table == kMainTable && route.destination.is_default() &&
         route.type == RouteType::kUnicast && !route.interface.empty() &&
         (best == nullptr || route.metric < best->metric)) {
       best = &route;
@@ -23,23 +24,49 @@ const Route* default_route(const ObservedState& observed) {
   return best;
 }
 
-/// IPv4 addresses of an interface in the kernel's order: the first is the primary one.
-std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link) {
+/// Addresses of an interface that others can send to, in the kernel's order: of IPv4 the first is the primary one.
+std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family) {
   std::vector<IpAddress> found;
   for (const auto& address : observed.addresses) {
-    if (address.link == link.index && address.local.family == IpFamily::kV4) {
+    const bool of_link_alone = family == IpFamily::kV6 && is_link_local(address.local);
+    if (address.link == link.index && address.local.family == family && !of_link_alone) {
       found.push_back(address.local);
     }
   }
   return found;
 }
 
-/// RFC 1918, RFC 6598 (carrier-grade NAT) and link-local: addresses that a provider maps to a public one.
+/// RFC 1918, RFC 6598 (carrier-grade NAT), link-local and RFC 4193: addresses that a provider maps to a public one.
 bool is_private(const IpAddress& address) {
   const auto a = address.bytes[0];
   const auto b = address.bytes[1];
+  if (address.family == IpFamily::kV6) {
+    return (a & 0xfe) == 0xfc;
+  }
   return a == 10 || (a == 172 && (b & 0xf0) == 16) || (a == 192 && b == 168) || (a == 100 && (b & 0xc0) == 64) ||
          (a == 169 && b == 254);
+}
+
+/// The address that an interface has for good: of IPv6 a public one before a private one, and one that an administrator
+/// set before one that a router's advertisement made; none that is to be replaced (temporary, deprecated) or may be
+/// another host's. Of equals the first.
+std::optional<IpAddress> lasting_address(const ObservedState& observed, const Link& link, IpFamily family) {
+  constexpr std::uint32_t kUnfit = kTemporary | kDadFailed | kDeprecated | kTentative;
+  std::optional<IpAddress> best;
+  int best_rank = 0;
+  for (const auto& address : observed.addresses) {
+    const bool usable = family == IpFamily::kV4 || ((address.flags & kUnfit) == 0 && !is_link_local(address.local));
+    if (address.link != link.index || address.local.family != family || !usable) {
+      continue;
+    }
+    const int rank =
+        family == IpFamily::kV4 ? 1 : (is_private(address.local) ? 1 : 3) + ((address.flags & kPermanent) != 0 ? 1 : 0);
+    if (rank > best_rank) {
+      best = address.local;
+      best_rank = rank;
+    }
+  }
+  return best;
 }
 
 std::string list_of(const std::vector<IpAddress>& addresses) {
@@ -54,7 +81,7 @@ std::string list_of(const std::vector<IpAddress>& addresses) {
 Result<void> refuse_overlap(const Profile& profile, const ObservedState& observed) {
   for (const auto& address : observed.addresses) {
     const auto* link = observed.link(address.link);
-    if (link == nullptr || link->name == profile.tunnel || address.local.family != IpFamily::kV4) {
+    if (link == nullptr || link->name == profile.tunnel) {
       continue;
     }
     for (const auto& source : profile.sources) {
@@ -70,47 +97,129 @@ Result<void> refuse_overlap(const Profile& profile, const ObservedState& observe
   return {};
 }
 
+/// Key 'wan', or where the default route leads, of the first family that has sources.
+Result<IfName> find_wan(const Profile& profile, const ObservedState& observed) {
+  if (profile.wan) {
+    return *profile.wan;
+  }
+  for (const auto family : families_of(profile)) {
+    if (const auto* route = default_route(observed, family); route != nullptr) {
+      return route->interface;
+    }
+  }
+  return usage_error(std::string(kOperation), "key 'wan'", "there is no default route to find it by; give --wan IF");
+}
+
+/// As what the mail of one family leaves, and what the world sees it as.
+Result<void> resolve_public_address(const Profile& profile, const ObservedState& observed, IpFamily family,
+                                    ResolvedHost& host) {
+  const auto& link = *observed.link(host.wan);
+  const auto& wanted = profile.public_address(family);
+  const auto& traits = traits_of(family);
+  const auto addresses = addresses_of(observed, link, family);
+  const auto own = lasting_address(observed, link, family);
+  const auto wan = fmt::format("WAN interface {}", host.wan.str());
+  if (addresses.empty()) {
+    return family == IpFamily::kV4
+               ? usage_error(std::string(kOperation), wan, "has no IPv4 address")
+               : usage_error(
+                     std::string(kOperation), wan,
+                     "has no IPv6 address but link-local ones; give the VPS one, or leave the IPv6 networks out "
+                     "of the sources at both ends");
+  }
+  host.public_ip[family] = wanted;
+  if (!wanted && !own) {
+    return usage_error(
+        std::string(kOperation), wan,
+        fmt::format("has no lasting {} address (it has {}, all temporary, deprecated or not yet usable); "
+                    "give it one, or name one with {} ADDR",
+                    traits.name, list_of(addresses), traits.public_option));
+  }
+  if (!wanted) {
+    host.snat_to[family] = own;
+    if (!is_private(*own)) {
+      host.public_ip[family] = own;
+    }
+  } else if (contains(addresses, *wanted)) {
+    host.snat_to[family] = wanted;
+  } else if (const auto mapped = std::ranges::find_if(addresses, is_private); mapped != addresses.end()) {
+    host.snat_to[family] = *mapped;  // the provider maps the public address to this one
+  } else {
+    return usage_error(
+        std::string(kOperation), fmt::format("public address {}", wanted->to_string()),
+        fmt::format("is not on {} (it has {}), nor is there a private address the provider could map it to; "
+                    "add it there, or give {} with one of those",
+                    host.wan.str(), list_of(addresses), traits.public_option));
+  }
+  return {};
+}
+
 Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& observed) {
   ResolvedHost host;
-  if (profile.wan) {
-    host.wan = *profile.wan;
-  } else if (const auto* route = default_route(observed); route != nullptr) {
-    host.wan = route->interface;
-  } else {
-    return usage_error(std::string(kOperation), "key 'wan'", "there is no default route to find it by; give --wan IF");
+  auto wan = find_wan(profile, observed);
+  if (!wan) {
+    return std::unexpected(wan.error());
   }
+  host.wan = *std::move(wan);
   if (host.wan == profile.tunnel) {
     return usage_error(
         std::string(kOperation), fmt::format("default route dev {}", host.wan.str()),
         "the default route goes into the tunnel; give --wan with the interface that leads to the internet");
   }
-  const auto* link = observed.link(host.wan);
-  if (link == nullptr) {
+  if (observed.link(host.wan) == nullptr) {
     return usage_error(std::string(kOperation), fmt::format("WAN interface {}", host.wan.str()),
                        "does not exist; `ip link` lists those there are");
   }
-  const auto addresses = addresses_of(observed, *link);
-  if (addresses.empty()) {
-    return usage_error(std::string(kOperation), fmt::format("WAN interface {}", host.wan.str()), "has no IPv4 address");
-  }
-  host.public_ip = profile.public_ip;
-  if (!profile.public_ip) {
-    host.snat_to = addresses.front();
-    if (!is_private(addresses.front())) {
-      host.public_ip = addresses.front();
+  for (const auto family : families_of(profile)) {
+    if (auto resolved = resolve_public_address(profile, observed, family, host); !resolved) {
+      return std::unexpected(resolved.error());
     }
-  } else if (contains(addresses, *profile.public_ip)) {
-    host.snat_to = profile.public_ip;
-  } else if (const auto mapped = std::ranges::find_if(addresses, is_private); mapped != addresses.end()) {
-    host.snat_to = *mapped;  // the provider maps the public address to this one
-  } else {
-    return usage_error(
-        std::string(kOperation), fmt::format("public address {}", profile.public_ip->to_string()),
-        fmt::format("is not on {} (it has {}), nor is there a private address the provider could map it to; "
-                    "add it there, or give --public-ip with one of those",
-                    host.wan.str(), list_of(addresses)));
   }
   return host;
+}
+
+/// A local link's address, but for the tunnel's own and those that never leave a link.
+struct LocalNetwork {
+  IfName link;
+  Prefix network;
+};
+std::vector<LocalNetwork> local_networks(const Profile& profile, const ObservedState& observed) {
+  std::vector<LocalNetwork> networks;
+  for (const auto& address : observed.addresses) {
+    const auto* link = observed.link(address.link);
+    const bool of_link_alone = address.local.family == IpFamily::kV6 && is_link_local(address.local);
+    if (link != nullptr && link->name != profile.tunnel && !of_link_alone) {
+      networks.push_back({link->name, address.network()});
+    }
+  }
+  return networks;
+}
+
+/// Where the sources are on this host: interfaces that are theirs, and what of others' is on and around them.
+void find_sources(const Profile& profile, const ObservedState& observed, ResolvedHost& host) {
+  const auto networks = local_networks(profile, observed);
+  const auto add = [](auto& list, const auto& item) {
+    if (!contains(list, item)) {
+      list.push_back(item);
+    }
+  };
+  for (const auto& [link, network] : networks) {
+    if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.contains(network); })) {
+      add(host.source_links, link);
+    }
+  }
+  for (const auto& [link, network] : networks) {
+    const auto family = network.address.family;
+    const bool is_source_link = contains(host.source_links, link);
+    if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.contains(network); })) {
+      continue;
+    }
+    if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return network.contains(s); })) {
+      add(host.source_networks, network);
+    } else if (is_source_link && guards_links(profile, family)) {
+      add(host.other_networks, network);
+    }
+  }
 }
 
 }  // namespace
@@ -132,32 +241,20 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
     }
     return resolve_vps(profile, observed);
   }
-  if (const auto* uplink = default_route(observed);
-      uplink != nullptr && uplink->interface == profile.tunnel && uplink->gateway) {
-    return usage_error(std::string(kOperation), fmt::format("tunnel {}", profile.tunnel.str()),
-                       "is the uplink: the default route goes by it, and the mail would leave there; name the tunnel's "
-                       "interface, such as --tunnel wg0");
+  for (const auto family : families_of(profile)) {
+    const auto* uplink = default_route(observed, family);
+    if (uplink != nullptr && uplink->interface == profile.tunnel && uplink->gateway) {
+      return usage_error(std::string(kOperation), fmt::format("tunnel {}", profile.tunnel.str()),
+                         "is the uplink: the default route goes by it, and the mail would leave there; name the "
+                         "tunnel's interface, such as --tunnel wg0");
+    }
   }
   ResolvedHost host;
-  for (const auto& address : observed.addresses) {
-    const auto* link = observed.link(address.link);
-    if (link == nullptr || link->name == profile.tunnel || address.local.family != IpFamily::kV4 ||
-        contains(host.source_links, link->name)) {
-      continue;
-    }
-    if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.contains(address.network()); })) {
-      host.source_links.push_back(link->name);
-      continue;
-    }
-    const auto network = address.network();
-    if (std::ranges::any_of(profile.sources, [&](const Prefix& s) { return network.contains(s); }) &&
-        !contains(host.source_networks, network)) {
-      host.source_networks.push_back(network);
-    }
-  }
+  find_sources(profile, observed, host);
   if (const auto* tunnel = observed.link(profile.tunnel); tunnel != nullptr && profile.nat == HomeNat::kMasquerade) {
-    const auto addresses = addresses_of(observed, *tunnel);
-    host.snat_to = addresses.empty() ? std::nullopt : std::optional(addresses.front());
+    for (const auto family : families_of(profile)) {
+      host.snat_to[family] = lasting_address(observed, *tunnel, family);
+    }
   }
   return host;
 }

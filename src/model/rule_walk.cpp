@@ -67,9 +67,10 @@ Holds selects(const PolicyRule& rule, const RuleSelectors& selectors, const Pack
 
 /// Has the table an answer for the internet at large? Routes
 /// to single networks (a VPN's own) take none of the mail.
-bool leads_on(const ObservedState& observed, TableId table, const std::optional<std::uint32_t>& suppress_length) {
+bool leads_on(const ObservedState& observed, IpFamily family, TableId table,
+              const std::optional<std::uint32_t>& suppress_length) {
   return std::ranges::any_of(observed.routes, [&](const Route& route) {
-    return route.family == IpFamily::kV4 && route.table == table && route.destination.is_internet() &&
+    return route.family == family && route.table == table && route.destination.is_internet() &&
            route.type != RouteType::kThrow && (!suppress_length || route.destination.length > *suppress_length);
   });
 }
@@ -77,7 +78,7 @@ bool leads_on(const ObservedState& observed, TableId table, const std::optional<
 bool takes(const ObservedState& observed, const PolicyRule& rule, const RuleSelectors& selectors,
            const PolicyRule& ours) {
   if (rule.action == kLookUpTable) {
-    return leads_on(observed, rule.table, selectors.suppress_length);
+    return leads_on(observed, rule.family, rule.table, selectors.suppress_length);
   }
   if (rule.action == kGoToRule) {
     return selectors.go_to && *selectors.go_to > ours.priority;
@@ -93,7 +94,7 @@ std::optional<RuleAhead> find_rule_ahead(const ObservedState& observed, const Po
   std::optional<RuleAhead> perhaps;
   for (auto rule = observed.rules.begin(); end != observed.rules.end() && rule != end; ++rule) {
     const auto selectors = selectors_of(*rule);
-    if (rule->protocol == kOurProtocol || !takes(observed, *rule, selectors, ours)) {
+    if (rule->family != ours.family || rule->protocol == kOurProtocol || !takes(observed, *rule, selectors, ours)) {
       continue;
     }
     const auto held = selects(*rule, selectors, packet);

@@ -31,11 +31,12 @@ inline nft::Match in(const IfName& name, nft::Sense sense = nft::Sense::kIs) {
 inline nft::Match out(const IfName& name, nft::Sense sense = nft::Sense::kIs) {
   return nft::MatchInterface{nft::Way::kOut, name.str(), false, sense};
 }
-inline nft::Match ipv4() {
-  return nft::MatchNfProto{IpFamily::kV4};
+inline nft::Match is(IpFamily family) {
+  return nft::MatchNfProto{family};
 }
-inline nft::Match ipv6() {
-  return nft::MatchNfProto{IpFamily::kV6};
+/// Says of which family the address in the next match is.
+inline nft::Match like(const Prefix& prefix) {
+  return is(prefix.address.family);
 }
 inline nft::Match from(const Prefix& prefix) {
   return nft::MatchAddress{nft::Side::kSource, prefix, nft::Sense::kIs};
@@ -74,6 +75,9 @@ inline nft::Match no_syn() {
 }
 inline nft::Statement accept() {
   return nft::Verdict{nft::VerdictCode::kAccept, {}};
+}
+inline nft::Statement drop() {
+  return nft::Verdict{nft::VerdictCode::kDrop, {}};
 }
 inline nft::Statement leave_chain() {
   return nft::Verdict{nft::VerdictCode::kReturn, {}};

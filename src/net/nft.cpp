@@ -62,6 +62,8 @@ struct Context {
         protocol = l4->protocol == 6 ? "tcp" : "udp";
       }
       has_address = has_address || std::holds_alternative<MatchAddress>(match);
+      const auto* family = std::get_if<MatchNfProto>(&match);
+      is_ipv6 = is_ipv6 || (family != nullptr && family->family == IpFamily::kV6);
       has_transport =
           has_transport || std::holds_alternative<MatchPort>(match) || std::holds_alternative<MatchTcpFlags>(match);
     }
@@ -73,6 +75,7 @@ struct Context {
 
   std::string_view protocol = "th";
   bool has_address = false;
+  bool is_ipv6 = false;
   bool has_transport = false;
 };
 
@@ -94,6 +97,7 @@ struct MatchText {
     const auto name = m.protocol == 6    ? "tcp"
                       : m.protocol == 17 ? "udp"
                       : m.protocol == 1  ? "icmp"
+                      : m.protocol == 58 ? "ipv6-icmp"
                                          : fmt::format("{}", m.protocol);
     return fmt::format("meta l4proto {}{}", sense_text(m.sense), name);
   }
@@ -116,6 +120,8 @@ struct MatchText {
 };
 
 struct StatementText {
+  bool is_ipv6;  ///< the rule is for IPv6 alone
+
   std::string operator()(const Counter&) const { return "counter"; }
   std::string operator()(const Verdict& v) const {
     constexpr std::array kNames{"accept", "drop", "return", "continue", "jump", "goto", "queue"};
@@ -124,7 +130,12 @@ struct StatementText {
   }
   std::string operator()(const SetMark& s) const { return "meta mark set " + s.mark.to_string(); }
   std::string operator()(const ClampMss&) const { return "tcp option maxseg size set rt mtu"; }
-  std::string operator()(const Snat& s) const { return s.to ? "snat to " + s.to->to_string() : "snat to ip saddr"; }
+  std::string operator()(const Snat& s) const {
+    if (s.to) {
+      return fmt::format("snat {}to {}", s.to->family == IpFamily::kV6 ? "ip6 " : "", s.to->to_string());
+    }
+    return is_ipv6 ? "snat ip6 to ip6 saddr" : "snat to ip saddr";
+  }
   std::string operator()(const Masquerade&) const { return "masquerade"; }
   std::string operator()(const Reject&) const { return "reject"; }
   std::string operator()(const SetNetwork& s) const {
@@ -156,7 +167,7 @@ std::string to_string(const Rule& rule) {
     }
   }
   for (const auto& statement : rule.statements) {
-    add(std::visit(StatementText{}, statement));
+    add(std::visit(StatementText{context.is_ipv6}, statement));
   }
   return text;
 }

@@ -117,6 +117,14 @@ bool read(RuleSelectors& selectors, Lengths& lengths, IpFamily family, std::uint
   }
 }
 
+/// As the kernel has a range: both ends, in host byte order.
+std::vector<std::uint8_t> bytes_of(const PortRange& range) {
+  const std::array<std::uint16_t, 2> ends{range.first, range.last};
+  std::vector<std::uint8_t> bytes(sizeof ends);
+  std::memcpy(bytes.data(), ends.data(), sizeof ends);
+  return bytes;
+}
+
 std::string action_text(const PolicyRule& rule, const RuleSelectors& selectors) {
   switch (rule.action) {
     case kLookUpTable:
@@ -186,24 +194,26 @@ RuleSelectors selectors_of(const PolicyRule& rule) {
   return selectors;
 }
 
+// Both by type, as the decoder sorts them.
 std::vector<UnknownAttribute> selecting(const Prefix& source, std::uint8_t ip_protocol,
                                         const PortRange& destination_ports) {
-  const auto bytes_of = [](const auto& value) {
-    std::vector<std::uint8_t> bytes(sizeof value);
-    std::memcpy(bytes.data(), &value, sizeof value);
-    return bytes;
-  };
-  const std::array<std::uint16_t, 2> range{destination_ports.first, destination_ports.last};
   const auto address = std::span(source.address.bytes).first(source.address.size());
-  return {{kSource, {address.begin(), address.end()}},  // by type, as the decoder sorts them
+  return {{kSource, {address.begin(), address.end()}},
           {kIpProtocol, {ip_protocol}},
-          {kDestinationPorts, bytes_of(range)},
+          {kDestinationPorts, bytes_of(destination_ports)},
           {kSourceLength, {source.length}}};
+}
+
+std::vector<UnknownAttribute> selecting(const IfName& incoming, std::uint8_t ip_protocol,
+                                        const PortRange& destination_ports) {
+  std::vector<std::uint8_t> name(incoming.str().begin(), incoming.str().end());
+  name.push_back(0);
+  return {{kIncoming, std::move(name)}, {kIpProtocol, {ip_protocol}}, {kDestinationPorts, bytes_of(destination_ports)}};
 }
 
 std::string to_string(const PolicyRule& rule) {
   const auto selectors = selectors_of(rule);
-  auto text = fmt::format("{}: {}{} {}", rule.priority.value, selectors.inverted ? "not " : "",
+  auto text = fmt::format("{}{}: {}{} {}", rule.family == IpFamily::kV6 ? "IPv6 " : "", rule.priority.value, selectors.inverted ? "not " : "",
                           selectors_text(selectors, rule.mark), action_text(rule, selectors));
   if (selectors.suppress_length) {
     text += fmt::format(" suppress_prefixlength {}", *selectors.suppress_length);

@@ -52,7 +52,7 @@ std::string to_string(TableId table) {
 }
 
 std::string to_string(const Route& route) {
-  auto text = fmt::format("{}{}", type_text(route.type),
+  auto text = fmt::format("{}{}{}", route.family == IpFamily::kV6 ? "IPv6 " : "", type_text(route.type),
                           route.destination.is_default() ? "default" : route.destination.to_string());
   if (route.gateway) {
     text += " via " + route.gateway->to_string();

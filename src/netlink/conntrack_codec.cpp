@@ -15,6 +15,10 @@ namespace {
 // Which parts of CTA_TUPLE_ORIG a dump's filter compares: net/netfilter/nf_internals.h (kernel ABI, in no uapi header).
 constexpr std::uint32_t kFilterProtocol = 1U << 3;  // CTA_FILTER_F_CTA_PROTO_NUM
 
+std::uint8_t family_number(IpFamily family) {
+  return family == IpFamily::kV4 ? AF_INET : AF_INET6;
+}
+
 nlmsghdr* put_header(CtMessage& message, unsigned type, int flags, std::uint8_t family) {
   nlmsghdr* header = mnl_nlmsg_put_header(message.data());
   header->nlmsg_type = static_cast<std::uint16_t>((unsigned{NFNL_SUBSYS_CTNETLINK} << 8) | type);
@@ -108,9 +112,9 @@ void put_tuple(nlmsghdr* header, const Flow& flow) {
 
 }  // namespace
 
-CtMessage encode_flow_dump(FlowFilter filter) {
+CtMessage encode_flow_dump(IpFamily family, FlowFilter filter) {
   CtMessage message;
-  nlmsghdr* header = put_header(message, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_INET);
+  nlmsghdr* header = put_header(message, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family_number(family));
   if (filter == FlowFilter::kTcpInKernel) {
     nlattr* tuple = mnl_attr_nest_start(header, CTA_TUPLE_ORIG);
     nlattr* protocol = mnl_attr_nest_start(header, CTA_TUPLE_PROTO);
@@ -127,8 +131,7 @@ CtMessage encode_flow_dump(FlowFilter filter) {
 
 CtMessage encode_flow_delete(const Flow& flow) {
   CtMessage message;
-  const std::uint8_t family = flow.source.family == IpFamily::kV4 ? AF_INET : AF_INET6;
-  nlmsghdr* header = put_header(message, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
+  nlmsghdr* header = put_header(message, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family_number(flow.source.family));
   put_tuple(header, flow);  // never left out: without a tuple this message means "delete all"
   mnl_attr_put_u32(header, CTA_ID, htonl(flow.id));
   if (flow.zone != 0) {

@@ -26,7 +26,7 @@ class CtMessage {
   alignas(nlmsghdr) std::array<std::uint8_t, 512> bytes_{};
 };
 
-[[nodiscard]] CtMessage encode_flow_dump(FlowFilter filter);  ///< IPv4's flows
+[[nodiscard]] CtMessage encode_flow_dump(IpFamily family, FlowFilter filter);
 /// By the original tuple, zone and id.
 [[nodiscard]] CtMessage encode_flow_delete(const Flow& flow);
 

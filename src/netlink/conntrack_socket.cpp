@@ -31,11 +31,11 @@ std::string describe(const Flow& flow) {
          ':' + std::to_string(flow.destination_port);
 }
 
-std::expected<Messages, Refusal> dump_flows(int fd) {
-  CtMessage filtered = encode_flow_dump(FlowFilter::kTcpInKernel);
+std::expected<Messages, Refusal> dump_flows(int fd, IpFamily family) {
+  CtMessage filtered = encode_flow_dump(family, FlowFilter::kTcpInKernel);
   auto messages = dump(fd, filtered.header());
   if (!messages && (messages.error().errnum == EINVAL || messages.error().errnum == EOPNOTSUPP)) {
-    CtMessage plain = encode_flow_dump(FlowFilter::kNone);
+    CtMessage plain = encode_flow_dump(family, FlowFilter::kNone);
     return dump(fd, plain.header());
   }
   return messages;
@@ -60,12 +60,12 @@ Result<ConntrackSocket> ConntrackSocket::open() {
   return ConntrackSocket(std::move(socket));
 }
 
-Result<std::vector<Flow>> ConntrackSocket::tcp_flows() {
+Result<std::vector<Flow>> ConntrackSocket::tcp_flows(IpFamily family) {
   std::vector<Flow> flows;
   if (!socket_) {
     return flows;
   }
-  auto messages = dump_flows(mnl_socket_get_fd(socket_.get()));
+  auto messages = dump_flows(mnl_socket_get_fd(socket_.get()), family);
   if (!messages) {
     if (means_absent(messages.error().errnum)) {
       return flows;

@@ -11,8 +11,8 @@ namespace smtpegress::netlink {
 class ConntrackSocket {
  public:
   static Result<ConntrackSocket> open();
-  Result<std::vector<Flow>>
-  tcp_flows();  ///< IPv4; filtered in the kernel where it can (CTA_FILTER), here again in any case
+  /// Filtered in the kernel where it can (CTA_FILTER), here again in any case.
+  Result<std::vector<Flow>> tcp_flows(IpFamily family);
   Result<void> delete_flow(const Flow& flow);  ///< ENOENT is success
 
  private:

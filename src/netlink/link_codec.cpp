@@ -64,11 +64,14 @@ Result<InterfaceAddress> decode_address(const nlmsghdr* message) {
   // On a point-to-point link IFA_ADDRESS is the other end's; IPv6 sends IFA_LOCAL only there.
   std::optional<IpAddress> local;
   std::optional<IpAddress> address;
+  std::uint32_t flags = header->ifa_flags;  // the attribute has those for which a byte is too small as well
   const bool whole = for_each_attribute(attributes_after<ifaddrmsg>(payload), [&](const Attribute& attribute) {
     if (attribute.type == IFA_LOCAL) {
       local = address_of(*family, attribute.payload);
     } else if (attribute.type == IFA_ADDRESS) {
       address = address_of(*family, attribute.payload);
+    } else if (attribute.type == IFA_FLAGS) {
+      flags = value_of<std::uint32_t>(attribute.payload).value_or(flags);
     }
   });
   const auto own = local ? local : address;
@@ -76,7 +79,7 @@ Result<InterfaceAddress> decode_address(const nlmsghdr* message) {
     return malformed("addresses");
   }
   return InterfaceAddress{
-      .link = static_cast<int>(header->ifa_index), .local = *own, .prefix_length = header->ifa_prefixlen};
+      .link = static_cast<int>(header->ifa_index), .local = *own, .prefix_length = header->ifa_prefixlen, .flags = flags};
 }
 
 }  // namespace smtpegress::netlink

@@ -80,12 +80,14 @@ void RuleReader::range(const Expression& e) {
 }
 
 void RuleReader::lookup(const Expression& e) {
+  const Loaded* value = source(e, NFTA_LOOKUP_SREG, 0);
+  const bool by_state = value != nullptr && value->what() == "ct state";
   if (!e.data.has(NFTA_LOOKUP_DREG)) {
-    opaque_test(e, "lookup", source(e, NFTA_LOOKUP_SREG, 0));
+    opaque_test(e, by_state ? "ct state set" : "lookup", value);
   } else if (e.data.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT) {
-    opaque_effect(e, "vmap");  // a verdict from a map: what it does depends on the map
+    opaque_effect(e, by_state ? "ct state vmap" : "vmap");  // a verdict from a map: what it does depends on the map
   } else {
-    opaque_test(e, "map", source(e, NFTA_LOOKUP_SREG, 0));  // the lookup tests, what it loads is unknown
+    opaque_test(e, "map", value);  // the lookup tests, what it loads is unknown
   }
 }
 

@@ -42,6 +42,13 @@ std::uint8_t usual_scope(const Route& route) {
   }
 }
 
+/// IPv6 hangs routes that lead nowhere on the loopback interface (fib6_nh_init, net/ipv6/route.c); IPv4 on none.
+bool leads_nowhere(const Route& route) {
+  return route.type == RouteType::kBlackhole || route.type == RouteType::kUnreachable ||
+         route.type == RouteType::kProhibit || route.type == RouteType::kThrow;
+}
+constexpr int kLoopback = 1;  // LOOPBACK_IFINDEX, net/net_namespace.h
+
 void keep_header(Route& route, const rtmsg& header) {
   if (header.rtm_src_len != 0) {
     keep_header_field(route.other, offsetof(rtmsg, rtm_src_len), header.rtm_src_len);
@@ -86,6 +93,9 @@ bool read_known(Route& route, std::span<const Link> links, const Attribute& attr
       return is_network;
     }
     case RTA_OIF:
+      if (route.family == IpFamily::kV6 && leads_nowhere(route) && value_of<int>(attribute.payload) == kLoopback) {
+        return true;
+      }
       return read_interface(route.interface, links, attribute.payload);
     case RTA_GATEWAY:
       return read_address(route.gateway, route.family, attribute.payload);
@@ -180,9 +190,9 @@ bool is_ip_message(const nlmsghdr* message) {
   return header && family_from(header->rtgen_family);
 }
 
-bool is_cloned_route(const nlmsghdr* message) {
+bool is_route_of(const nlmsghdr* message, IpFamily family) {
   const auto header = header_of<rtmsg>(payload_of(message));
-  return header && (header->rtm_flags & RTM_F_CLONED) != 0;
+  return !header || (header->rtm_family == family_to(family) && (header->rtm_flags & RTM_F_CLONED) == 0);
 }
 
 Result<NlMessage> encode_route(std::uint16_t type, int flags, const Route& route, int link) {

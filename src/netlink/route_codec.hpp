@@ -36,8 +36,10 @@ Result<DecodedAnswer> decode_route_answer(const nlmsghdr* message);
 
 /// True for a message of IPv4 or IPv6; dumps of "any family" have others too.
 [[nodiscard]] bool is_ip_message(const nlmsghdr* message);
-/// True for a route that the kernel made from another (a path MTU exception), which `ip route` does not show either.
-[[nodiscard]] bool is_cloned_route(const nlmsghdr* message);
+/// A route of that family, and none that the kernel made from another (a path MTU exception), which `ip route` does not
+/// show either. (A kernel without IPv6 answers with the routes of all families that it has.) True where the message is
+/// too short to tell.
+[[nodiscard]] bool is_route_of(const nlmsghdr* message, IpFamily family);
 
 /// RTM_NEWRULE or RTM_DELRULE. Errors: EINVAL where `other` holds more than a message can.
 Result<NlMessage> encode_rule(std::uint16_t type, int flags, const PolicyRule& rule);

@@ -30,6 +30,8 @@ std::string hint_for(int errnum, const IfName& interface) {
       return interface.empty() ? "there is no such interface" : "there is no interface " + interface.str();
     case EEXIST:
       return "the same stands there already, made by someone else";
+    case EAFNOSUPPORT:
+      return "this kernel runs without IPv6 (ipv6.disable=1); leave the IPv6 networks out of the sources";
     case EINTR:
       return "something on this host changes it all the time; try again";
     case ETIMEDOUT:
@@ -198,7 +200,7 @@ Result<std::vector<Route>> list_routes(nl_sock* socket, IpFamily family, TableId
   auto routes = list_settled<Route>(socket, {.what = "routes",
                                              .request = builder.take(),
                                              .decode = [&](const nlmsghdr* m) { return decode_route(m, links); },
-                                             .wanted = [](const nlmsghdr* m) { return !is_cloned_route(m); },
+                                             .wanted = [&](const nlmsghdr* m) { return is_route_of(m, family); },
                                              .announced_in = announced_in});
   if (routes && table.value != 0) {
     std::erase_if(*routes, [&](const Route& route) { return route.table != table; });

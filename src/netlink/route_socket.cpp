@@ -151,12 +151,13 @@ Result<std::vector<InterfaceAddress>> RouteSocket::addresses() {
   return list_addresses(socket_.get());
 }
 
-Result<std::vector<PolicyRule>> RouteSocket::rules() {
-  return list_rules(socket_.get(), IpFamily::kV4);
+Result<std::vector<PolicyRule>> RouteSocket::rules(IpFamily family) {
+  auto all = list_rules(socket_.get(), family);
+  return !all && all.error().errnum == EAFNOSUPPORT ? std::vector<PolicyRule>{} : std::move(all);
 }
 
-Result<std::vector<Route>> RouteSocket::routes(const std::vector<Link>& links) {
-  auto all = list_routes(socket_.get(), IpFamily::kV4, TableId{0}, links);
+Result<std::vector<Route>> RouteSocket::routes(IpFamily family, const std::vector<Link>& links) {
+  auto all = list_routes(socket_.get(), family, TableId{0}, links);
   if (all) {
     std::erase_if(*all, [](const Route& route) { return route.table == kLocalTable; });
   }

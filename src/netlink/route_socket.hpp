@@ -15,9 +15,10 @@ class RouteSocket {
 
   Result<std::vector<Link>> links();
   Result<std::vector<InterfaceAddress>> addresses();
-  Result<std::vector<PolicyRule>> rules();
+  /// None of a family that this kernel has not (ipv6.disable=1).
+  Result<std::vector<PolicyRule>> rules(IpFamily family);
   /// All tables but local; `links` gives names to interface indexes.
-  Result<std::vector<Route>> routes(const std::vector<Link>& links);
+  Result<std::vector<Route>> routes(IpFamily family, const std::vector<Link>& links);
 
   Result<void> add_route(const Route& route);     ///< NLM_F_CREATE | NLM_F_EXCL
   Result<void> delete_route(const Route& route);  ///< by table, destination, metric, type, interface and protocol

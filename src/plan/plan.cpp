@@ -40,13 +40,14 @@ void add_findings(const DesiredState& desired, const ObservedState& observed, co
   }
 }
 
-/// Two instances have neither table nor priority in common, so whose place it is decides whose object it is.
+/// Two instances have neither table nor priority in common, in either family, so whose place it is decides whose object
+/// it is.
 bool same_place(const Route& a, const Route& b) {
-  return a.family == b.family && a.table == b.table;
+  return a.table == b.table;
 }
 bool same_place(const PolicyRule& a, const PolicyRule& b) {
   const bool same_packets = a.mark == b.mark && a.other == b.other;
-  return a.family == b.family && a.priority == b.priority && (a.table == b.table || same_packets);
+  return a.priority == b.priority && (a.table == b.table || same_packets);
 }
 
 /// A rule ahead of ours that takes a packet with our mark for its own; behind it, only the very same mark counts.
@@ -72,7 +73,8 @@ void add_intruders(const DesiredState& desired, const DesiredState& owned, const
   }
   for (const auto& wanted : desired.rules) {
     for (const auto& rule : observed.rules) {
-      const bool same_use = rule.table == wanted.table || catches_mark_of(rule, wanted);
+      const bool same_use =
+          rule.family == wanted.family && (rule.table == wanted.table || catches_mark_of(rule, wanted));
       const bool ours_to_replace = rule.protocol == kOurProtocol && same_place(rule, wanted);
       if (same_use && rule != wanted && !ours_to_replace && !contains(owned.rules, rule) && !reported(rule)) {
         plan.foreign.push_back({rule, Presence::kForeign, "another policy rule uses the same mark or table", rule, {}});
@@ -137,7 +139,7 @@ void add_forgotten_instances(const DesiredState& desired, const ObservedState& o
       const bool is_its =
           rule.protocol == kOurProtocol && rule.mark && contains(marks, *rule.mark) && !contains(own_marks, *rule.mark);
       const bool in_place = std::ranges::any_of(desired.rules, [&](const PolicyRule& wanted) {
-        return rule.table == wanted.table || rule.priority == wanted.priority;
+        return rule.family == wanted.family && (rule.table == wanted.table || rule.priority == wanted.priority);
       });
       if (is_its && in_place) {
         plan.foreign.push_back({rule,

@@ -1,7 +1,11 @@
 #include "plan/purpose.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <utility>
+
+#include "model/families.hpp"
 
 namespace smtpegress {
 namespace {
@@ -9,12 +13,13 @@ namespace {
 struct Purpose {
   std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
   std::string operator()(const OwnChain& chain) const {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kByName{{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
         {"forward", "lets replies be told apart"},
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",
          "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
+        {"output", "guard: refuses tcp/25 of this host's own as the tunnel's address any way but the tunnel"},
         {"sidestep", "replies bear another address while they pass Docker's raw drop"},
         {"step-back", "and get their own again"},
         {"public-address", "gives the mail the VPS's address, ahead of any masquerade"},
@@ -50,11 +55,17 @@ struct Purpose {
     }
   }
   std::string operator()(const SysctlSpec& sysctl) const {
-    return sysctl.key.ends_with("ip_forward")  ? "this host passes the mail on"
+    return sysctl.key == kIpv4Traits.forwarding || sysctl.key == kIpv6Traits.forwarding ? "this host passes the mail on"
+           : sysctl.key.ends_with("/accept_ra") && sysctl.value == "2"
+               ? "goes on learning its own default route from the router while it forwards"
            : sysctl.key.ends_with("rp_filter") ? "replies come by another interface than the main table would use"
                                                : "as it was before enable";
   }
   std::string operator()(const PolicyRule& rule) const {
+    if (const auto link = selectors_of(rule).incoming; !link.empty()) {
+      return fmt::format("keeps mail of {} that is from no source off the uplink, should the firewall be flushed",
+                         link);
+    }
     return rule.mark ? "sends marked mail to the egress table"
                      : "sends mail there by its source, should the firewall's mark and guard be flushed";
   }

@@ -131,14 +131,16 @@ TEST(ConntrackCodec, EncodeDelete_NamesTupleIdAndZone) {
 }
 
 TEST(ConntrackCodec, EncodeDump_AsksTheKernelForTcpOnly) {
-  auto filtered = encode_flow_dump(FlowFilter::kTcpInKernel);
+  auto filtered = encode_flow_dump(IpFamily::kV4, FlowFilter::kTcpInKernel);
   EXPECT_EQ(filtered.header()->nlmsg_flags, NLM_F_REQUEST | NLM_F_DUMP);
   EXPECT_EQ(
       payload_hex(filtered.header()),
       "02000000 10000180 0c000280 05000100 06000000 "   // CTA_TUPLE_ORIG { CTA_TUPLE_PROTO { CTA_PROTO_NUM } }
       "14001980 08000100 08000000 08000200 00000000");  // CTA_FILTER { compare the protocol number, of the original }
-  auto plain = encode_flow_dump(FlowFilter::kNone);
+  auto plain = encode_flow_dump(IpFamily::kV4, FlowFilter::kNone);
   EXPECT_EQ(payload_hex(plain.header()), "02000000");
+  auto ipv6 = encode_flow_dump(IpFamily::kV6, FlowFilter::kNone);
+  EXPECT_EQ(payload_hex(ipv6.header()), "0a000000");
 }
 
 TEST(ConntrackCodec, Decode_TruncatedOrSpoilt_NeverCrashes) {

@@ -243,9 +243,10 @@ TEST(RouteCodec, Decode_PrefixLongerThanAnAddress_IsAnError) {
 
 TEST(RouteCodec, IsCloned_OnlyWithThatFlag) {
   auto cloned = tunnel_message(header([](rtmsg& h) { h.rtm_flags = RTM_F_CLONED; }));
-  EXPECT_TRUE(is_cloned_route(cloned.message()));
+  EXPECT_FALSE(is_route_of(cloned.message(), IpFamily::kV4));
   auto plain = tunnel_message();
-  EXPECT_FALSE(is_cloned_route(plain.message()));
+  EXPECT_TRUE(is_route_of(plain.message(), IpFamily::kV4));
+  EXPECT_FALSE(is_route_of(plain.message(), IpFamily::kV6));
 }
 
 TEST(RouteCodec, EncodeQuery_Forwarded_IsTheseBytes) {

@@ -11,7 +11,7 @@ namespace {
 
 bool lists(const std::string& list, PortRange ports) {
   std::istringstream stream(list);
-  return lists_tcp_to(stream, {ports});
+  return lists_tcp_to(stream, IpFamily::kV4, {ports});
 }
 
 std::string flow_to(std::uint16_t port) {

@@ -24,7 +24,7 @@ void must_be_sound(const Profile& profile) {
   fuzz::must(!profile.sources.empty() && !profile.ports.empty(), "a profile has sources and ports");
   for (std::size_t i = 0; i < profile.sources.size(); ++i) {
     const auto& source = profile.sources[i];
-    fuzz::must(source.address.family == IpFamily::kV4 && !source.is_default(), "a source is a network of IPv4");
+    fuzz::must(source.length >= 4, "a source is a network, not the internet");
     for (std::size_t j = 0; j < i; ++j) {
       fuzz::must(!source.overlaps(profile.sources[j]), "no source overlaps another");
     }
@@ -37,7 +37,7 @@ void must_be_sound(const Profile& profile) {
   const bool home = profile.side == Side::kHome;
   fuzz::must(home == (profile.table.value != 0) && home == (profile.priority.value != 0),
              "home has table and priority");
-  fuzz::must(!home || (!profile.wan && !profile.public_ip), "a home has no WAN");
+  fuzz::must(!home || (!profile.wan && !profile.public_ip && !profile.public_ip6), "a home has no WAN");
 }
 
 }  // namespace

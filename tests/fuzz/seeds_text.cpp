@@ -38,8 +38,9 @@ InstanceRecord record_of(const Profile& profile) {
     record.sysctls.saved.push_back({"net/ipv4/conf/wg0/rp_filter", "1", "2"});
   } else {
     record.host.wan = IfName::parse("eth0").value();
-    record.host.snat_to = IpAddress::parse("10.0.0.5").value();
-    record.host.public_ip = IpAddress::parse("203.0.113.10").value();
+    record.host.snat_to.v4 = IpAddress::parse("10.0.0.5").value();
+    record.host.snat_to.v6 = IpAddress::parse("2001:db8:f::10").value();
+    record.host.public_ip.v4 = IpAddress::parse("203.0.113.10").value();
   }
   return record;
 }
@@ -50,7 +51,8 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
   const std::string options =
       "\n--set\ntunnel=wg1\nsources=172.22.1.0/24,10.1.0.0/16\nports=[25,\"465-587\"]\nmark=0x100/0xff00\ntable=200\n"
       "priority=999\nrp_filter=tunnel\ndescription=mine\n";
-  const std::string vps_options = "\n--set\nside=vps\nwan=eth0\npublic_ip=203.0.113.10\nsources=\"10.0.0.0/8\"\n";
+  const std::string vps_options =
+      "\n--set\nside=vps\nwan=eth0\npublic_ip=203.0.113.10\npublic_ip6=2001:db8::10\nsources=10.0.0.0/8,fd00::/64\n";
   for (const auto& text : profiles_in(source_tree)) {
     seeds.add("profile", text);
     seeds.add("profile", text + options);

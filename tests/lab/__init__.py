@@ -71,9 +71,9 @@ class Lab:
         network.connect({host.name: host for host in self.hosts()}, self.options)
         firewall.raise_home(self.home, self.options)
         firewall.raise_isp(self.isp, self.options)
-        firewall.raise_vps(self.vps)
+        firewall.raise_vps(self.vps, self.options)
         self.mx.start_server()
-        self.home_tunnel, self.vps_tunnel = make_ends(self.home, self.vps)
+        self.home_tunnel, self.vps_tunnel = make_ends(self.home, self.vps, self.options)
         if self.options.tunnel:
             self.raise_tunnel()
         self._check()
@@ -96,6 +96,10 @@ class Lab:
         seen = self.container.seen_as(topology.MX, 443)
         if seen != topology.HOME:
             raise LabError(f"the container should be seen as {topology.HOME} on port 443, not {seen}")
+        # Without forwarding at home, the container has no way out over IPv6 yet.
+        seen = self.container.seen_as(topology.MX6, 443) if self.options.ipv6 else None
+        if seen != (topology.HOME6 if self.options.ipv6 and self.options.home_ipv6_forward else None):
+            raise LabError(f"the container should be seen as {topology.HOME6} on port 443 over IPv6, not {seen}")
 
     def isp_leak_count(self) -> int:
         """Packets to tcp/25, IPv4 or IPv6, that the ISP got from the home line. Counted by the kernel: none is lost."""

@@ -20,6 +20,15 @@ table ip router {{
 }}
 """
 
+_PLAIN_MASQUERADE6 = f"""
+table ip6 router {{
+    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept;
+        ip6 saddr {at.CONTAINER6_NET} oifname "{at.UPLINK}" masquerade
+    }}
+}}
+"""
+
 # The counter stands in the rule before the drop, ahead of every other hook: whatever the home line sends to port 25
 # is counted, IPv4 and IPv6, whoever sent it and wherever it was going.
 _BLOCK = f"""
@@ -62,21 +71,24 @@ COMMIT
 """
 
 
-def _docker_rules(*, user_chain: bool) -> str:
-    text = (_DATA / "docker.rules").read_text()
+def _docker_rules(file: str, *, user_chain: bool) -> str:
+    text = (_DATA / file).read_text()
     if not user_chain:
         text = "".join(line for line in text.splitlines(keepends=True) if "DOCKER-USER" not in line)
-    for name, value in (("@BRIDGE@", at.BRIDGE), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER)):
+    for name, value in (("@BRIDGE@", at.BRIDGE), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER),
+                        ("@NET6@", at.CONTAINER6_NET), ("@CONTAINER6@", at.CONTAINER6)):
         text = text.replace(name, value)
     return text
 
 
 def raise_home(home: Host, options: Options) -> None:
     if options.home_firewall is HomeFirewall.NONE:
-        home.run(["nft", "-f", "-"], input=_PLAIN_MASQUERADE)
+        home.run(["nft", "-f", "-"], input=_PLAIN_MASQUERADE + (_PLAIN_MASQUERADE6 if options.ipv6 else ""))
         return
     user_chain = options.home_firewall is HomeFirewall.DOCKER
-    home.run(["iptables-restore"], input=_docker_rules(user_chain=user_chain))
+    home.run(["iptables-restore"], input=_docker_rules("docker.rules", user_chain=user_chain))
+    if options.ipv6:
+        home.run(["ip6tables-restore"], input=_docker_rules("docker6.rules", user_chain=user_chain))
 
 
 def raise_isp(isp: Host, options: Options) -> None:
@@ -84,8 +96,10 @@ def raise_isp(isp: Host, options: Options) -> None:
     isp.run(["nft", "-f", "-"], input=_BLOCK + (_ONE_TO_ONE if mapped else ""))
 
 
-def raise_vps(vps: Host) -> None:
+def raise_vps(vps: Host, options: Options) -> None:
     vps.run(["iptables-restore"], input=_VPS_RULES)
+    if options.ipv6:
+        vps.run(["ip6tables-restore"], input=_VPS_RULES)
 
 
 def packets_counted(isp: Host, counter: str) -> int:

@@ -18,6 +18,17 @@ _SERVER = Path(__file__).resolve().parent / "mx_server.py"
 _LOG = "/run/lab/mails.jsonl"
 _BODY_LINE = "The quick brown fox jumps over the lazy dog. " * 20 + "\n"  # 901 bytes; SMTP allows 998 a line
 
+_CLIENT6 = """
+import smtplib, sys
+server, port, bound, subject, body = sys.argv[1:]
+mail = f"Subject: {subject}\\r\\n\\r\\n{open(body).read()}"
+try:
+    with smtplib.SMTP(server, int(port), "mail.example.net", float(bound)) as client:
+        client.sendmail("sender@example.net", ["reader@example.org"], mail)
+except OSError as error:
+    sys.exit(f"*** {error}")
+"""
+
 CONNECT_BOUND = 4  # seconds swaks waits for one answer; a blocked SYN gets none
 
 
@@ -83,12 +94,13 @@ class MailHost(Host):
         body = "/run/lab/body"
         self.path(body).write_text(_BODY_LINE * max(1, size // len(_BODY_LINE)))
         started = time.monotonic()
-        done = self.run(
-            ["swaks", "--server", server, "--port", str(port), "--ehlo", "mail.example.net",
-             "--from", "sender@example.net", "--to", "reader@example.org", "--header", f"Subject: {subject}",
-             "--body", f"@{body}", "--timeout", str(bound), "--suppress-data"],
-            check=False, bound=120,
-        )
+        client = [
+            "swaks", "--server", server, "--port", str(port), "--ehlo", "mail.example.net",
+            "--from", "sender@example.net", "--to", "reader@example.org", "--header", f"Subject: {subject}",
+            "--body", f"@{body}", "--timeout", str(bound), "--suppress-data"]
+        if ":" in server:  # swaks has IPv6 only with a further package
+            client = ["/usr/bin/python3", "-c", _CLIENT6, server, str(port), str(bound), subject, body]
+        done = self.run(client, check=False, bound=120)
         seconds = time.monotonic() - started
         mail = next((mail for mail in self._mx.mails() if mail.subject == subject), None)
         return MailResult(

@@ -32,9 +32,10 @@ _BRIDGE_FILTER_SYSCTLS: Mapping[str, int] = {
 
 
 def _ip_forward(hosts: Mapping[str, Host], options: Options) -> None:
-    hosts["home"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": int(options.ipv6)})
+    hosts["home"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": int(options.ipv6) * options.home_ipv6_forward})
     hosts["isp"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1})
-    hosts["vps"].set_sysctls({"net/ipv4/ip_forward": options.vps_ip_forward})
+    hosts["vps"].set_sysctls({"net/ipv4/ip_forward": options.vps_ip_forward,
+                              "net/ipv6/conf/all/forwarding": int(options.ipv6) * options.vps_ip_forward})
     for name in ("container", "mx"):
         hosts[name].set_sysctls({"net/ipv4/ip_forward": 0})
 
@@ -121,8 +122,8 @@ def _mx(mx: Host) -> None:
 def _ipv6(hosts: Mapping[str, Host]) -> None:
     hosts["isp"].ip_batch(f"""
         address add {at.HOME6_ROUTER}/64 dev {at.ISP_TO_HOME}
+        address add {at.VPS6_ROUTER}/64 dev {at.ISP_TO_VPS}
         address add {at.MX6_ROUTER}/64 dev {at.ISP_TO_MX}
-        route add {at.CONTAINER6_NET} via {at.HOME6}
     """)
     hosts["home"].ip_batch(f"""
         address add {at.HOME6}/64 dev {at.UPLINK}
@@ -132,6 +133,10 @@ def _ipv6(hosts: Mapping[str, Host]) -> None:
     hosts["container"].ip_batch(f"""
         address add {at.CONTAINER6}/64 dev {at.UPLINK}
         route add default via {at.CONTAINER6_GATEWAY}
+    """)
+    hosts["vps"].ip_batch(f"""
+        address add {at.VPS6}/64 dev {at.UPLINK}
+        route add default via {at.VPS6_ROUTER}
     """)
     hosts["mx"].ip_batch(f"""
         address add {at.MX6}/64 dev {at.UPLINK}

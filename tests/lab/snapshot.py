@@ -26,7 +26,7 @@ part 'ip -6 route'; ip -d -6 route show table all
 part 'sysctl'
 cd /proc/sys/net
 for file in ipv4/ip_forward ipv4/conf/*/rp_filter ipv4/conf/*/forwarding ipv4/conf/*/src_valid_mark \
-    ipv4/conf/*/route_localnet ipv6/conf/*/forwarding; do
+    ipv4/conf/*/route_localnet ipv6/conf/*/forwarding ipv6/conf/*/accept_ra; do
   IFS= read -r value <"$file" || value=  # no cat: a process for each of a hundred files would be most of the time
   printf '%s = %s\n' "$file" "$value"
 done

@@ -37,9 +37,12 @@ TUNNEL_NET = "10.0.1.0/24"
 TUNNEL_PORT = 51820
 TUNNEL_MTU = 1420
 
+# IPv6: unique local where it is private, 2001:db8::/32 where it is public.
 HOME6, HOME6_ROUTER = "2001:db8:51::2", "2001:db8:51::1"
-CONTAINER6_NET, CONTAINER6, CONTAINER6_GATEWAY = "2001:db8:203::/64", "2001:db8:203::10", "2001:db8:203::1"
+CONTAINER6_NET, CONTAINER6, CONTAINER6_GATEWAY = "fd00:203::/64", "fd00:203::10", "fd00:203::1"
+VPS6, VPS6_ROUTER = "2001:db8:10::10", "2001:db8:10::1"
 MX6, MX6_ROUTER = "2001:db8:25::25", "2001:db8:25::1"
+HOME6_TUNNEL, VPS6_TUNNEL, TUNNEL6_NET = "fd00:1::2", "fd00:1::1", "fd00:1::/64"
 
 # The interfaces of the ISP host, one towards each neighbour.
 ISP_TO_HOME, ISP_TO_VPS, ISP_TO_MX = "home0", "vps0", "mx0"
@@ -77,4 +80,5 @@ class Options:
     vps_address: VpsAddress = VpsAddress.OWN
     vps_ip_forward: int = 0
     home_rp_filter: int = 0  # all and default, as Docker's fixture has it
-    ipv6: bool = False  # routed IPv6 for container, home line and MX
+    ipv6: bool = False  # for all hosts, and Docker's firewall for the container's
+    home_ipv6_forward: int = 1  # as dockerd sets it for such a network

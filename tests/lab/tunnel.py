@@ -10,6 +10,7 @@ from . import topology as at
 from .errors import LabError
 from .host import Host
 from .sandbox import Process
+from .topology import Options
 from .waiting import poll
 
 
@@ -40,7 +41,7 @@ class Tunnel:
     host: Host
     keys: KeyPair
     peer_public_key: str
-    address: str  # with prefix length, as wg-quick's Address
+    addresses: tuple[str, ...]  # with prefix length, as wg-quick's Address
     allowed_ips: str
     routes: tuple[str, ...]
     listen_port: int | None = None
@@ -55,10 +56,8 @@ class Tunnel:
         else:
             self._start_daemon()
         self.configure()
-        self.host.ip_batch(f"""
-            address add {self.address} dev {self.interface}
-            link set {self.interface} mtu {at.TUNNEL_MTU}
-        """)
+        # No link-local address: that of a tun interface is a random one, and would be another in each snapshot.
+        self.host.ip_batch(f"link set {self.interface} mtu {at.TUNNEL_MTU} addrgenmode none\n")
         self.up()
 
     def _start_daemon(self) -> None:
@@ -92,7 +91,10 @@ class Tunnel:
         self.host.run(["wg", "set", self.interface, "peer", self.peer_public_key, "allowed-ips", allowed_ips])
 
     def up(self) -> None:
-        self.host.ip_batch(f"link set {self.interface} up\n" + "".join(
+        """With its addresses: those of IPv6 go when an interface is taken down."""
+        self.host.ip_batch("".join(
+            f"address replace {address} dev {self.interface}\n" for address in self.addresses
+        ) + f"link set {self.interface} up\n" + "".join(
             f"route replace {route} dev {self.interface}\n" for route in self.routes))
 
     def down(self) -> None:
@@ -114,12 +116,19 @@ class Tunnel:
         return int(words[1]) if len(words) > 1 else 0
 
 
-def make_ends(home: Host, vps: Host) -> tuple[Tunnel, Tunnel]:
+def make_ends(home: Host, vps: Host, options: Options) -> tuple[Tunnel, Tunnel]:
     """Both ends, configured for each other but not yet made."""
     home_keys, vps_keys = make_keys(home), make_keys(vps)
-    return (
-        Tunnel(home, home_keys, vps_keys.public, f"{at.HOME_TUNNEL}/32", "0.0.0.0/0", (at.TUNNEL_NET,),
-               endpoint=f"{at.VPS}:{at.TUNNEL_PORT}"),
-        Tunnel(vps, vps_keys, home_keys.public, f"{at.VPS_TUNNEL}/32", f"{at.HOME_TUNNEL}/32,{at.CONTAINER_NET}",
-               (at.CONTAINER_NET, f"{at.HOME_TUNNEL}/32"), listen_port=at.TUNNEL_PORT),
-    )
+    home_end = Tunnel(home, home_keys, vps_keys.public, (f"{at.HOME_TUNNEL}/32",), "0.0.0.0/0", (at.TUNNEL_NET,),
+                      endpoint=f"{at.VPS}:{at.TUNNEL_PORT}")
+    vps_end = Tunnel(vps, vps_keys, home_keys.public, (f"{at.VPS_TUNNEL}/32",),
+                     f"{at.HOME_TUNNEL}/32,{at.CONTAINER_NET}", (at.CONTAINER_NET, f"{at.HOME_TUNNEL}/32"),
+                     listen_port=at.TUNNEL_PORT)
+    if options.ipv6:
+        for end, address in ((home_end, at.HOME6_TUNNEL), (vps_end, at.VPS6_TUNNEL)):
+            end.addresses += (f"{address}/128",)
+        home_end.allowed_ips += ",::/0"
+        home_end.routes += (at.TUNNEL6_NET,)
+        vps_end.allowed_ips += f",{at.HOME6_TUNNEL}/128,{at.CONTAINER6_NET}"
+        vps_end.routes += (at.CONTAINER6_NET, f"{at.HOME6_TUNNEL}/128")
+    return home_end, vps_end

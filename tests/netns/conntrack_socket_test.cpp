@@ -25,7 +25,7 @@ ConntrackSocket opened() {
 }
 
 std::vector<Flow> flows_of(ConntrackSocket& socket) {
-  auto flows = socket.tcp_flows();
+  auto flows = socket.tcp_flows(IpFamily::kV4);
   EXPECT_TRUE(flows) << (flows ? "" : flows.error().message());
   std::sort(flows->begin(), flows->end(), [](const Flow& a, const Flow& b) { return a.source_port < b.source_port; });
   return *flows;
@@ -135,7 +135,7 @@ TEST(ConntrackSocket, WithoutCapNetAdmin_IsAPermissionError) {
     make_flow(40000);
     ASSERT_EQ(::setresuid(65534, 65534, 65534), 0);
     auto socket = opened();
-    const auto flows = socket.tcp_flows();
+    const auto flows = socket.tcp_flows(IpFamily::kV4);
     ASSERT_FALSE(flows);
     EXPECT_EQ(flows.error().kind, ErrorKind::kPermission);
     EXPECT_NE(flows.error().hint.find("CAP_NET_ADMIN"), std::string::npos);

@@ -33,7 +33,7 @@ TEST(PolicyRules, AddRule_IsWhatIpShows_AndListsBackEqual) {
     EXPECT_EQ(shown.at("protocol"), "25");
     EXPECT_EQ(shown.at("src"), "all");
     EXPECT_FALSE(shown.contains("fwmask"));
-    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), our_rule()), 1);
   });
 }
 
@@ -44,10 +44,10 @@ TEST(PolicyRules, AddRule_WithAMaskAndALargeTable_ListsBackEqual) {
     rule.mark = Mark{.value = 0x19, .mask = 0xff};
     rule.table = {100000};
     must(socket.add_rule(rule, Duplicates::kRefuse));
-    EXPECT_EQ(count(must(socket.rules()), rule), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), rule), 1);
     EXPECT_EQ(entry(ip_json("rule"), "priority", 10025).at("fwmask"), "0xff");
     must(socket.delete_rule(rule));
-    EXPECT_EQ(must(socket.rules()).size(), 3U);
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)).size(), 3U);
   });
 }
 
@@ -60,7 +60,7 @@ TEST(PolicyRules, BySourceProtocolAndPort_IsWhatIpMakes_AndStandsBesideTheMarks)
     must(socket.add_rule(our_rule(), Duplicates::kRefuse));
     must(socket.add_rule(rule, Duplicates::kRefuse));
     EXPECT_FALSE(socket.add_rule(rule, Duplicates::kRefuse)) << "twice";
-    const auto listed = must(socket.rules());
+    const auto listed = must(socket.rules(IpFamily::kV4));
     EXPECT_EQ(count(listed, rule), 1) << [&] {
       std::string all;
       for (const auto& one : listed) {
@@ -72,10 +72,10 @@ TEST(PolicyRules, BySourceProtocolAndPort_IsWhatIpMakes_AndStandsBesideTheMarks)
       return all;
     }();
     must(socket.delete_rule(rule));
-    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), our_rule()), 1);
     must(socket.delete_rule(our_rule()));
     shell("ip rule add from 192.168.203.0/24 ipproto tcp dport 25 table 100 priority 10025 protocol 25");
-    EXPECT_EQ(count(must(socket.rules()), rule), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), rule), 1);
   });
 }
 
@@ -83,7 +83,7 @@ TEST(PolicyRules, Rules_MadeByIp_EqualOursOnlyWhereTheyMeanTheSame) {
   in_fresh_namespace([] {
     auto socket = opened();
     shell("ip rule add fwmark 0x19 table 100 priority 10025 protocol 25");
-    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), our_rule()), 1);
     shell("ip rule delete priority 10025");
     for (const std::string selector :
          {"not fwmark 0x19", "from 10.0.0.0/8 fwmark 0x19", "to 10.0.0.0/8 fwmark 0x19", "iif lo fwmark 0x19",
@@ -91,7 +91,7 @@ TEST(PolicyRules, Rules_MadeByIp_EqualOursOnlyWhereTheyMeanTheSame) {
           "fwmark 0x19 sport 25", "fwmark 0x19 suppress_prefixlength 0", "fwmark 0x19 suppress_ifgroup 3",
           "tos 0x10 fwmark 0x19", "fwmark 0x19/0xff"}) {
       shell("ip rule add " + selector + " table 100 priority 10025 protocol 25");
-      const auto rules = must(socket.rules());
+      const auto rules = must(socket.rules(IpFamily::kV4));
       EXPECT_EQ(rules.size(), 4U);
       EXPECT_EQ(count(rules, our_rule()), 0) << selector;
       shell("ip rule delete priority 10025");
@@ -108,7 +108,7 @@ TEST(PolicyRules, Rules_OfEveryShape_AreDeletedAndAddedBackAsTheyWere) {
     shell("ip rule add to 192.0.2.0/24 tos 0x10 uidrange 5-6 unreachable priority 7");
     shell("ip rule add from all goto 32766 priority 8");
     const auto before = ip_json("rule");
-    const auto rules = must(socket.rules());
+    const auto rules = must(socket.rules(IpFamily::kV4));
     for (std::uint32_t priority = 5; priority <= 8; ++priority) {
       const auto rule =
           std::find_if(rules.begin(), rules.end(), [&](const PolicyRule& r) { return r.priority.value == priority; });
@@ -118,7 +118,7 @@ TEST(PolicyRules, Rules_OfEveryShape_AreDeletedAndAddedBackAsTheyWere) {
       must(socket.add_rule(*rule, Duplicates::kRefuse));
     }
     EXPECT_EQ(ip_json("rule"), before);
-    EXPECT_EQ(must(socket.rules()), rules);
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)), rules);
   });
 }
 
@@ -133,11 +133,11 @@ TEST(PolicyRules, AddRule_Twice_IsRefusedUnlessAllowed) {
     EXPECT_EQ(error.object, to_string(our_rule()));
     EXPECT_FALSE(error.hint.empty());
     must(socket.add_rule(our_rule(), Duplicates::kAllow));
-    EXPECT_EQ(count(must(socket.rules()), our_rule()), 2);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), our_rule()), 2);
     auto other_owner = our_rule();
     other_owner.protocol = kBootProtocol;
     must(socket.add_rule(other_owner, Duplicates::kRefuse));
-    EXPECT_EQ(count(must(socket.rules()), other_owner), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), other_owner), 1);
   });
 }
 
@@ -152,19 +152,19 @@ TEST(PolicyRules, DeleteRule_AnotherOwnersOfTheSameShape_IsLeftAlone) {
     boot.protocol = kBootProtocol;
     auto unspecified = our_rule();
     unspecified.protocol = {0};
-    auto rules = must(socket.rules());
+    auto rules = must(socket.rules(IpFamily::kV4));
     EXPECT_EQ(count(rules, boot), 1);
     EXPECT_EQ(count(rules, unspecified), 1);
     EXPECT_EQ(count(rules, our_rule()), 0);
     const auto error = must_fail(socket.delete_rule(our_rule()));
     EXPECT_EQ(error.errnum, ENOENT);
-    EXPECT_EQ(must(socket.rules()), rules);
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)), rules);
     // A request for protocol 0 matches any: the kernel would take the other.
     EXPECT_EQ(must_fail(socket.delete_rule(unspecified)).errnum, ENOTUNIQ);
-    EXPECT_EQ(must(socket.rules()), rules);
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)), rules);
     must(socket.delete_rule(boot));
     must(socket.delete_rule(unspecified));
-    EXPECT_EQ(must(socket.rules()).size(), 3U);
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)).size(), 3U);
   });
 }
 
@@ -175,13 +175,13 @@ TEST(PolicyRules, DeleteRule_OneWithFurtherSelectors_IsLeftAlone) {
     for (const std::string selector : {"not fwmark 0x19", "iif lo fwmark 0x19", "fwmark 0x19 ipproto tcp dport 25",
                                        "fwmark 0x19 uidrange 0-1000", "fwmark 0x19 suppress_prefixlength 0"}) {
       shell("ip rule add " + selector + " table 100 priority 10025 protocol 25");
-      const auto before = must(socket.rules());
+      const auto before = must(socket.rules(IpFamily::kV4));
       EXPECT_EQ(must_fail(socket.delete_rule(our_rule())).errnum, ENOENT) << selector;
       must(socket.add_rule(our_rule(), Duplicates::kAllow));
       EXPECT_EQ(must_fail(socket.delete_rule(our_rule())).errnum, ENOTUNIQ) << selector;
       shell("ip rule delete priority 10025");  // the first: the other one
       must(socket.delete_rule(our_rule()));
-      EXPECT_EQ(must(socket.rules()).size(), 3U);
+      EXPECT_EQ(must(socket.rules(IpFamily::kV4)).size(), 3U);
     }
   });
 }
@@ -192,7 +192,7 @@ TEST(PolicyRules, DeleteRule_OneOfTwo_LeavesTheOther) {
     must(socket.add_rule(our_rule(), Duplicates::kRefuse));
     must(socket.add_rule(our_rule(), Duplicates::kAllow));
     must(socket.delete_rule(our_rule()));
-    EXPECT_EQ(count(must(socket.rules()), our_rule()), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), our_rule()), 1);
   });
 }
 
@@ -216,13 +216,13 @@ void keep_changing(const std::atomic<bool>& stop, std::chrono::microseconds paus
 /// Lists `times` times while another thread changes the rules; how often there was an answer at all.
 int list_while_changing(RouteSocket& socket, std::uint32_t standing, int times) {
   const auto start = std::chrono::steady_clock::now();
-  (void)must(socket.rules());
+  (void)must(socket.rules(IpFamily::kV4));
   const auto once = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start) / 3;
   std::atomic<bool> stop = false;
   std::thread other([&] { keep_changing(stop, 2 * once); });
   int whole = 0;
   for (int i = 0; i < times; ++i) {
-    const auto rules = socket.rules();
+    const auto rules = socket.rules(IpFamily::kV4);
     if (!rules) {
       EXPECT_EQ(rules.error().errnum, EINTR);
       continue;

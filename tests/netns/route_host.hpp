@@ -86,7 +86,7 @@ std::ptrdiff_t count(const std::vector<T>& all, const T& one) {
 }
 
 inline std::vector<Route> routes_of(RouteSocket& socket, TableId table) {
-  auto all = must(socket.routes(must(socket.links())));
+  auto all = must(socket.routes(IpFamily::kV4, must(socket.links())));
   std::erase_if(all, [&](const Route& route) { return route.table != table; });
   return all;
 }

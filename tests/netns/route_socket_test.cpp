@@ -200,7 +200,7 @@ TEST(RouteSocket, Changes_WithoutCapNetAdmin_ArePermissionErrors) {
       EXPECT_EQ(error.kind, ErrorKind::kPermission);
       EXPECT_NE(error.hint.find("CAP_NET_ADMIN"), std::string::npos);
     }
-    EXPECT_EQ(must(socket.rules()).size(), 3U) << "looking needs no privilege";
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)).size(), 3U) << "looking needs no privilege";
   });
 }
 
@@ -214,7 +214,7 @@ TEST(RouteSocket, AfterARefusal_TheNextAnswerIsItsOwn) {
     for (int i = 0; i < 50; ++i) {
       EXPECT_EQ(must_fail(socket.add_rule(our_rule(), Duplicates::kRefuse)).errnum, EEXIST);
       EXPECT_EQ(must_fail(socket.add_route(elsewhere)).errnum, ENODEV);
-      EXPECT_EQ(must(socket.rules()).size(), 4U);
+      EXPECT_EQ(must(socket.rules(IpFamily::kV4)).size(), 4U);
       EXPECT_EQ(must(socket.links()).size(), 4U);
     }
   });

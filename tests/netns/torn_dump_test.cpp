@@ -105,7 +105,7 @@ TEST(TornDump, Rules_TornAlikeEachTime_AreAnErrorNotAList) {
     auto socket = opened();
     add_rules(socket);
     const Tearing tearing(1000);
-    const auto error = must_fail(socket.rules());
+    const auto error = must_fail(socket.rules(IpFamily::kV4));
     EXPECT_EQ(error.errnum, EINTR);
     EXPECT_EQ(tearing.torn(), kDumpAttempts);
     EXPECT_FALSE(error.hint.empty());
@@ -116,9 +116,9 @@ TEST(TornDump, Rules_TornAlikeAtFirst_AreListedOnceItIsQuiet) {
   in_fresh_namespace([] {
     auto socket = opened();
     add_rules(socket);
-    const auto before = must(socket.rules());
+    const auto before = must(socket.rules(IpFamily::kV4));
     const Tearing tearing(4);
-    EXPECT_EQ(must(socket.rules()), before);
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)), before);
     EXPECT_EQ(tearing.torn(), 4);
   });
 }
@@ -133,7 +133,7 @@ TEST(TornDump, DeleteRule_ListTorn_DeletesNothing) {
       const Tearing tearing(1000);
       EXPECT_EQ(must_fail(socket.delete_rule(rule)).errnum, EINTR);
     }
-    EXPECT_EQ(must(socket.rules()).size(), kStanding + 3U);
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)).size(), kStanding + 3U);
     must(socket.delete_rule(rule));
   });
 }

@@ -160,7 +160,7 @@ class Ipv6(Scenario):
         self.enable_home()
         with self.no_leak():
             self.knock6()
-        self.assertEqual(self.lab.container.seen_as(topology.MX6, 443), topology.CONTAINER6)
+        self.assertEqual(self.lab.container.seen_as(topology.MX6, 443), topology.HOME6)
 
 
 class StrictHost(Scenario):

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <compare>
+#include <tuple>
 
 #include "support/fake_ruleset.hpp"
 
 namespace smtpegress::test {
 namespace {
+
+constexpr std::string_view kAllForwarding6 = "net/ipv6/conf/all/forwarding";
 
 /// Same place in the table: what NLM_F_EXCL refuses a second one of (fib_table_insert, net/ipv4/fib_trie.c).
 bool same_place(const Route& a, const Route& b) {
@@ -27,7 +30,7 @@ bool same_flow(const Flow& a, const Flow& b) {
          a.destination_port == b.destination_port && a.zone == b.zone && a.id == b.id;
 }
 
-/// `all/forwarding` and `ip_forward` are one variable; switching it sets the others (inet_forward_change).
+/// IPv4's `all/forwarding` and `ip_forward` are one variable; switching it sets the others (inet_forward_change).
 void switch_forwarding(FakeHost& host, const std::string& value) {
   for (auto& [key, current] : host.sysctls) {
     if (key == "net/ipv4/ip_forward" || (key.starts_with("net/ipv4/conf/") && key.ends_with("/forwarding"))) {
@@ -35,6 +38,21 @@ void switch_forwarding(FakeHost& host, const std::string& value) {
     }
   }
   host.sysctls["net/ipv4/conf/all/accept_redirects"] = value == "0" ? "1" : "0";
+}
+
+/// Where any interface begins to forward, what the others learned of routers is forgotten (addrconf_fixup_forwarding).
+void switch_forwarding6(FakeHost& host, const std::string& key, const std::string& value) {
+  for (auto& [other, current] : host.sysctls) {
+    if (key == kAllForwarding6 && other.starts_with("net/ipv6/conf/") && other.ends_with("/forwarding")) {
+      current = value;
+    }
+  }
+  if (value != "0") {
+    std::erase_if(host.state.routes, [&](const Route& route) {
+      const auto accept = host.sysctls.find("net/ipv6/conf/" + route.interface.str() + "/accept_ra");
+      return route.protocol == kRouterProtocol && (accept == host.sysctls.end() || accept->second != "2");
+    });
+  }
 }
 
 /// Longest prefix first, then the lowest metric.
@@ -153,6 +171,9 @@ Result<void> FakeKernel::write_sysctl(const std::string& key, const std::string&
   if (found->second != value && (key == "net/ipv4/ip_forward" || key == "net/ipv4/conf/all/forwarding")) {
     switch_forwarding(host, value);
   }
+  if (key.starts_with("net/ipv6/conf/") && key.ends_with("/forwarding")) {
+    switch_forwarding6(host, key, value);
+  }
   found->second = value;
   return {};
 }
@@ -171,7 +192,8 @@ Result<void> FakeKernel::add_route(const Route& route) {
     return system_error("add route", to_string(route), EEXIST);
   }
   host.state.routes.push_back(route);
-  std::ranges::stable_sort(host.state.routes, {}, [](const Route& r) { return std::pair(r.table.value, r.metric); });
+  std::ranges::stable_sort(host.state.routes, {},
+                           [](const Route& r) { return std::tuple(r.family, r.table.value, r.metric); });
   return answer("add route", to_string(route));
 }
 
@@ -196,7 +218,7 @@ Result<void> FakeKernel::add_rule(const PolicyRule& rule, Duplicates duplicates)
     return system_error("add rule", to_string(rule), EEXIST);
   }
   host.state.rules.push_back(rule);
-  std::ranges::stable_sort(host.state.rules, {}, &PolicyRule::priority);
+  std::ranges::stable_sort(host.state.rules, {}, [](const PolicyRule& r) { return std::pair(r.family, r.priority); });
   return answer("add rule", to_string(rule));
 }
 
@@ -235,8 +257,10 @@ Result<void> FakeKernel::commit(const nft::Batch& batch, std::uint32_t generatio
   return {};
 }
 
-Result<std::vector<Flow>> FakeKernel::tcp_flows_to(const std::vector<PortRange>&) {
-  return host.flows;
+Result<std::vector<Flow>> FakeKernel::tcp_flows_to(IpFamily family, const std::vector<PortRange>&) {
+  auto flows = host.flows;
+  std::erase_if(flows, [&](const Flow& flow) { return flow.source.family != family; });
+  return flows;
 }
 
 Result<void> FakeKernel::delete_flow(const Flow& flow) {
@@ -248,19 +272,23 @@ Result<void> FakeKernel::delete_flow(const Flow& flow) {
 }
 
 Result<RouteAnswer> FakeKernel::look_up_route(const RouteQuery& query) {
-  if (!query.incoming.empty() && host.sysctls.at("net/ipv4/ip_forward") == "0") {
+  const auto family = query.destination.family;
+  if (family == IpFamily::kV4 && !query.incoming.empty() && host.sysctls.at("net/ipv4/ip_forward") == "0") {
     return RouteAnswer{EHOSTUNREACH, {}, {}, {}};
   }
   queries.push_back(query);
   for (const auto& rule : host.state.rules) {
     const auto selectors = selectors_of(rule);
-    if (selects(rule, selectors, query) == selectors.inverted) {
+    if (rule.family != family || selects(rule, selectors, query) == selectors.inverted) {
       continue;
     }
     if (rule.action >= kFirstRefusal) {
       return RouteAnswer{rule.action == kLastRefusal ? EACCES : EHOSTUNREACH, {}, {}, {}};
     }
     const auto* route = best_route(host.state, rule.table, query.destination);
+    if (route != nullptr && route->type == RouteType::kThrow) {
+      continue;
+    }
     if (route != nullptr && (!selectors.suppress_length || route->destination.length > *selectors.suppress_length)) {
       return RouteAnswer{route->type == RouteType::kUnicast ? 0 : EHOSTUNREACH, route->interface, route->table,
                          route->gateway};

@@ -54,7 +54,7 @@ class FakeKernel final : public Kernel {
   Result<void> add_rule(const PolicyRule& rule, Duplicates duplicates) override;
   Result<void> delete_rule(const PolicyRule& rule) override;
   Result<void> commit(const nft::Batch& batch, std::uint32_t generation) override;
-  Result<std::vector<Flow>> tcp_flows_to(const std::vector<PortRange>& ports) override;
+  Result<std::vector<Flow>> tcp_flows_to(IpFamily family, const std::vector<PortRange>& ports) override;
   Result<void> delete_flow(const Flow& flow) override;
   Result<RouteAnswer> look_up_route(const RouteQuery& query) override;
   Result<WireGuardDevice> wireguard(const IfName& name) override;

@@ -31,22 +31,30 @@ void replace_all(std::string& text, std::string_view what, std::string_view by) 
 }
 
 /// The lab's own Docker firewall, so that both test against the same one.
-std::string docker_firewall() {
-  auto text = text_of(fmt::format("{}/tests/lab/data/docker.rules", kSourceDir));
+std::string docker_firewall(std::string_view file = "docker.rules") {
+  auto text = text_of(fmt::format("{}/tests/lab/data/{}", kSourceDir, file));
   replace_all(text, "@BRIDGE@", kBridge);
   replace_all(text, "@NET@", "192.168.203.0/24");
   replace_all(text, "@CONTAINER@", "192.168.203.10/32");
+  replace_all(text, "@NET6@", "fd00:203::/64");
+  replace_all(text, "@CONTAINER6@", "fd00:203::10");
   return text;
 }
 
-PolicyRule kernel_rule(std::uint32_t priority, std::uint32_t table) {
-  return {.family = IpFamily::kV4,
+PolicyRule kernel_rule(std::uint32_t priority, std::uint32_t table, IpFamily family = IpFamily::kV4) {
+  return {.family = family,
           .priority = {priority},
           .action = 1,
           .table = {table},
           .mark = {},
           .protocol = {2},
           .other = {}};
+}
+
+void add_conf6(FakeHost& host, std::string_view interface) {
+  for (const auto& [name, value] : {std::pair("forwarding", "0"), {"accept_ra", "1"}, {"disable_ipv6", "0"}}) {
+    host.sysctls.emplace(fmt::format("net/ipv6/conf/{}/{}", interface, name), value);
+  }
 }
 
 void add_conf(FakeHost& host, std::string_view interface) {
@@ -57,7 +65,21 @@ void add_conf(FakeHost& host, std::string_view interface) {
   for (const auto& [name, otherwise] : {std::pair("rp_filter", "0"), {"forwarding", "0"}, {"src_valid_mark", "0"}}) {
     host.sysctls.emplace(fmt::format("net/ipv4/conf/{}/{}", interface, name), of_default(name, otherwise));
   }
+  if (host.sysctls.contains("net/ipv6/conf/all/forwarding")) {
+    add_conf6(host, interface);
+  }
 }
+
+/// IPv6 has no metric 0 (IP6_RT_PRIO_KERN, IP6_RT_PRIO_USER: net/ip6_route.h).
+std::uint32_t metric_of(IpFamily family, std::uint32_t of_ipv6) {
+  return family == IpFamily::kV4 ? 0 : of_ipv6;
+}
+
+constexpr std::string_view kForwardDrop = R"(*filter
+:INPUT ACCEPT
+:FORWARD DROP
+:OUTPUT ACCEPT
+)";
 
 }  // namespace
 
@@ -94,21 +116,43 @@ void add_link(FakeHost& host, std::string_view name, std::string_view kind, std:
   host.state.links.push_back({index, ifname(name), std::string(kind), true, 1500});
   add_conf(host, name);
   if (!cidr.empty()) {
-    const auto slash = cidr.find('/');
-    const auto length = std::stoi(std::string(cidr.substr(slash + 1)));
-    const InterfaceAddress local{index, address(cidr.substr(0, slash)), static_cast<std::uint8_t>(length)};
-    host.state.addresses.push_back(local);
-    host.state.routes.push_back({.family = IpFamily::kV4,
-                                 .table = kMainTable,
-                                 .destination = local.network(),
-                                 .metric = 0,
-                                 .type = RouteType::kUnicast,
-                                 .interface = ifname(name),
-                                 .gateway = {},
-                                 .preferred_source = local.local,
-                                 .protocol = {2},
-                                 .other = {}});
+    add_address(host, name, cidr);
   }
+}
+
+void add_address(FakeHost& host, std::string_view interface, std::string_view cidr, std::uint32_t flags) {
+  const auto slash = cidr.find('/');
+  const auto length = std::stoi(std::string(cidr.substr(slash + 1)));
+  const InterfaceAddress local{host.state.link(ifname(interface))->index, address(cidr.substr(0, slash)),
+                               static_cast<std::uint8_t>(length), flags};
+  const auto family = local.local.family;
+  host.state.addresses.push_back(local);
+  host.state.routes.push_back({.family = family,
+                               .table = kMainTable,
+                               .destination = local.network(),
+                               .metric = metric_of(family, 256),
+                               .type = RouteType::kUnicast,
+                               .interface = ifname(interface),
+                               .gateway = {},
+                               .preferred_source = family == IpFamily::kV4 ? std::optional(local.local) : std::nullopt,
+                               .protocol = {2},
+                               .other = {}});
+}
+
+void add_ipv6(FakeHost& host) {
+  host.state.rules.push_back(kernel_rule(0, 255, IpFamily::kV6));
+  host.state.rules.push_back(kernel_rule(32766, 254, IpFamily::kV6));
+  for (const auto* name : {"all", "default"}) {
+    add_conf6(host, name);
+  }
+  for (const auto& link : host.state.links) {
+    add_conf6(host, link.name.str());
+  }
+}
+
+void add_advertised_route(FakeHost& host, std::string_view interface) {
+  add_default_route(host, "fe80::1", interface, 1024);
+  host.state.routes.back().protocol = kRouterProtocol;
 }
 
 void add_wireguard(FakeHost& host, std::string_view name, std::string_view cidr, std::string_view allowed_ips) {
@@ -118,10 +162,11 @@ void add_wireguard(FakeHost& host, std::string_view name, std::string_view cidr,
   for (std::string one; std::getline(list, one, ',');) {
     peer.allowed_ips.push_back(prefix(one));
     if (!peer.allowed_ips.back().is_default()) {
-      host.state.routes.push_back({.family = IpFamily::kV4,
+      const auto family = peer.allowed_ips.back().address.family;
+      host.state.routes.push_back({.family = family,
                                    .table = kMainTable,
                                    .destination = peer.allowed_ips.back(),
-                                   .metric = 0,
+                                   .metric = metric_of(family, 1024),
                                    .type = RouteType::kUnicast,
                                    .interface = ifname(name),
                                    .gateway = {},
@@ -140,7 +185,7 @@ void remove_link(FakeHost& host, std::string_view name) {
   std::erase_if(host.state.routes, [&](const auto& r) { return r.interface == ifname(name); });
   std::erase_if(host.state.links, [&](const auto& l) { return l.index == index; });
   std::erase_if(host.sysctls,
-                [&](const auto& s) { return s.first.starts_with(fmt::format("net/ipv4/conf/{}/", name)); });
+                [&](const auto& s) { return s.first.find(fmt::format("/conf/{}/", name)) != std::string::npos; });
   host.wireguards.erase(std::string(name));
 }
 
@@ -150,10 +195,11 @@ void set_link_down(FakeHost& host, std::string_view name) {
 }
 
 void add_default_route(FakeHost& host, std::string_view gateway, std::string_view interface, std::uint32_t metric) {
-  host.state.routes.push_back({.family = IpFamily::kV4,
+  const auto family = address(gateway).family;
+  host.state.routes.push_back({.family = family,
                                .table = kMainTable,
-                               .destination = {},
-                               .metric = metric,
+                               .destination = Prefix::everything(family),
+                               .metric = metric != 0 ? metric : metric_of(family, 1024),
                                .type = RouteType::kUnicast,
                                .interface = ifname(interface),
                                .gateway = address(gateway),
@@ -234,6 +280,49 @@ FakeHost vps() {
 -A POSTROUTING -o eth0 -j MASQUERADE
 )");
   return host;
+}
+
+FakeHost dual_bare_home() {
+  auto host = bare_home();
+  add_ipv6(host);
+  remove_link(host, "wg0");
+  add_wireguard(host, "wg0", "10.0.1.2/24", "0.0.0.0/0,::/0");
+  add_address(host, "wg0", "fd00:1::2/64");
+  add_address(host, "eth0", "2001:db8:51::2/64");
+  add_address(host, "eth0", "fe80::51/64");
+  add_address(host, kBridge, "fe80::203/64");
+  add_address(host, kBridge, "fd00:203::1/64");
+  add_default_route(host, "2001:db8:51::1", "eth0");
+  return host;
+}
+
+FakeHost dual_home() {
+  auto host = dual_bare_home();
+  forward(host);
+  add_iptables(host.state.ruleset, docker_firewall());
+  add_iptables(host.state.ruleset, docker_firewall("docker6.rules"), nft::Family::kIp6);
+  return host;
+}
+
+FakeHost dual_vps() {
+  auto host = vps();
+  add_ipv6(host);
+  remove_link(host, "wg0");
+  add_wireguard(host, "wg0", "10.0.1.1/24", "10.0.1.2/32,192.168.203.0/24,fd00:203::/64");
+  add_address(host, "eth0", "2001:db8:10::10/64");
+  add_address(host, "eth0", "fe80::10/64");
+  add_default_route(host, "2001:db8:10::1", "eth0");
+  add_iptables(host.state.ruleset, kForwardDrop, nft::Family::kIp6);
+  return host;
+}
+
+Profile dual_home_profile(ProfileOverrides settings) {
+  settings.settings.emplace_back("sources", "192.168.203.0/24,fd00:203::/64");
+  return home_profile(settings);
+}
+Profile dual_vps_profile(ProfileOverrides settings) {
+  settings.settings.emplace_back("sources", "192.168.203.0/24,fd00:203::/64");
+  return vps_profile(settings);
 }
 
 PolicyRule script_policy_rule() {

@@ -32,6 +32,13 @@ void remove_link(FakeHost& host, std::string_view name);
 void set_link_down(FakeHost& host, std::string_view name);
 void add_default_route(FakeHost& host, std::string_view gateway, std::string_view interface, std::uint32_t metric = 0);
 
+/// The kernel's own IPv6 rules, and each interface's IPv6 sysctls.
+void add_ipv6(FakeHost& host);
+/// A further address, with the route to its network.
+void add_address(FakeHost& host, std::string_view interface, std::string_view cidr, std::uint32_t flags = kPermanent);
+/// What the kernel makes of a router's advertisement: the default route, by that interface.
+void add_advertised_route(FakeHost& host, std::string_view interface);
+
 /// Somebody's policy rule `from SOURCE lookup TABLE`, in its place among the others.
 void add_rule_from(FakeHost& host, std::uint32_t priority, std::string_view source, TableId table);
 
@@ -49,6 +56,17 @@ void forward(FakeHost& host);
 [[nodiscard]] FakeHost docker_home();
 /// Public address 203.0.113.10 on eth0, tunnel wg0, FORWARD DROP, a generic MASQUERADE; forwarding off.
 [[nodiscard]] FakeHost vps();
+
+/// bare_home(), with IPv6 everywhere: containers in fd00:203::/64, an uplink, a tunnel that takes both families. IPv6
+/// forwarding is off.
+[[nodiscard]] FakeHost dual_bare_home();
+/// The same under Docker's firewall, ip6tables' and iptables'; forwarding is on, as dockerd sets it for such networks.
+[[nodiscard]] FakeHost dual_home();
+/// vps(), with 2001:db8:10::10 on eth0 and ip6tables' FORWARD DROP; IPv6 forwarding is off.
+[[nodiscard]] FakeHost dual_vps();
+/// home_profile() and vps_profile() with both networks.
+[[nodiscard]] Profile dual_home_profile(ProfileOverrides settings = {});
+[[nodiscard]] Profile dual_vps_profile(ProfileOverrides settings = {});
 
 /// What the old shell scripts leave after their `enable`.
 void add_home_scripts(FakeHost& host);

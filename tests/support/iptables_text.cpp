@@ -212,9 +212,9 @@ std::uint64_t next_handle(const nft::Ruleset& ruleset) {
   return count;
 }
 
-nft::ObservedChain& chain_of(nft::Ruleset& ruleset, const std::string& table, const std::string& name,
+nft::ObservedChain& chain_of(nft::Ruleset& ruleset, const nft::TableKey& table, const std::string& name,
                              nft::Policy policy) {
-  const nft::ChainKey key{{nft::Family::kIp, table}, name};
+  const nft::ChainKey key{table, name};
   if (!ruleset.has(key.table)) {
     ruleset.tables.push_back(key.table);
   }
@@ -222,7 +222,8 @@ nft::ObservedChain& chain_of(nft::Ruleset& ruleset, const std::string& table, co
   if (found != ruleset.chains.end()) {
     return *found;
   }
-  return ruleset.chains.emplace_back(nft::ObservedChain{key, next_handle(ruleset), built_in(table, name, policy), {}});
+  return ruleset.chains.emplace_back(
+      nft::ObservedChain{key, next_handle(ruleset), built_in(table.name, name, policy), {}});
 }
 
 }  // namespace
@@ -231,7 +232,7 @@ nft::Rule iptables_rule(std::string_view specification) {
   return Reader(words_of(specification)).rule();
 }
 
-void add_iptables(nft::Ruleset& ruleset, std::string_view save) {
+void add_iptables(nft::Ruleset& ruleset, std::string_view save, nft::Family family) {
   std::istringstream lines{std::string(save)};
   std::string table;
   for (std::string line; std::getline(lines, line);) {
@@ -244,14 +245,14 @@ void add_iptables(nft::Ruleset& ruleset, std::string_view save) {
     }
     auto words = words_of(line);
     if (line.front() == ':') {
-      auto& chain = chain_of(ruleset, table, words[0].substr(1), nft::Policy::kAccept);
+      auto& chain = chain_of(ruleset, {family, table}, words[0].substr(1), nft::Policy::kAccept);
       if (chain.hook) {
         chain.hook->policy = words.at(1) == "DROP" ? nft::Policy::kDrop : nft::Policy::kAccept;
       }
       continue;
     }
     const auto handle = next_handle(ruleset);
-    auto& chain = chain_of(ruleset, table, words.at(1), nft::Policy::kAccept);
+    auto& chain = chain_of(ruleset, {family, table}, words.at(1), nft::Policy::kAccept);
     const nft::ObservedRule rule{Reader({words.begin() + 2, words.end()}).rule(), handle + 1, 0, 0};
     chain.rules.insert(words[0] == "-I" ? chain.rules.begin() : chain.rules.end(), rule);
   }

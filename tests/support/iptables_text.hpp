@@ -14,6 +14,6 @@ namespace smtpegress::test {
 
 /// Adds the tables, chains and rules of an iptables-save text: "*filter", ":FORWARD DROP", "-A …" (at the end), "-I …"
 /// (at the head). May be called again to change what an earlier call made.
-void add_iptables(nft::Ruleset& ruleset, std::string_view save);
+void add_iptables(nft::Ruleset& ruleset, std::string_view save, nft::Family family = nft::Family::kIp);
 
 }  // namespace smtpegress::test

@@ -81,6 +81,12 @@ FakeHost observed_host(const std::string& text) {
   if (name == "vps") {
     return vps();
   }
+  if (name == "dual-home") {
+    return dual_home();
+  }
+  if (name == "dual-vps") {
+    return dual_vps();
+  }
   if (name == "plain") {
     return plain_host();
   }

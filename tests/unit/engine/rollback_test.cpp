@@ -75,6 +75,13 @@ std::vector<Deed> deeds() {
       {"disable_hardened_home", test::hardened_home, enabled_home,
        [](EngineHost& box) { return box.disable(test::home_profile()); }},
       {"enable_vps", test::vps, nothing, [](EngineHost& box) { return box.enable(test::vps_profile()); }},
+      {"enable_dual_home", test::dual_home, nothing,
+       [](EngineHost& box) { return box.enable(test::dual_home_profile()); }},
+      {"disable_dual_bare_home", test::dual_bare_home,
+       [](EngineHost& box) { ASSERT_TRUE(box.enable(test::dual_home_profile())); },
+       [](EngineHost& box) { return box.disable(test::dual_home_profile()); }},
+      {"enable_dual_vps", test::dual_vps, nothing,
+       [](EngineHost& box) { return box.enable(test::dual_vps_profile()); }},
       {"enable_changed_profile", test::bare_home, enabled_home, [=](EngineHost& box) { return box.enable(other()); }},
       {"enable_drifted", test::docker_home,
        [](EngineHost& box) {

@@ -86,9 +86,35 @@ TEST(ProfileRefusal, BadNetworks) {
       "read profile x.json: key 'sources': '192.168.203.1/24': has host bits set; the network is 192.168.203.0/24");
   EXPECT_NE(sources(R"(["10.0.0.0/33"])").find("has a prefix length that is not a number from 0 to 32"),
             std::string::npos);
-  EXPECT_NE(sources(R"(["2001:db8::/64"])").find("is IPv6; sources are IPv4 networks for now"), std::string::npos);
   EXPECT_NE(sources(R"(["0.0.0.0/0"])").find("is the whole internet; name the mail stack's own network"),
             std::string::npos);
+}
+
+TEST(ProfileRefusal, BadIpv6Networks) {
+  EXPECT_EQ(sources(R"(["fd00:203::1/64"])"),
+            "read profile x.json: key 'sources': 'fd00:203::1/64': has host bits set; the network is fd00:203::/64");
+  EXPECT_NE(sources(R"(["fd00::/129"])").find("has a prefix length that is not a number from 0 to 128"),
+            std::string::npos);
+  for (const auto& [network, why] : {std::pair("::/0", "is the whole internet"),
+                                     {"2000::/3", "is a large part of the internet"},
+                                     {"fe80::/64", "is link-local, and such addresses are never routed"},
+                                     {"ff02::1", "is multicast, and nothing is sent from there"},
+                                     {"::1", "holds no address that is routed"},
+                                     {"::ffff:192.168.203.0/120", "IPv4 networks are written as such"}}) {
+    const auto said = sources(std::string("[\"") + network + "\"]");
+    EXPECT_NE(said.find(why), std::string::npos) << said;
+    EXPECT_NE(said.find("name the mail stack's own network"), std::string::npos) << said;
+  }
+  EXPECT_NE(sources(R"(["fd00::/8", "10.0.0.0/8", "fd00:203::/64"])").find("fd00:203::/64: overlaps fd00::/8"),
+            std::string::npos);
+}
+
+TEST(ProfileRefusal, TwoIpv6SourcesThatBecomeOneWhileTheySidestep) {
+  const auto said = sources(R"(["fd00:203::/64", "2d00:203::/64"])");
+  EXPECT_NE(said.find("cannot be told from fd00:203::/64 while replies sidestep Docker's drop (both become "
+                      "ed00:203::/64)"),
+            std::string::npos)
+      << said;
 }
 
 TEST(ProfileRefusal, OverlappingSources_NameBoth) {
@@ -134,6 +160,23 @@ TEST(ProfileRefusal, PublicAddress) {
                   .find("is no address that a host on the internet can have"),
               std::string::npos);
   }
+  EXPECT_NE(vps_with(R"("public_ip": "2001:db8::1")").find("IPv6's key is public_ip6"), std::string::npos);
+}
+
+TEST(ProfileRefusal, PublicIpv6Address) {
+  for (const auto* text : {"203.0.113.10", "mail.example.com", "2001:db8::10/128", ""}) {
+    EXPECT_NE(vps_with(std::string(R"("public_ip6": ")") + text + "\"")
+                  .find("is not an IPv6 address; write it like 2001:db8::10, or \"auto\""),
+              std::string::npos)
+        << text;
+  }
+  for (const auto* text : {"::", "::1", "::ffff:203.0.113.10", "ff02::1", "fe80::1"}) {
+    EXPECT_NE(vps_with(std::string(R"("public_ip6": ")") + text + "\"")
+                  .find("is no address that a host on the internet can have"),
+              std::string::npos)
+        << text;
+  }
+  EXPECT_NE(home_with(R"("public_ip6": "2001:db8::10")").find("belongs to the VPS side"), std::string::npos);
 }
 
 TEST(ProfileRefusal, Mark) {

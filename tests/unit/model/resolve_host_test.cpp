@@ -26,8 +26,8 @@ TEST(ResolveVps, Auto_TheDefaultRoutesInterfaceAndItsAddress) {
   const auto host = resolved(test::vps());
   ASSERT_TRUE(host) << said(host);
   EXPECT_EQ(host->wan.str(), "eth0");
-  EXPECT_EQ(host->snat_to, test::address("203.0.113.10"));
-  EXPECT_EQ(host->public_ip, test::address("203.0.113.10"));
+  EXPECT_EQ(host->snat_to.v4, test::address("203.0.113.10"));
+  EXPECT_EQ(host->public_ip.v4, test::address("203.0.113.10"));
 }
 
 TEST(ResolveVps, TwoDefaultRoutes_TheLowestMetricWins) {
@@ -74,23 +74,23 @@ TEST(ResolveVps, PublicAddressOnTheWan_IsTaken) {
   vps.state.addresses.push_back({wan, test::address("203.0.113.77"), 24});
   const auto host = resolved(vps, {{{"public_ip", "203.0.113.77"}}});
   ASSERT_TRUE(host) << said(host);
-  EXPECT_EQ(host->snat_to, test::address("203.0.113.77"));
+  EXPECT_EQ(host->snat_to.v4, test::address("203.0.113.77"));
 }
 
 TEST(ResolveVps, MappedOneToOne_SnatGoesToThePrivateOneAndThePublicIsKept) {
   for (const auto* cidr : {"10.0.0.5/24", "172.31.0.5/20", "192.168.7.5/24", "100.64.0.5/24", "169.254.7.5/24"}) {
     const auto host = resolved(vps_with(cidr, "10.0.0.1"), {{{"public_ip", "203.0.113.10"}}});
     ASSERT_TRUE(host) << said(host);
-    EXPECT_EQ(host->snat_to->to_string() + std::string(cidr).substr(std::string(cidr).find('/')), cidr);
-    EXPECT_EQ(host->public_ip, test::address("203.0.113.10"));
+    EXPECT_EQ(host->snat_to.v4->to_string() + std::string(cidr).substr(std::string(cidr).find('/')), cidr);
+    EXPECT_EQ(host->public_ip.v4, test::address("203.0.113.10"));
   }
 }
 
 TEST(ResolveVps, PrivateAddressAndNothingSaid_ThePublicOneIsUnknown) {
   const auto host = resolved(vps_with("10.0.0.5/24", "10.0.0.1"));
   ASSERT_TRUE(host) << said(host);
-  EXPECT_EQ(host->snat_to, test::address("10.0.0.5"));
-  EXPECT_EQ(host->public_ip, std::nullopt);
+  EXPECT_EQ(host->snat_to.v4, test::address("10.0.0.5"));
+  EXPECT_EQ(host->public_ip.v4, std::nullopt);
 }
 
 TEST(ResolveVps, PublicAddressNowhere_IsRefusedWithThoseThereAre) {

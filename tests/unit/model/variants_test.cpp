@@ -38,15 +38,42 @@ bool sets_a_mark(const DesiredState& desired) {
 TEST(Masquerade, TouchesNothingOfDockers) {
   const auto desired = lowered(test::home_profile({{{"nat", "masquerade"}}}), test::docker_home());
   EXPECT_EQ(desired.foreign_rules, std::vector<ForeignChainRule>{});
-  EXPECT_EQ(chains_of(desired), (std::vector<std::string>{"forward", "mark-mail", "tunnel-address"}));
+  EXPECT_EQ(chains_of(desired), (std::vector<std::string>{"forward", "mark-mail", "tunnel-address", "output"}));
+}
+
+TEST(Masquerade, WhatThisHostItselfSendsAsTheTunnelsAddress_KeepsToTheTunnel) {
+  const auto profile = test::home_profile({{{"nat", "masquerade"}}});
+  auto host = test::docker_home();
+  const auto desired = lowered(profile, host);
+  const auto by_its_source = [](const DesiredState& d) {
+    return std::ranges::any_of(
+        d.rules, [](const PolicyRule& rule) { return to_string(rule).find("from 10.0.1.2 ") != std::string::npos; });
+  };
+  EXPECT_TRUE(by_its_source(desired));
+  const auto output = std::ranges::find(desired.chains, "output", [](const OwnChain& c) { return c.key.name; });
+  ASSERT_NE(output, desired.chains.end());
+  EXPECT_EQ(nft::to_string(output->rules.back()),
+            "oifname != \"wg0\" oifname != \"lo\" ip saddr 10.0.1.2/32 tcp dport 25 counter reject");
+  EXPECT_FALSE(by_its_source(lowered(test::home_profile(), host)));
+  std::erase_if(host.state.addresses, [&](const auto& a) { return a.link == host.state.link(profile.tunnel)->index; });
+  EXPECT_EQ(chains_of(lowered(profile, host)).back(), "tunnel-address") << "it has no address yet";
+}
+
+TEST(Preserve, WhatLooksLikeAReplyAndAnswersNothing_ComesNoFurther) {
+  const auto strays = [](const DesiredState& desired) {
+    const auto& rules = desired.chains.front().rules;
+    return std::ranges::count(rules, "strays", &nft::Rule::comment);
+  };
+  EXPECT_EQ(strays(lowered(test::home_profile(), test::docker_home())), 1);
+  EXPECT_EQ(strays(lowered(test::home_profile({{{"nat", "masquerade"}}}), test::docker_home())), 0);
 }
 
 TEST(SteeringByRule, HasNoMarkNoRuleByItAndNoRpFilter) {
   const auto desired =
       lowered(test::home_profile({{{"steering", "rule"}, {"nat", "masquerade"}}}), test::docker_home());
-  EXPECT_EQ(chains_of(desired), (std::vector<std::string>{"forward", "tunnel-address"}));
+  EXPECT_EQ(chains_of(desired), (std::vector<std::string>{"forward", "tunnel-address", "output"}));
   EXPECT_FALSE(sets_a_mark(desired));
-  ASSERT_EQ(desired.rules.size(), 1U);
+  ASSERT_EQ(desired.rules.size(), 2U);
   EXPECT_FALSE(desired.rules.front().mark);
   EXPECT_EQ(desired.sysctls, (std::vector<SysctlSpec>{{"net/ipv4/ip_forward", "1"}}));
 }

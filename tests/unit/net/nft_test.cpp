@@ -16,7 +16,7 @@ using test::prefix;
 
 TEST(Nft, ToString_WritesEveryMatchInNftsWords) {
   const Rule rule{
-      {rules::in(ifname("wg0")), MatchInterface{Way::kOut, "br-", true, Sense::kIsNot}, rules::ipv4(),
+      {rules::in(ifname("wg0")), MatchInterface{Way::kOut, "br-", true, Sense::kIsNot}, rules::is(IpFamily::kV4),
        rules::from(prefix("10.0.0.0/8")), MatchAddress{Side::kDestination, prefix("2001:db8::/32"), Sense::kIsNot},
        rules::tcp(), rules::from_port({25, 25}), MatchPort{Side::kDestination, {25, 26}, Sense::kIsNot},
        rules::flags(0x17, 0x02, Sense::kIsNot), rules::marked({0x19, 0xff}), rules::state(kCtEstablished | kCtRelated),
@@ -31,12 +31,12 @@ TEST(Nft, ToString_WritesEveryMatchInNftsWords) {
 }
 
 TEST(Nft, ToString_WhatANarrowerTestImplies_IsNotWrittenTwice) {
-  EXPECT_EQ(to_string(Rule{{rules::ipv4(), rules::to(prefix("10.0.0.0/8"))}, {}, {}}), "ip daddr 10.0.0.0/8");
+  EXPECT_EQ(to_string(Rule{{rules::is(IpFamily::kV4), rules::to(prefix("10.0.0.0/8"))}, {}, {}}), "ip daddr 10.0.0.0/8");
   EXPECT_EQ(to_string(Rule{{rules::tcp(), rules::to_port({25, 25})}, {}, {}}), "tcp dport 25");
 }
 
 TEST(Nft, ToString_WhatNothingElseImplies_IsWritten) {
-  EXPECT_EQ(to_string(Rule{{rules::ipv6(), rules::tcp()}, {}, {}}), "meta nfproto ipv6 meta l4proto tcp");
+  EXPECT_EQ(to_string(Rule{{rules::is(IpFamily::kV6), rules::tcp()}, {}, {}}), "meta nfproto ipv6 meta l4proto tcp");
   EXPECT_EQ(to_string(Rule{{rules::to_port({25, 25})}, {}, {}}), "th dport 25");
   EXPECT_EQ(to_string(Rule{{rules::protocol(1)}, {}, {}}), "meta l4proto icmp");
   EXPECT_EQ(to_string(Rule{{rules::protocol(17)}, {}, {}}), "meta l4proto udp");

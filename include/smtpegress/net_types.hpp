@@ -54,6 +54,9 @@ struct Prefix {
   [[nodiscard]] IpAddress host_mask() const noexcept;
   [[nodiscard]] bool overlaps(const Prefix& other) const noexcept;
   [[nodiscard]] bool is_default() const noexcept { return length == 0; }
+  /// Of a route: the internet at large, by a default route or by one of the halves that stand for it (0.0.0.0/1 and
+  /// 128.0.0.0/1, as OpenVPN's redirect-gateway def1 has them), or by 2000::/3, all of IPv6's that there is.
+  [[nodiscard]] bool is_internet() const noexcept { return length <= (address.family == IpFamily::kV4 ? 1 : 3); }
   [[nodiscard]] std::string to_string() const;
   auto operator<=>(const Prefix&) const = default;
 };
@@ -69,6 +72,10 @@ struct Mark {
   /// Is there a packet that fits both?
   [[nodiscard]] bool overlaps(const Mark& other) const noexcept {
     return ((value ^ other.value) & mask & other.mask) == 0;
+  }
+  /// The same, of packets on which only one of the two was set: marks in different bits are told apart.
+  [[nodiscard]] bool is_taken_for(const Mark& other) const noexcept {
+    return (mask & other.mask) != 0 && overlaps(other);
   }
   auto operator<=>(const Mark&) const = default;
 };

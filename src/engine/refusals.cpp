@@ -71,7 +71,7 @@ Result<void> refuse_collision(const Profile& profile, const OtherInstances& othe
       } else if (profile.priority == other.priority) {
         what = fmt::format("priority {} too", profile.priority.value);
         mend = "choose another with --set priority=…";
-      } else if (profile.mark.overlaps(other.mark)) {
+      } else if (profile.mark.is_taken_for(other.mark)) {
         what = fmt::format("mark {}, which {} cannot be told from", other.mark.to_string(), profile.mark.to_string());
         mend = "choose another with --set mark=…";
       }

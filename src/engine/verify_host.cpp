@@ -44,16 +44,6 @@ void check_home_rp_filter(const Inquiry& ask) {
   } else {
     ask.passed("rp-filter", title, detail);
   }
-  for (const auto& link : ask.view.seen.host.source_links) {
-    const bool marked_lookup = number(ask, IpFamily::kV4, "all", "src_valid_mark").value_or(0) +
-                                   number(ask, IpFamily::kV4, link.str(), "src_valid_mark").value_or(0) >
-                               0;
-    if (marked_lookup && effective_rp_filter(ask, link.str()) == kStrict) {
-      ask.failed("rp-filter", fmt::format("reverse-path filtering lets marked mail in by {}", link.str()),
-                 fmt::format("src_valid_mark is 1 and rp_filter on {} is strict", link.str()),
-                 fmt::format("sysctl {}=2", sysctl_name(conf_key(IpFamily::kV4, link.str(), "rp_filter"))));
-    }
-  }
 }
 
 /// IPv6's does not ask the single interfaces, but each can be without IPv6.

@@ -103,7 +103,7 @@ std::vector<Sender> senders_of(const Inquiry& ask, const Prefix& source) {
     }
   }
   for (const auto& route : observed.routes) {
-    const bool behind = route.table == kMainTable && !route.destination.is_default() &&
+    const bool behind = route.table == kMainTable && !route.destination.is_internet() &&
                         !contains(senders, route.interface, &Sender::link);
     if (behind) {
       add_sender(ask, source, route.destination, route.interface, senders);
@@ -265,15 +265,16 @@ void check_sources(const Inquiry& ask) {
     const bool on_link = std::ranges::any_of(
         observed.addresses, [&](const InterfaceAddress& address) { return source.overlaps(address.network()); });
     const bool routed = std::ranges::any_of(observed.routes, [&](const Route& route) {
-      return route.table == kMainTable && !route.destination.is_default() && source.overlaps(route.destination);
+      return route.table == kMainTable && !route.destination.is_internet() && source.overlaps(route.destination);
     });
     const auto title = fmt::format("the source {} is a network of this host's", source.to_string());
     if (on_link || routed) {
       ask.passed("sources", title, "");
     } else {
       ask.failed("sources", title, "no interface and no route of this host has it",
-                 "`docker network inspect` shows the mail stack's; give that with --subnet. Its mail is not guarded "
-                 "until then");
+                 "start the mail stack if it is down (until then this is no fault: the guard goes by the address, and "
+                 "stands). If it is up, `docker network inspect` shows its network, which the profile has to name: "
+                 "--subnet");
     }
   }
 }

@@ -154,10 +154,12 @@ void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& ho
     if (chain.closed) {
       continue;  // see closed_tables
     }
-    if (by_right || could_drop(ruleset, chain, packets)) {
-      desired.foreign_rules.push_back({place,
-                                       rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,
-                                       preempting_rule(ruleset, chain, place, packets)});
+    auto admission = rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission"));
+    // One that stands stays, also while nothing drops there: `ufw disable` leaves the chain, and `ufw enable` the rule.
+    const bool stands = place == chain.key && contains(chain.rules, admission, &nft::ObservedRule::rule);
+    if (by_right || stands || could_drop(ruleset, chain, packets)) {
+      desired.foreign_rules.push_back(
+          {place, std::move(admission), 0, preempting_rule(ruleset, chain, place, packets)});
     }
   }
   if (bypass_for(profile, host) == DockerBypass::kException) {

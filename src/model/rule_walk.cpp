@@ -65,14 +65,12 @@ Holds selects(const PolicyRule& rule, const RuleSelectors& selectors, const Pack
   return plain == Holds::kYes ? Holds::kNo : Holds::kYes;
 }
 
-/// Has the table an answer for the internet at large: a default route, or one of the halves that stand for it? Routes
+/// Has the table an answer for the internet at large? Routes
 /// to single networks (a VPN's own) take none of the mail.
 bool leads_on(const ObservedState& observed, IpFamily family, TableId table,
               const std::optional<std::uint32_t>& suppress_length) {
-  // bits: 0.0.0.0/1 and 128.0.0.0/1, as OpenVPN's def1 has them; 2000::/3, all of IPv6's internet that there is
-  const std::uint8_t longest = family == IpFamily::kV4 ? 1 : 3;
   return std::ranges::any_of(observed.routes, [&](const Route& route) {
-    return route.family == family && route.table == table && route.destination.length <= longest &&
+    return route.family == family && route.table == table && route.destination.is_internet() &&
            route.type != RouteType::kThrow && (!suppress_length || route.destination.length > *suppress_length);
   });
 }

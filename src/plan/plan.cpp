@@ -50,10 +50,10 @@ bool same_place(const PolicyRule& a, const PolicyRule& b) {
   return a.priority == b.priority && (a.table == b.table || same_packets);
 }
 
-/// A rule ahead of ours whose mark and mask some packet with our mark fits; behind it, only the very same mark counts.
+/// A rule ahead of ours that takes a packet with our mark for its own; behind it, only the very same mark counts.
 bool catches_mark_of(const PolicyRule& rule, const PolicyRule& wanted) {
   return rule.mark && wanted.mark &&
-         (rule.mark == wanted.mark || (rule.priority <= wanted.priority && rule.mark->overlaps(*wanted.mark)));
+         (rule.mark == wanted.mark || (rule.priority <= wanted.priority && rule.mark->is_taken_for(*wanted.mark)));
 }
 
 /// Others' routes in our table and others' rules on our mark or table would steer the mail too.

@@ -122,6 +122,28 @@ Result<ApplyReport> enable_beside(std::string_view iptables) {
   return report;
 }
 
+TEST(Collision, MarksInDifferentBits_AreToldApart) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile({{{"mark", "0x19/0xff"}}})));
+  const auto beside = box.enable(second({{"mark", "0x1900/0xff00"}}));
+  EXPECT_TRUE(beside) << test::said(beside);
+  ASSERT_TRUE(box.engine.disable("second", {}));
+  EXPECT_FALSE(box.enable(second({{"mark", "0x9/0xf"}}))) << "these are not";
+}
+
+TEST(Collision, APolicyRuleOnOtherBits_IsNotInTheWay) {
+  auto host = test::docker_home();
+  PolicyRule rule;
+  rule.priority = {5210};
+  rule.table = kMainTable;
+  rule.mark = Mark{0x80000, 0xff0000};
+  host.state.rules.insert(host.state.rules.begin() + 1, rule);
+  EngineHost box(host);
+  const auto enabled = box.enable(test::home_profile({{{"mark", "0x19/0xff"}}}));
+  EXPECT_TRUE(enabled) << test::said(enabled);
+  EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+}
+
 TEST(Collision, AnotherProgramPutsOurMarkOnItsPackets_IsRefusedByItsRule) {
   for (const auto* mark : {"0x19/0xffffffff", "0x19"}) {
     const auto enabled = enable_beside(fmt::format("*mangle\n-A PREROUTING -i eth7 -j MARK --set-xmark {}\n", mark));

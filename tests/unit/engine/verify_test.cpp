@@ -194,13 +194,28 @@ std::vector<Fault> faults() {
        with_sysctls({{"net/ipv4/conf/all/rp_filter", "0"}, {"net/ipv4/conf/wg0/rp_filter", "1"}}),
        {"objects", "rp-filter"},
        "sysctl"},
-      {"src_valid_mark_on_a_strict_bridge",
+      // The egress table's throw routes send the reverse look-up of marked mail to the main table.
+      {"src_valid_mark_on_a_strict_bridge_stops_nothing",
        true,
        with_sysctls({{"net/ipv4/conf/all/src_valid_mark", "1"},
                      {"net/ipv4/conf/br-mailu/rp_filter", "1"},
                      {"net/ipv4/conf/all/rp_filter", "1"}}),
-       {"objects", "rp-filter"},
+       {"objects"},
        "sysctl"},
+      {"halves_of_a_default_route",
+       true,
+       [](FakeHost& h) {
+         test::add_link(h, "tun0", "tun", "10.66.0.2/24");
+         for (const auto* half : {"0.0.0.0/1", "128.0.0.0/1"}) {
+           auto route = test::script_route();
+           route.table = kMainTable;
+           route.destination = test::prefix(half);
+           route.interface = test::ifname("tun0");
+           h.state.routes.push_back(route);
+         }
+       },
+       {},
+       ""},
       {"forwarding_off", true, with_sysctls({{"net/ipv4/ip_forward", "0"}}), {"objects", "forwarding"}, "ip_forward"},
       {"one_interface_does_not_forward",
        true,

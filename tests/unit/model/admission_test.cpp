@@ -160,6 +160,22 @@ TEST(Admission, OurOwnRuleInTheChain_DoesNotMakeItSuperfluous) {
   EXPECT_EQ(places(test::home_profile(), box.host()), Places{"ip filter DOCKER-USER"});
 }
 
+TEST(Admission, WhereNothingDropsAnyMore_TheRuleThatStandsIsNoDrift) {
+  test::EngineHost box(test::vps());
+  const auto before = box.now();
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  auto& policy = test::chain(box.host(), "filter", "FORWARD").hook->policy;
+  policy = nft::Policy::kAccept;  // ufw disable
+  EXPECT_TRUE(box.engine.status("mailu-vps", {})->as_it_should_be());
+  box.kernel.forget_calls();
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
+  policy = nft::Policy::kDrop;  // ufw enable
+  EXPECT_TRUE(box.engine.verify("mailu-vps", {})->passed());
+  ASSERT_TRUE(box.disable(test::vps_profile()));
+  EXPECT_EQ(box.now(), before);
+}
+
 TEST(Admission, AnotherInstancesRuleInTheChain_DoesNotMakeItSuperfluous) {
   test::EngineHost box(test::vps());
   ASSERT_TRUE(box.enable(test::vps_profile()));

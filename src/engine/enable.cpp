@@ -43,13 +43,6 @@ std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const
   return targets;
 }
 
-/// It was off when an instance first came to it.
-bool switches_forwarding(const SysctlRecord& record, IpFamily family) {
-  return std::ranges::any_of(record.saved, [&](const SavedSysctl& s) {
-    return s.key == traits_of(family).forwarding && s.previous != s.ours;
-  });
-}
-
 /// One enable, from the first look to the last.
 class Enabling {
  public:
@@ -116,9 +109,9 @@ class Enabling {
 
   /// True: changes were made or refused as stale, so look again. False: the host is as it should be.
   Result<bool> once(bool is_first) {
-    auto seen = survey(kernel_, profile_, record_.sysctls.saved);
-    if (!seen) {
-      return std::unexpected(seen.error());
+    auto seen = survey(kernel_, profile_, record_.sysctls.saved, known_host(before_, profile_));
+    if (!seen || seen->unresolved) {
+      return std::unexpected(seen ? *seen->unresolved : seen.error());
     }
     has_looked_ = true;
     transaction_.settle(seen->observed);

@@ -51,6 +51,16 @@ Result<void> note_advertised_links(Kernel& kernel, const Profile& profile, const
   return {};
 }
 
+/// What the mail left as goes on being guarded while the tunnel has lost it for a moment: that is when the kernel
+/// forgets the connections.
+void keep_addresses(const ResolvedHost& remembered, ResolvedHost& host) {
+  for (const auto family : kBothFamilies) {
+    if (!host.snat_to[family]) {
+      host.snat_to[family] = remembered.snat_to[family];
+    }
+  }
+}
+
 }  // namespace
 
 Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further,
@@ -69,6 +79,9 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
     result.unresolved = host.error();
   }
   result.host = host ? *std::move(host) : *remembered;
+  if (remembered && profile.nat == HomeNat::kMasquerade) {
+    keep_addresses(*remembered, result.host);
+  }
   if (profile.side == Side::kHome) {
     result.host.docker = docker_backend(result.observed.ruleset, kernel.legacy_table_names());
   }
@@ -87,6 +100,10 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   }
   result.sysctls = *std::move(values);
   return result;
+}
+
+std::optional<ResolvedHost> known_host(const std::optional<InstanceRecord>& record, const Profile& profile) {
+  return record && record->profile.tunnel == profile.tunnel ? std::optional(record->host) : std::nullopt;
 }
 
 }  // namespace smtpegress

@@ -22,4 +22,8 @@ struct Survey {
 Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further = {},
                       const std::optional<ResolvedHost>& remembered = {});
 
+/// What an earlier enable of the same tunnel found, to go by where the host tells less now.
+[[nodiscard]] std::optional<ResolvedHost> known_host(const std::optional<InstanceRecord>& record,
+                                                     const Profile& profile);
+
 }  // namespace smtpegress

@@ -109,6 +109,12 @@ bool is_side_effect(const SavedSysctl& sysctl) {
   return is_side_effect(sysctl, IpFamily::kV4) || is_side_effect(sysctl, IpFamily::kV6);
 }
 
+bool switches_forwarding(const SysctlRecord& record, IpFamily family) {
+  return std::ranges::any_of(record.saved, [&](const SavedSysctl& s) {
+    return s.key == traits_of(family).forwarding && s.previous != s.ours;
+  });
+}
+
 std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved) {
   std::vector<SysctlSpec> sysctls;
   sysctls.reserve(saved.size());

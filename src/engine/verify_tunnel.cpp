@@ -164,12 +164,20 @@ void check_wireguard(const Inquiry& ask) {
   }
 }
 
+bool has_address(const Inquiry& ask, IpFamily family) {
+  const auto& observed = ask.view.seen.observed;
+  const auto* tunnel = observed.link(ask.view.profile.tunnel);
+  return tunnel != nullptr && std::ranges::any_of(observed.addresses, [&](const InterfaceAddress& address) {
+           return address.link == tunnel->index && address.local.family == family && !is_link_local(address.local);
+         });
+}
+
 /// With nat: masquerade. The kernel drops what it finds no address for. (IPv6's are gone once an interface was down.)
 void check_address_to_leave_as(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   for (const auto family : families_of(profile)) {
     const bool needed = profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade;
-    if (needed && !ask.view.seen.host.snat_to[family]) {
+    if (needed && !has_address(ask, family)) {
       const auto name = traits_of(family).name;
       ask.failed("tunnel", fmt::format("the tunnel has an {} address for the mail to leave as", name),
                  fmt::format("{} has none", profile.tunnel.str()),

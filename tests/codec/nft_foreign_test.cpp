@@ -298,7 +298,7 @@ TEST(NftForeign, VerdictFromAMap_IsAStatement) {
                                         {NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT}})
                         .rule();
   EXPECT_TRUE(rule.matches.empty());
-  EXPECT_EQ(opaque_parts(rule), std::vector<std::string>{"vmap"});
+  EXPECT_EQ(opaque_parts(rule), std::vector<std::string>{"ct state vmap"});
 }
 
 // ---- xt matches

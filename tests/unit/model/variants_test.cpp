@@ -47,7 +47,7 @@ TEST(Masquerade, WhatThisHostItselfSendsAsTheTunnelsAddress_KeepsToTheTunnel) {
   const auto desired = lowered(profile, host);
   const auto by_its_source = [](const DesiredState& d) {
     return std::ranges::any_of(
-        d.rules, [](const PolicyRule& rule) { return to_string(rule).find("from 10.0.1.2 ") != std::string::npos; });
+        d.rules, [](const PolicyRule& rule) { return to_string(rule).find("from 10.0.1.2") != std::string::npos; });
   };
   EXPECT_TRUE(by_its_source(desired));
   const auto output = std::ranges::find(desired.chains, "output", [](const OwnChain& c) { return c.key.name; });

@@ -1,0 +1,291 @@
+#!/usr/bin/python3
+"""Programs that lead the whole host's traffic elsewhere, by policy rules or halves of the default route: Tailscale's and
+OpenVPN's kernel objects, the real wg-quick. Mail keeps to its own tunnel, and takes no other, theirs included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import unittest
+from typing import Iterator
+
+from neighbour import Neighbour, Options, topology
+from lab.tunnel import Tunnel, make_keys
+
+VPN_HOME, VPN_FAR = "10.66.0.2", "10.66.0.1"
+FAR_END = "vpn"  # the VPN's interface at its provider, who is the ISP host here
+
+
+class Vpn(Neighbour):
+    """`vpn` is the interface of somebody's VPN at home; arrive and leave are that program's start and end."""
+
+    vpn = "tun0"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.connect()
+
+    def connect(self) -> None:
+        """What carries the VPN: a cable to its provider."""
+        self.lab.home.ip_batch(f"""
+            link add {self.vpn} type veth peer name {FAR_END} netns {self.lab.isp.inner_pid}
+            address add {VPN_HOME}/24 dev {self.vpn}
+            link set {self.vpn} up
+        """)
+        self.lab.isp.ip_batch(f"address add {VPN_FAR}/24 dev {FAR_END}\nlink set {FAR_END} up\n")
+
+    def arrive(self) -> None:
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def no_leak(self) -> Iterator[None]:
+        """By the VPN is past the tunnel as well."""
+        by_vpn = self.lab.capture(self.lab.isp, FAR_END, "tcp dst port 25")
+        with super().no_leak(), by_vpn:
+            yield
+        self.assertEqual(by_vpn.packets, [], "the VPN saw tcp/25")
+
+
+class Harmless(Vpn):
+    """VPNs that take nothing of the mail, whichever comes first."""
+
+    def test_there_before(self) -> None:
+        self.arrive()
+        self.enable_both()
+        with self.no_leak(), self.knocking():
+            self.assert_kept()
+
+    def test_comes_and_goes_later(self) -> None:
+        self.enable_both()
+        with self.no_leak(), self.knocking():
+            for step in (self.arrive, self.leave, self.arrive):
+                step()
+                self.assert_mail_passes()
+            self.assert_kept()
+
+    def test_the_hosts_other_traffic_keeps_to_the_vpn(self) -> None:
+        self.arrive()
+        seen = [host.seen_as(topology.MX, 443) for host in (self.lab.home, self.lab.container)]
+        self.enable_both()
+        self.assertEqual(seen, [host.seen_as(topology.MX, 443) for host in (self.lab.home, self.lab.container)])
+
+    def test_disable_leaves_what_is_without_us(self) -> None:
+        def before() -> None:
+            if self.lab.home.run(["ip", "link", "show", self.vpn], check=False).returncode != 0:
+                self.connect()
+            self.arrive()
+
+        def restart() -> None:
+            self.leave()
+            self.arrive()
+
+        self.assert_left_as_without_us(before, restart)
+
+
+class OpenVpn(Harmless):
+    """`redirect-gateway def1`."""
+
+    _HALVES = ("0.0.0.0/1", "128.0.0.0/1")
+
+    def arrive(self) -> None:
+        self.lab.home.ip_batch("".join(f"route add {half} via {VPN_FAR} dev {self.vpn}\n" for half in self._HALVES))
+
+    def leave(self) -> None:
+        self.lab.home.ip_batch("".join(f"route del {half} dev {self.vpn}\n" for half in self._HALVES))
+
+
+_TAILSCALE_RULES = (
+    "pref 5210 fwmark 0x80000/0xff0000 lookup main",
+    "pref 5230 fwmark 0x80000/0xff0000 lookup default",
+    "pref 5250 fwmark 0x80000/0xff0000 unreachable",
+    "pref 5270 lookup 52",
+)
+_TAILSCALE_FIREWALL = """*filter
+:ts-forward -
+-I FORWARD -j ts-forward
+-A ts-forward -i tailscale0 -j MARK --set-xmark 0x40000/0xff0000
+-A ts-forward -m mark --mark 0x40000/0xff0000 -j ACCEPT
+-A ts-forward -s 100.64.0.0/10 -o tailscale0 -j DROP
+-A ts-forward -o tailscale0 -j ACCEPT
+COMMIT
+*nat
+:ts-postrouting -
+-I POSTROUTING -j ts-postrouting
+-A ts-postrouting -m mark --mark 0x40000/0xff0000 -j MASQUERADE
+COMMIT
+"""
+_NO_TAILSCALE_FIREWALL = """*filter
+-D FORWARD -j ts-forward
+-F ts-forward
+-X ts-forward
+COMMIT
+*nat
+-D POSTROUTING -j ts-postrouting
+-F ts-postrouting
+-X ts-postrouting
+COMMIT
+"""
+
+
+class Tailscale(Harmless):
+    """A member of a tailnet."""
+
+    vpn = "tailscale0"
+    routes: tuple[str, ...] = (f"100.100.100.100 dev {vpn}", f"100.64.7.7 dev {vpn}")
+
+    def arrive(self) -> None:
+        self.lab.home.run(["iptables-restore", "--noflush"], input=_TAILSCALE_FIREWALL)
+        self.lab.home.ip_batch("".join(f"route add {route} table 52\n" for route in self.routes) +
+                               "".join(f"rule add {rule}\n" for rule in _TAILSCALE_RULES))
+
+    def leave(self) -> None:
+        self.lab.home.ip_batch("".join(f"rule del {rule}\n" for rule in _TAILSCALE_RULES) + "route flush table 52\n")
+        self.lab.home.run(["iptables-restore", "--noflush"], input=_NO_TAILSCALE_FIREWALL)
+
+
+class TailscaleExitNode(Tailscale):
+    """All of the host's traffic by another member; the local networks are left out (--exit-node-allow-lan-access).
+
+    Its rule comes before ours by default: the mail is held back until our priority is below.
+    """
+
+    routes = (*Tailscale.routes, f"default via {VPN_FAR} dev {Tailscale.vpn}", f"throw {topology.CONTAINER_NET}")
+
+    def mend_as_told(self) -> None:
+        self.assert_told("5270: from all lookup 52", "--set priority=N", "below 5270")
+        self.enable("--set", "priority=5200")
+        self.assert_kept()
+
+    def test_there_before(self) -> None:
+        self.arrive()
+        self.enable_both()
+        with self.no_leak(), self.knocking():
+            self.mend_as_told()
+
+    def test_comes_and_goes_later(self) -> None:
+        self.enable_both()
+        with self.no_leak(), self.knocking():
+            self.arrive()
+            self.mend_as_told()
+            self.leave()
+            self.assert_kept()
+            self.arrive()
+            self.assert_kept()
+
+
+class WgQuick(Vpn):
+    """Another tunnel, with AllowedIPs = 0.0.0.0/0, raised by the real wg-quick. It lets the kernel choose its rules'
+    priorities: below the lowest there is.
+    """
+
+    vpn = "vpn0"
+
+    def connect(self) -> None:
+        far, near = make_keys(self.lab.isp), make_keys(self.lab.home)
+        Tunnel(self.lab.isp, far, near.public, f"{VPN_FAR}/24", f"{VPN_HOME}/32", (), listen_port=51821,
+               interface=FAR_END).create()
+        config = self.lab.home.path(f"/run/{self.vpn}.conf")
+        config.touch(mode=0o600)
+        config.write_text(f"""[Interface]
+            PrivateKey = {near.private}
+            Address = {VPN_HOME}/24
+            [Peer]
+            PublicKey = {far.public}
+            AllowedIPs = 0.0.0.0/0
+            Endpoint = {topology.HOME_ROUTER}:51821
+        """)
+
+    def arrive(self) -> None:
+        self.lab.home.run(["wg-quick", "up", f"/run/{self.vpn}.conf"])
+        self.lab.wait_for_tunnel()  # the mail's tunnel now goes through this one
+
+    def leave(self) -> None:
+        self.lab.home.run(["wg-quick", "down", f"/run/{self.vpn}.conf"])
+        self.lab.wait_for_tunnel()
+
+    def test_there_before(self) -> None:
+        self.arrive()
+        self.enable_both()
+        with self.no_leak(), self.knocking():
+            self.assert_kept()
+            self.assertEqual(self.lab.container.seen_as(topology.MX, 443), VPN_HOME)
+            self.leave()
+            self.assert_kept()
+
+    def test_one_that_comes_later_is_told_and_mended_as_told(self) -> None:
+        self.enable_both()
+        with self.no_leak(), self.knocking():
+            self.arrive()
+            self.assert_told("10024: not from all fwmark 0xca6c lookup 51820", "--set priority=N", "below 10024")
+            self.enable("--set", "priority=5000")
+            self.assert_kept()
+            self.leave()
+            self.assert_kept()
+
+    def test_up_and_down_leaves_what_is_without_us(self) -> None:
+        def before() -> None:
+            if not self.lab.home.path(f"/run/{self.vpn}.conf").exists():
+                self.connect()
+
+        def work() -> None:
+            self.arrive()
+            self.leave()
+
+        self.assert_left_as_without_us(before, work)
+
+
+class Strict(Neighbour):
+    """Strict reverse-path filtering on every interface, and marks counted in it (src_valid_mark)."""
+
+    options = Options(home_rp_filter=1)
+
+    def setUp(self) -> None:
+        super().setUp()
+        places = ("all", "default", topology.UPLINK, topology.TUNNEL, topology.BRIDGE)
+        self.lab.home.set_sysctls({f"net/ipv4/conf/{place}/{key}": 1 for place in places
+                                   for key in ("rp_filter", "src_valid_mark")})
+
+    def check(self, *settings: str) -> None:
+        with self.nothing_changes(self.lab.home):
+            self.enable_vps()
+            self.enable(*settings)
+            with self.no_leak(), self.knocking():
+                self.assert_kept()
+            self.disable_both()
+
+    def test_loosened_everywhere(self) -> None:
+        self.check()
+
+    def test_loosened_on_the_tunnel_alone(self) -> None:
+        self.check("--set", "rp_filter=tunnel")
+
+
+class LocalNetworks(Neighbour):
+    """A mail server in another network of the home's own."""
+
+    LAN, HOME_IN_LAN, SERVER = "lan0", "192.168.50.1", "192.168.50.25"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lab.home.ip_batch(f"""
+            link add {self.LAN} type veth peer name {self.LAN} netns {self.lab.mx.inner_pid}
+            address add {self.HOME_IN_LAN}/24 dev {self.LAN}
+            link set {self.LAN} up
+        """)
+        self.lab.mx.ip_batch(f"address add {self.SERVER}/24 dev {self.LAN}\nlink set {self.LAN} up\n")
+
+    def test_mail_to_it_stays_local(self) -> None:
+        self.assertEqual(self.lab.container.send_mail(server=self.SERVER).seen_from, self.HOME_IN_LAN)
+        self.enable_both()
+        self.assert_kept()
+        local = self.lab.container.send_mail(server=self.SERVER, bound=2)
+        self.assertEqual(local.seen_from, self.HOME_IN_LAN, f"not delivered to the local server: {local.reason}")
+
+
+del Vpn, Harmless  # unittest would run them as they are
+
+if __name__ == "__main__":
+    unittest.main()

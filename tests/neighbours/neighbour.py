@@ -13,9 +13,9 @@ from typing import Callable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenarios"))
 
-from scenario import DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, Options, Scenario, topology
+from scenario import DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, Options, Process, Scenario, topology
 
-__all__ = ["Completed", "DONE", "Host", "NOT_AS_IT_SHOULD_BE", "Neighbour", "Options", "rules_of", "topology"]
+__all__ = ["Completed", "DONE", "Host", "NOT_AS_IT_SHOULD_BE", "Neighbour", "Options", "Process", "rules_of", "topology"]
 
 _SAVE = "for family in iptables ip6tables; do echo \"== $family\"; $family-save; done; nft -s list ruleset"
 _COUNTERS = re.compile(r" \[\d+:\d+\]$", re.MULTILINE)
@@ -51,9 +51,9 @@ class Neighbour(Scenario):
 
     def assert_kept(self) -> None:
         """Nothing was lost: mail passes, and status and verify have nothing to tell."""
-        self.assertEqual(self.failed_checks(), {})
-        self.egress(self.host, "status", self.instance)
         self.assert_mail_passes()
+        self.assertEqual(self.failed_checks(), {}, "mail passes, and verify says otherwise")
+        self.egress(self.host, "status", self.instance)
 
     def assert_told(self, *words: str) -> None:
         """No mail passes, status or verify fails, and what they say has these words in it."""

@@ -101,10 +101,14 @@ class Container(MailHost):
 class Docker:
     """dockerd on a host, and the command line to it. Starts with the daemon running and the containers' image there."""
 
-    def __init__(self, host: Host, mx: MxHost, *options: str) -> None:
+    def __init__(self, host: Host, mx: MxHost, *options: str, iptables: str | None = None) -> None:
+        """`iptables`: of Debian's alternatives ("iptables-legacy") the one to be used; else nf_tables'."""
         self._host, self._mx = host, mx
         self.system = Chroot(host, SUITE, PACKAGES)
         host.run(["bash", "-c", _PREPARE, "prepare", self.system.root, _RUNTIME], input=json.dumps(_SETTINGS))
+        if iptables is not None:
+            self.system.run(["update-alternatives", "--set", "iptables", f"/usr/sbin/{iptables}"])
+            self.system.run(["update-alternatives", "--set", "ip6tables", f"/usr/sbin/{iptables.replace('ip', 'ip6', 1)}"])
         self._daemon: Process | None = None
         self.options = options
         self.start()
@@ -117,6 +121,7 @@ class Docker:
 
     def start(self) -> None:
         script = f'exec dockerd "$@" >>{_LOG} 2>&1'
+        """Starts the daemon, and waits until it answers."""
         self._daemon = self.system.start(["bash", "-c", script, "dockerd", *self.options])
         poll(self._answers, f"dockerd on {self._host.name} to answer", _START_BOUND)
 

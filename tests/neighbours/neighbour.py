@@ -1,0 +1,86 @@
+"""What the tests beside real neighbours share. A neighbour is another program that has rules or routes on the host; its
+own Debian packages run in a chroot inside the lab's host (lab/chroot.py).
+
+Each test follows a person's day: the neighbour is there, smtp-egress is enabled, the neighbour works on.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Callable
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenarios"))
+
+from scenario import DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, Options, Scenario, topology
+
+__all__ = ["Completed", "DONE", "Host", "NOT_AS_IT_SHOULD_BE", "Neighbour", "Options", "rules_of", "topology"]
+
+_SAVE = "for family in iptables ip6tables; do echo \"== $family\"; $family-save; done; nft -s list ruleset"
+_COUNTERS = re.compile(r" \[\d+:\d+\]$", re.MULTILINE)
+_REMARKS = re.compile(r"^#.*\n", re.MULTILINE)  # iptables-save writes the time into them
+
+
+def rules_of(host: Host) -> str:
+    """All firewall rules, as iptables and as nft tell them, without counters."""
+    return _REMARKS.sub("", _COUNTERS.sub("", host.output(["bash", "-c", _SAVE])))
+
+
+class Neighbour(Scenario):
+    """`side` names the host that the neighbour is on: home or vps."""
+
+    side = "home"
+
+    @property
+    def host(self) -> Host:
+        return self.lab.home if self.side == "home" else self.lab.vps
+
+    @property
+    def instance(self) -> str:
+        return f"mailu-{self.side}"
+
+    def enable(self, *further: str) -> Completed:
+        return self.egress(self.host, *(ENABLE_HOME if self.side == "home" else ENABLE_VPS), *further)
+
+    def failed_checks(self) -> dict[str, str]:
+        """What verify finds wrong on the neighbour's host: detail and mend, by the check's id."""
+        document = self.json_of(self.host, "verify", self.instance, expect=None)
+        return {check["id"]: f"{check['detail']} | {check['mend']}" for check in document["checks"]
+                if check["outcome"] == "failed"}
+
+    def assert_kept(self) -> None:
+        """Nothing was lost: mail passes, and status and verify have nothing to tell."""
+        self.assertEqual(self.failed_checks(), {})
+        self.egress(self.host, "status", self.instance)
+        self.assert_mail_passes()
+
+    def assert_told(self, *words: str) -> None:
+        """No mail passes, status or verify fails, and what they say has these words in it."""
+        self.assertFalse(self.try_mail().delivered, "the mail should be held back here; else this proves nothing")
+        told = [self.egress(self.host, command, self.instance, expect=None) for command in ("status", "verify")]
+        self.assertIn(NOT_AS_IT_SHOULD_BE, [done.returncode for done in told],
+                      f"no mail passes, and neither status nor verify says so:\n{told[0].stdout}\n{told[1].stdout}")
+        said = "\n".join(done.stdout for done in told if done.returncode != DONE)
+        for word in words:
+            self.assertIn(word, said)
+
+    def assert_told_and_mended(self, *words: str) -> None:
+        self.assert_told(*words)
+        self.enable()
+        self.assert_kept()
+
+    def assert_left_as_without_us(self, before: Callable[[], object], work: Callable[[], object]) -> None:
+        """The same steps in two labs, one of them without smtp-egress: the neighbour's host ends the same, firewall,
+        policy rules, routes and sysctls."""
+        before()
+        self.enable_both()
+        work()
+        self.disable_both()
+        with_us = rules_of(self.host), self.lab.snapshot(self.host)
+        self.lab.close()
+        self.raise_lab(self.options)
+        before()
+        work()
+        self.assert_same(rules_of(self.host), with_us[0])
+        self.assert_same(self.lab.snapshot(self.host), with_us[1])

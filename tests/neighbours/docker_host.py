@@ -14,7 +14,8 @@ from lab.docker import NETWORK, Container, Docker
 TABLES = ("raw", "filter", "nat", "mangle")
 UNREADABLE = ("incompatible", "unsupported", "# Warning")
 
-_MADE_UP_NAME = re.compile(r"\b(br(?=-)|veth)-?[0-9a-f]{7,12}\b")
+_NOT_RULES = re.compile(r"^#.*\n| \[\d+:\d+\]$", re.MULTILINE)  # the time, and the policies' counters
+_MADE_UP_NAME = re.compile(r"(?<![0-9a-z])(br(?=-)|veth)-?[0-9a-f]{7,12}\b")
 
 
 def without_made_up_names(text: str) -> str:
@@ -62,6 +63,10 @@ class DockerNeighbour(Neighbour):
                 for complaint in UNREADABLE:
                     self.assertNotIn(complaint, done.stderr + done.stdout, " ".join(words))
 
+    def dockers_iptables(self) -> str:
+        """All that the iptables of dockerd's tells; iptables-legacy's rules are to be seen by no other program."""
+        return _NOT_RULES.sub("", self.docker.system.run(["iptables-save"]).stdout)
+
     @contextlib.contextmanager
     def rules_listed(self) -> Iterator[None]:
         """No tcp/25 by the ISP inside the block, and Docker's rules can be read before and after it."""
@@ -74,7 +79,7 @@ class DockerNeighbour(Neighbour):
         """Rules, policy rules, routes, and ip_forward; of the other sysctls some are born with an interface and stay."""
         told, _, sysctls = self.lab.snapshot(host).partition("== sysctl\n")
         forwarding = next(line for line in sysctls.splitlines() if line.startswith("ipv4/ip_forward "))
-        return without_made_up_names("\n".join([rules_of(host), told, forwarding]))
+        return without_made_up_names("\n".join([self.dockers_iptables(), rules_of(host), told, forwarding]))
 
     def assert_docker_left_as_without_us(self, work: Callable[[], object]) -> None:
         """The same steps in two labs, one of them without smtp-egress: home ends the same."""

@@ -7,41 +7,9 @@ import unittest
 
 from docker_host import DockerNeighbour
 from neighbour import topology
-
-from lab.docker import Docker
+from unpublished import assert_unpublished
 
 OTHER_NET = "192.168.77.0/24"
-UNPUBLISHED = 8025
-
-_LISTEN = f"""
-import socket
-with socket.create_server(("", {UNPUBLISHED})) as server:
-    print("listening", flush=True)
-    while True:
-        server.accept()[0].close()
-"""
-
-# One tcp segment from port 25 with nothing but ACK, as a reply has: what only the connection's state can tell apart.
-_SEND_ACK = """
-import socket, struct, sys
-source, target, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-segment = struct.pack("!HHIIBBHHH", 25, port, 1, 1, 5 << 4, 0x10, 1024, 0, 0)
-pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, len(segment))
-total = sum(struct.unpack(f"!{(len(pseudo) + len(segment)) // 2}H", pseudo + segment))
-total = (total & 0xffff) + (total >> 16)
-check = ~((total & 0xffff) + (total >> 16)) & 0xffff
-raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-raw.sendto(segment[:16] + struct.pack("!H", check) + segment[18:], (target, 0))
-"""
-
-_CONNECT_FROM = """
-import socket, sys
-try:
-    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 1, ("", int(sys.argv[3]))):
-        print("connected")
-except OSError as error:
-    print(error)
-"""
 
 
 class AtWork(DockerNeighbour):
@@ -102,6 +70,10 @@ class AtWork(DockerNeighbour):
         self.assertLessEqual(len(mended["changes"]), len(astray) + 1, f"{mended['changes']}\nmissing: {astray}")
         self.assert_kept()
 
+    def test_unpublished_ports_are_closed_to_the_vps(self) -> None:
+        assert_unpublished(self)
+        self.assert_kept()
+
     def test_forwarding_stays_on_while_docker_is_there(self) -> None:
         self.disable_both()
         self.assertEqual(self.lab.home.sysctl("net/ipv4/ip_forward"), "1")
@@ -145,39 +117,6 @@ class Undone(DockerNeighbour):
         self.assert_docker_left_as_without_us(add)
 
 
-class Unpublished(DockerNeighbour):
-    """A container's port that is not published is not to be had through the tunnel either, by whatever source port."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.enable_both()
-        server = self.lab.container.start(["/usr/bin/python3", "-c", _LISTEN])
-        server.stdout.readline()
-        self.assertEqual("connected", self.connect(self.lab.home, UNPUBLISHED, 0), "nothing listens")
-
-    def connect(self, host: object, port: int, source_port: int) -> str:
-        client = self.lab.home if host is self.lab.home else self.lab.vps
-        return client.run(["/usr/bin/python3", "-c", _CONNECT_FROM, topology.CONTAINER, str(port), str(source_port)]
-                          ).stdout.strip()
-
-    def test_from_the_vps(self) -> None:
-        with self.lab.capture(self.lab.home, topology.TUNNEL, f"dst host {topology.CONTAINER}") as arriving, \
-                self.lab.capture(self.lab.home, self.bridge, f"tcp dst port {UNPUBLISHED}") as passing:
-            for source_port in (25, 0, 465):
-                self.assertEqual("timed out", self.connect(self.lab.vps, UNPUBLISHED, source_port))
-            for _ in range(3):
-                self.lab.vps.run(["/usr/bin/python3", "-c", _SEND_ACK, topology.VPS_TUNNEL, topology.CONTAINER,
-                                  str(UNPUBLISHED)])
-            self.lab.home.reaches(topology.VPS_TUNNEL)  # what was sent before it has arrived when this is answered
-        self.assertGreaterEqual(arriving.count, 6, "the VPS's packets should have come as far as the tunnel")
-        self.assertEqual(passing.packets, [])
-
-    def test_the_published_port_is_to_be_had_by_the_hosts_address_alone(self) -> None:
-        for source_port in (25, 0):
-            self.assertEqual("timed out", self.connect(self.lab.vps, 25, source_port))
-        self.assert_mail_passes()
-
-
 class Before(DockerNeighbour):
     """smtp-egress is enabled before Docker's daemon is there: at boot, without an order between them."""
 
@@ -189,6 +128,10 @@ class Before(DockerNeighbour):
     def test_what_is_missing_is_told_and_mended(self) -> None:
         with self.rules_listed():
             self.assert_told_and_mended()
+
+    def test_docker_drops_what_is_forwarded_as_it_does_without_us(self) -> None:
+        """It does so where it has switched forwarding on itself, and not where it was on before."""
+        self.assertIn("-P FORWARD DROP", self.docker.iptables("-S", "FORWARD").stdout)
 
     def test_disable_leaves_dockers_forwarding_on(self) -> None:
         self.enable()

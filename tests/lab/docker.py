@@ -107,8 +107,8 @@ class Docker:
         self.system = Chroot(host, SUITE, PACKAGES)
         host.run(["bash", "-c", _PREPARE, "prepare", self.system.root, _RUNTIME], input=json.dumps(_SETTINGS))
         if iptables is not None:
-            self.system.run(["update-alternatives", "--set", "iptables", f"/usr/sbin/{iptables}"])
-            self.system.run(["update-alternatives", "--set", "ip6tables", f"/usr/sbin/{iptables.replace('ip', 'ip6', 1)}"])
+            for tool in (iptables, iptables.replace("ip", "ip6", 1)):
+                self.system.run(["update-alternatives", "--set", tool.partition("-")[0], f"/usr/sbin/{tool}"])
         self._daemon: Process | None = None
         self.options = options
         self.start()

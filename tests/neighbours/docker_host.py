@@ -1,4 +1,4 @@
-"""Home with a real dockerd: the mail stack is a container `front` on mailu_default, with port 25 published, as Mailu's."""
+"""Home with a real dockerd: the mail stack is the container `front` on mailu_default, port 25 published, as Mailu's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class DockerNeighbour(Neighbour):
         self.assert_dockers_rules_list()
 
     def firewall_and_routes(self, host: Host) -> str:
-        """Rules, policy rules, routes, and ip_forward; of the other sysctls some are born with an interface and stay."""
+        """Rules, policy rules, routes, and ip_forward; other sysctls are born with an interface and stay so."""
         told, _, sysctls = self.lab.snapshot(host).partition("== sysctl\n")
         forwarding = next(line for line in sysctls.splitlines() if line.startswith("ipv4/ip_forward "))
         return without_made_up_names("\n".join([self.dockers_iptables(), rules_of(host), told, forwarding]))

@@ -72,6 +72,8 @@ def _docker_rules(*, user_chain: bool) -> str:
 
 
 def raise_home(home: Host, options: Options) -> None:
+    if options.home_firewall is HomeFirewall.DOCKERD:
+        return
     if options.home_firewall is HomeFirewall.NONE:
         home.run(["nft", "-f", "-"], input=_PLAIN_MASQUERADE)
         return

@@ -31,8 +31,13 @@ _BRIDGE_FILTER_SYSCTLS: Mapping[str, int] = {
 }
 
 
+_FAKED_DOCKER = (HomeFirewall.DOCKER, HomeFirewall.DOCKER_WITHOUT_USER_CHAIN)
+
+
 def _ip_forward(hosts: Mapping[str, Host], options: Options) -> None:
-    hosts["home"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": int(options.ipv6)})
+    # A real dockerd switches it on itself: only then does it drop what is forwarded.
+    at_home = int(options.home_firewall is not HomeFirewall.DOCKERD)
+    hosts["home"].set_sysctls({"net/ipv4/ip_forward": at_home, "net/ipv6/conf/all/forwarding": int(options.ipv6)})
     hosts["isp"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1})
     hosts["vps"].set_sysctls({"net/ipv4/ip_forward": options.vps_ip_forward})
     for name in ("container", "mx"):
@@ -49,20 +54,29 @@ def _sysctls(hosts: Mapping[str, Host], options: Options) -> None:
         "net/ipv4/conf/default/rp_filter": options.home_rp_filter,
         "net/netfilter/nf_conntrack_tcp_be_liberal": 0,
     }
-    if options.home_firewall is not HomeFirewall.NONE:
+    if options.home_firewall in _FAKED_DOCKER:
         home.update(_BRIDGE_FILTER_SYSCTLS)
     hosts["home"].set_sysctls(home)
     _ip_forward(hosts, options)
 
 
-def _cables(hosts: Mapping[str, Host]) -> None:
+def _cables(hosts: Mapping[str, Host], options: Options) -> None:
     isp, home = hosts["isp"].inner_pid, hosts["home"].inner_pid
     for name, far_end in (("home", at.ISP_TO_HOME), ("vps", at.ISP_TO_VPS), ("mx", at.ISP_TO_MX)):
         hosts[name].ip_batch(f"link add {at.UPLINK} type veth peer name {far_end} netns {isp}\n")
-    hosts["container"].ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home}\n")
+    if options.home_firewall is not HomeFirewall.DOCKERD:
+        hosts["container"].ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home}\n")
 
 
-def _home(home: Host, options: Options) -> None:
+def _home(home: Host) -> None:
+    home.ip_batch(f"""
+        address add {at.HOME}/24 brd + dev {at.UPLINK}
+        link set {at.UPLINK} up
+        route add default via {at.HOME_ROUTER} dev {at.UPLINK}
+    """)
+
+
+def _home_bridge(home: Host, options: Options) -> None:
     docker0 = f"""
         link add docker0 type bridge mcast_snooping 0
         address add {at.DOCKER0}/24 brd + dev docker0
@@ -74,10 +88,7 @@ def _home(home: Host, options: Options) -> None:
         address add {at.CONTAINER_GATEWAY}/24 brd + dev {at.BRIDGE}
         link set {at.CONTAINER_VETH} up
         link set {at.BRIDGE} up
-        {docker0 if options.home_firewall is not HomeFirewall.NONE else ""}
-        address add {at.HOME}/24 brd + dev {at.UPLINK}
-        link set {at.UPLINK} up
-        route add default via {at.HOME_ROUTER} dev {at.UPLINK}
+        {docker0 if options.home_firewall in _FAKED_DOCKER else ""}
     """)
 
 
@@ -142,9 +153,11 @@ def _ipv6(hosts: Mapping[str, Host]) -> None:
 def connect(hosts: Mapping[str, Host], options: Options) -> None:
     """Everything below the firewalls: after it each host reaches its neighbours."""
     _sysctls(hosts, options)
-    _cables(hosts)
-    _home(hosts["home"], options)
-    _container(hosts["container"])
+    _cables(hosts, options)
+    _home(hosts["home"])
+    if options.home_firewall is not HomeFirewall.DOCKERD:
+        _home_bridge(hosts["home"], options)
+        _container(hosts["container"])
     _vps(hosts["vps"], options)
     _isp(hosts["isp"], options)
     _mx(hosts["mx"])

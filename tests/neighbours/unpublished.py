@@ -1,0 +1,73 @@
+"""A container's port that is not published is not to be had through the tunnel, whatever port the VPS sends from."""
+
+from __future__ import annotations
+
+from docker_host import DockerNeighbour
+from neighbour import Host, topology
+
+from lab.waiting import read_until
+
+UNPUBLISHED = 8025
+PUBLISHED = 25  # by the host's address; by the container's no connection to it can be opened either
+SOURCE_PORTS = (25, 465, 0)  # 0: any
+
+_LISTEN = """
+import selectors, socket, sys
+ready = selectors.DefaultSelector()
+for port in sys.argv[1:]:
+    ready.register(socket.create_server(("", int(port))), selectors.EVENT_READ)
+print("listening", flush=True)
+while True:
+    for key, _ in ready.select():
+        key.fileobj.accept()[0].close()
+"""
+
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1, ("", int(sys.argv[3]))).close()
+    print("connected")
+except OSError as error:
+    print(error)
+"""
+
+# One tcp segment from port 25 with nothing but ACK, as a reply has: only the connection's state tells it from one.
+_SEND_ACK = """
+import socket, struct, sys
+source, target, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+segment = struct.pack("!HHIIBBHHH", 25, port, 1, 1, 5 << 4, 0x10, 1024, 0, 0)
+pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, len(segment))
+total = sum(struct.unpack(f"!{(len(pseudo) + len(segment)) // 2}H", pseudo + segment))
+total = (total & 0xffff) + (total >> 16)
+check = ~((total & 0xffff) + (total >> 16)) & 0xffff
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+raw.sendto(segment[:16] + struct.pack("!H", check) + segment[18:], (target, 0))
+"""
+
+
+def _connect(host: Host, port: int, source_port: int) -> str:
+    return host.output(["/usr/bin/python3", "-c", _CONNECT, topology.CONTAINER, str(port), str(source_port)]).strip()
+
+
+def assert_unpublished(test: DockerNeighbour) -> None:
+    """What the VPS sends to them comes as far as the tunnel and not to the bridge, be it SYN or a lone ACK."""
+    lab = test.lab
+    listener = lab.container.start(["/usr/bin/python3", "-c", _LISTEN, str(PUBLISHED), str(UNPUBLISHED)])
+    read_until(listener.stdout, b"listening", "the container's servers")
+    for port in (PUBLISHED, UNPUBLISHED):
+        test.assertEqual("connected", _connect(lab.home, port, 0), "nothing listens: this would prove nothing")
+    own_ports = f"host {topology.CONTAINER} and (tcp port {PUBLISHED} or tcp port {UNPUBLISHED})"
+    from_tunnel = f"src net {topology.TUNNEL_NET} and {own_ports}"
+    with lab.capture(lab.home, topology.TUNNEL, from_tunnel) as arriving, \
+            lab.capture(lab.home, test.bridge, from_tunnel) as passing:
+        for port in (PUBLISHED, UNPUBLISHED):
+            for source_port in SOURCE_PORTS:
+                test.assertEqual("timed out", _connect(lab.vps, port, source_port))
+        for _ in range(2):  # the first could have made a connection known that lets the second pass
+            lab.vps.run(["/usr/bin/python3", "-c", _SEND_ACK, topology.VPS_TUNNEL, topology.CONTAINER,
+                         str(UNPUBLISHED)])
+        lab.home.reaches(topology.VPS_TUNNEL)  # what was sent before it has come when this is answered
+    sent = 2 * len(SOURCE_PORTS) + 2
+    test.assertGreaterEqual(arriving.count, sent, "the VPS's packets should have come as far as the tunnel")
+    test.assertEqual(passing.packets, [])
+    listener.stop()

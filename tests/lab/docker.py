@@ -56,7 +56,7 @@ cat >"$1/etc/docker/daemon.json"
 _mail_numbers = itertools.count(1)  # not one for each container: one that is made anew must not repeat a subject
 
 
-def _image() -> bytes:
+def machine_image() -> bytes:
     """A root directory whose /usr is to be mounted, as a tar archive."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
@@ -112,7 +112,7 @@ class Docker:
         self._daemon: Process | None = None
         self.options = options
         self.start()
-        self.system.path("/image.tar").write_bytes(_image())
+        self.system.path("/image.tar").write_bytes(machine_image())
         self("import", "/image.tar", _IMAGE)
 
     def __call__(self, *words: str) -> str:

@@ -70,17 +70,19 @@ class Neighbour(Scenario):
         self.enable()
         self.assert_kept()
 
+    def all_of(self, host: Host) -> str:
+        """Firewall, policy rules, routes and sysctls."""
+        return rules_of(host) + self.lab.snapshot(host)
+
     def assert_left_as_without_us(self, before: Callable[[], object], work: Callable[[], object]) -> None:
-        """The same steps in two labs, one of them without smtp-egress: the neighbour's host ends the same, firewall,
-        policy rules, routes and sysctls."""
+        """The same steps in two labs, one of them without smtp-egress: the neighbour's host ends the same."""
         before()
         self.enable_both()
         work()
         self.disable_both()
-        with_us = rules_of(self.host), self.lab.snapshot(self.host)
+        with_us = self.all_of(self.host)
         self.lab.close()
         self.raise_lab(self.options)
         before()
         work()
-        self.assert_same(rules_of(self.host), with_us[0])
-        self.assert_same(self.lab.snapshot(self.host), with_us[1])
+        self.assert_same(self.all_of(self.host), with_us)

@@ -35,6 +35,7 @@ struct PlanReport {
   Profile profile;
   Plan plan;
   std::vector<Object> legacy;  ///< the shell scripts' objects; enable refuses because of them unless told to take over
+  std::vector<std::string> notes{};  ///< what was found on this host, and what was chosen because of it
 };
 
 struct StatusReport {

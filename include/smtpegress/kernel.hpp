@@ -39,6 +39,9 @@ class Kernel {
   /// would have them, family ip. Empty where there are none.
   virtual Result<nft::Ruleset> legacy_tables() = 0;
 
+  /// Their names alone, which costs next to nothing; empty where there are none, or where this process may not know.
+  virtual std::vector<std::string> legacy_table_names() = 0;
+
   /// The value without its newline; an absent file (an interface that is gone) is errnum ENOENT.
   /// `key` is the path below /proc/sys, such as "net/ipv4/conf/wg0/rp_filter".
   virtual Result<std::string> read_sysctl(const std::string& key) = 0;

@@ -35,6 +35,8 @@ struct Prefix {
   static Result<Prefix> parse(std::string_view text);
   [[nodiscard]] bool contains(const IpAddress& other) const noexcept;
   [[nodiscard]] bool contains(const Prefix& other) const noexcept;
+  /// The bits of an address that are not the network's: 0.0.0.255 of a /24.
+  [[nodiscard]] IpAddress host_mask() const noexcept;
   [[nodiscard]] bool overlaps(const Prefix& other) const noexcept;
   [[nodiscard]] bool is_default() const noexcept { return length == 0; }
   [[nodiscard]] std::string to_string() const;

@@ -152,13 +152,20 @@ struct Masquerade {
 struct Reject {
   auto operator<=>(const Reject&) const = default;
 };
+/// The address moves to another network and keeps its place in it: `ip daddr set ip daddr & 0.0.0.255 | 192.0.2.0`.
+/// Connection tracking is not told, unlike with a nat statement.
+struct SetNetwork {
+  Side side = Side::kDestination;
+  Prefix network;
+  auto operator<=>(const SetNetwork&) const = default;
+};
 struct StatementOpaque {
   std::string what;
   std::vector<std::uint8_t> bytes;
   auto operator<=>(const StatementOpaque&) const = default;
 };
 
-using Statement = std::variant<Counter, Verdict, SetMark, ClampMss, Snat, Masquerade, Reject, StatementOpaque>;
+using Statement = std::variant<Counter, Verdict, SetMark, ClampMss, Snat, Masquerade, Reject, SetNetwork, StatementOpaque>;
 
 /// A rule: if all matches hold, the statements are executed in order.
 struct Rule {

@@ -19,6 +19,25 @@ enum class RpFilterScope : std::uint8_t {
   kTunnel,  ///< the tunnel alone, which is enough (FACTS 18)
 };
 
+/// As what the mail enters the tunnel.
+enum class HomeNat : std::uint8_t {
+  kPreserve,    ///< from the source's own address, which the VPS then has to know
+  kMasquerade,  ///< from the tunnel's address: Docker has nothing against it, and nothing of Docker's is touched
+};
+
+/// By what the mail is told apart when it is routed.
+enum class Steering : std::uint8_t {
+  kMark,  ///< a packet mark, and its source beside it
+  kRule,  ///< its source alone (FACTS 20): no mark, no change of rp_filter
+};
+
+/// How preserved addresses get past Docker's drop of what reaches a container by another interface than its bridge.
+enum class DockerBypass : std::uint8_t {
+  kAuto,       ///< by exception where that drop is iptables-nft's, by sidestep where it is nftables' or legacy's
+  kException,  ///< a tagged rule at the head of `ip raw PREROUTING`
+  kSidestep,   ///< replies bear another address while they pass it (FACTS 26b); no rule in a chain of Docker's
+};
+
 struct Profile {
   std::string name;  ///< the instance's name: letters, digits, '.', '_', '-'; at most 48 bytes
   std::string description;
@@ -32,6 +51,9 @@ struct Profile {
   TableId table;
   RulePriority priority;
   RpFilterScope rp_filter = RpFilterScope::kAll;
+  HomeNat nat = HomeNat::kPreserve;
+  Steering steering = Steering::kMark;
+  DockerBypass docker = DockerBypass::kAuto;
 
   // VPS only.
   std::optional<IfName> wan;           ///< absent: the default route's interface

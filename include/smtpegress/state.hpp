@@ -67,13 +67,22 @@ struct DesiredState {
 /// Values of the sysctls that matter, by key; no value where the file is absent (its interface is gone).
 using SysctlValues = std::map<std::string, std::optional<std::string>>;
 
+/// Where the rules stand by which Docker keeps strangers from its containers.
+enum class DockerBackend : std::uint8_t {
+  kNone,
+  kIptables,  ///< iptables-nft's tables: ours can stand there too
+  kNftables,  ///< table `ip docker-bridges`, whose rules of others' are lost at its next change (FACTS 26)
+  kLegacy,    ///< iptables-legacy's tables, which nf_tables does not show
+};
+
 /// Facts about the host that a profile left open, found in the observation.
 struct ResolvedHost {
   IfName wan;                             ///< VPS
-  std::optional<IpAddress> snat_to;       ///< VPS: an address of wan
+  std::optional<IpAddress> snat_to;       ///< VPS: an address of wan; home: the tunnel's, with nat: masquerade
   std::optional<IpAddress> public_ip;     ///< VPS: what the world sees; absent where only a private address is known
   std::vector<IfName> source_links;       ///< home: the interfaces (bridges) whose whole network is of the sources
   std::vector<Prefix> source_networks{};  ///< home: networks of local links that a source is only a part of
+  DockerBackend docker = DockerBackend::kNone;  ///< home
   auto operator<=>(const ResolvedHost&) const = default;
 };
 

@@ -93,6 +93,7 @@ std::string plan_json(const Options& options, const PlanReport& report, int exit
   for (const auto& object : report.legacy) {
     document["legacy"].push_back(describe(object));
   }
+  document["notes"] = report.notes;
   return finished(document);
 }
 

@@ -168,6 +168,9 @@ std::string plan_text(const PlanReport& report) {
   }
   text += fmt::format("{}: {} change{} to make, in this order:\n", name, report.plan.changes.size(),
                       report.plan.changes.size() == 1 ? "" : "s");
+  for (const auto& note : report.notes) {
+    text += fmt::format("  {}\n", note);
+  }
   for (const auto& change : report.plan.changes) {
     text += change_line(change);
     if (const auto* chain = std::get_if<OwnChain>(&change.object); chain != nullptr && change.verb != Verb::kRemove) {

@@ -52,6 +52,7 @@ class Disabling {
         store_(store),
         target_(std::move(target)),
         record_(target_.record ? *target_.record : stand_in(target_)),
+        cut_short_(record_.phase != Phase::kEnabled),
         transaction_(kernel) {}
 
   Result<ApplyReport> run() {
@@ -133,7 +134,7 @@ class Disabling {
 
   Result<ApplyReport> finish() {
     report_.changes = transaction_.done();
-    if (!report_.changes.empty()) {
+    if (!report_.changes.empty() || cut_short_) {
       if (auto dropped = drop_stale_flows(kernel_, record_.profile, report_.host, PathChange::kOffTunnel); dropped) {
         report_.flows_dropped = *dropped;
       } else {
@@ -165,6 +166,7 @@ class Disabling {
   StateStore& store_;
   Target target_;
   InstanceRecord record_;
+  bool cut_short_;  ///< the command before this one: it may have changed all, and not come to the flows
   Transaction transaction_;
   ApplyReport report_;
 };

@@ -10,6 +10,7 @@
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
+#include "model/docker.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
 
@@ -195,6 +196,10 @@ class Enabling {
       told.hint += fmt::format("; `smtp-egress disable {}` takes back the rest", profile_.name);
       return std::unexpected(std::move(told));  // what was written ahead says what may stand
     }
+    if (auto put_back = put_back_side_effects(); !put_back) {
+      told.hint += "; not so: " + put_back.error().message();
+      return std::unexpected(std::move(told));
+    }
     if (!moved_to_.empty()) {
       told.hint += fmt::format("; its state file was damaged, and is {} now", moved_to_);
     }
@@ -211,6 +216,13 @@ class Enabling {
     return std::unexpected(std::move(told));
   }
 
+  /// The rollback has put ip_forward back, and the kernel with it values that were somebody else's.
+  Result<void> put_back_side_effects() {
+    auto found_now = record_.sysctls;
+    std::erase_if(found_now, [&](const SavedSysctl& sysctl) { return before_ && contains(before_->sysctls, sysctl); });
+    return smtpegress::put_back_side_effects(kernel_, found_now);
+  }
+
   /// The desired state is reached, and what is written ahead is enough to undo it: nothing that fails from here on is a
   /// reason to take it back. (After a take-over there is no exact way back: a script's rule holds expressions of
   /// iptables' own, which this program reads but does not write.)
@@ -225,7 +237,8 @@ class Enabling {
     std::erase_if(record_.sysctls,
                   [&](const SavedSysctl& sysctl) { return contains(released_, sysctl.key, &SysctlSpec::key); });
     // Nothing has been dropped yet where the tunnel is waited for: the guard refuses the old flows' packets meanwhile.
-    if (!report_.changes.empty()) {
+    const bool cut_short = before_ && before_->phase != Phase::kEnabled;
+    if (!report_.changes.empty() || cut_short) {
       drop_flows();
     }
     record_.phase = Phase::kEnabled;
@@ -325,6 +338,9 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
              : remains_of(profile.name, stored->damage.has_value(), profile, others->records, seen->observed);
   PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy),
                     seen->legacy};
+  if (profile.side == Side::kHome) {
+    report.notes.push_back("docker: " + explain_bypass(profile, seen->host));
+  }
   if (legacy == LegacyScripts::kTakeOver) {
     report.legacy.clear();
   }

@@ -40,9 +40,9 @@ bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host
   if (!is_mail_of(flow, profile)) {
     return false;
   }
-  // By the tunnel a flow keeps its address at home, and has the SNAT address on the VPS.
-  const bool by_tunnel =
-      profile.side == Side::kHome ? flow.reply_destination == flow.source : flow.reply_destination == host.snat_to;
+  // By the tunnel a flow has the SNAT address; or, at home, keeps its own where that is to be preserved.
+  const bool preserved = profile.side == Side::kHome && profile.nat == HomeNat::kPreserve;
+  const bool by_tunnel = preserved ? flow.reply_destination == flow.source : flow.reply_destination == host.snat_to;
   return by_tunnel == (change == PathChange::kOffTunnel);
 }
 

@@ -87,11 +87,12 @@ class Attribution {
 
  private:
   [[nodiscard]] bool has_our_mark(const PolicyRule& rule) const {
-    if (contains(own_marks_, *rule.mark)) {
-      return true;
+    // A VPS's table sets a mark too, only for its firewall, and it may be a home's that was forgotten with it.
+    if (contains(forgotten_, *rule.mark)) {
+      return contains(own_marks_, *rule.mark) && contains(of_file_.rules, rule);
     }
     const bool nobody_elses = own_marks_.empty() && by_elimination_;
-    return !contains(forgotten_, *rule.mark) && (nobody_elses || contains(of_file_.rules, rule));
+    return contains(own_marks_, *rule.mark) || nobody_elses || contains(of_file_.rules, rule);
   }
   [[nodiscard]] bool leads_to_ours(TableId table) const {
     return tables_.empty() ? by_elimination_ : contains(tables_, table);

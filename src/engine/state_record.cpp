@@ -41,7 +41,8 @@ json to_json(const ResolvedHost& host) {
           {"source_networks", std::move(networks)},
           {"snat_to", host.snat_to ? host.snat_to->to_string() : ""},
           {"public_ip", host.public_ip ? host.public_ip->to_string() : ""},
-          {"source_links", std::move(links)}};
+          {"source_links", std::move(links)},
+          {"docker", static_cast<unsigned>(host.docker)}};
 }
 
 /// The inverse. What does not parse is left empty: these are facts to fall back on, the host is asked first.
@@ -53,6 +54,9 @@ ResolvedHost host_from_json(const json& document) {
   }
   if (const auto address = IpAddress::parse(document.at("public_ip").get<std::string>())) {
     host.public_ip = *address;
+  }
+  if (const auto docker = document.value("docker", 0U); docker <= static_cast<unsigned>(DockerBackend::kLegacy)) {
+    host.docker = static_cast<DockerBackend>(docker);
   }
   for (const auto& network : document.at("source_networks")) {
     if (auto prefix = Prefix::parse(network.get<std::string>())) {

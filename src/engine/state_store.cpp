@@ -163,8 +163,12 @@ Result<void> StateStore::save(const InstanceRecord& record) {
     if (file.get() < 0) {
       return fail("create");
     }
-    if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-        ::fsync(file.get()) != 0) {
+    const auto written = ::write(file.get(), text.data(), text.size());
+    if (written >= 0 && static_cast<std::size_t>(written) != text.size()) {
+      errno = ENOSPC;  // a file is written in part only where there is no more room, and then no error is told
+      return fail("write");
+    }
+    if (written < 0 || ::fsync(file.get()) != 0) {
       return fail("write");
     }
   }

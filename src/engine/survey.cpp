@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/sysctl_record.hpp"
+#include "model/docker.hpp"
 #include "model/legacy_scripts.hpp"
 
 namespace smtpegress {
@@ -37,6 +38,9 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
     result.unresolved = host.error();
   }
   result.host = host ? *std::move(host) : *remembered;
+  if (profile.side == Side::kHome) {
+    result.host.docker = docker_backend(result.observed.ruleset, kernel.legacy_table_names());
+  }
   result.legacy = find_legacy_objects(profile, result.host, result.observed);
   result.desired =
       lower(profile, result.host, result.legacy.empty() ? result.observed : without(result.observed, result.legacy));

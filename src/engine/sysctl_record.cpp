@@ -22,9 +22,14 @@ std::string who_forwards(const std::vector<std::string>& before, const nft::Rule
   return since.empty() ? std::string() : "made since enable, and needs it: " + since.front();
 }
 
+/// Not what we set: switching ip_forward sets it.
+bool is_side_effect(const SavedSysctl& sysctl) {
+  return sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects");
+}
+
 /// Empty where the value goes back.
 std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, const OtherInstances& others,
-                         const std::vector<std::string>& translations, const nft::Ruleset& ruleset) {
+                         const InstanceRecord& record, const nft::Ruleset& ruleset) {
   if (value == sysctl.ours && sysctl.previous == sysctl.ours) {
     return {};  // unchanged so far; a side effect of ip_forward may yet change it
   }
@@ -37,11 +42,14 @@ std::string why_it_stays(const SavedSysctl& sysctl, const std::string& value, co
   if (!others.damaged.empty()) {
     return stays(fmt::format("instance {} may need it, and its state file is damaged", others.damaged.front()));
   }
+  if (is_side_effect(sysctl) && record.phase != Phase::kEnabled) {
+    return {};  // a command was cut short between ip_forward and this
+  }
   if (value != sysctl.ours && value != sysctl.previous) {
     return stays(fmt::format("somebody set it since enable (it was {}, then ours {})", sysctl.previous, sysctl.ours));
   }
-  if (sysctl.key == kIpForward && sysctl.previous == "0") {
-    const auto who = who_forwards(translations, ruleset);
+  if (sysctl.key == kIpForward && sysctl.previous == "0" && value != "0") {
+    const auto who = who_forwards(record.translations, ruleset);
     return who.empty() ? std::string() : stays(who);
   }
   return {};
@@ -133,9 +141,7 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
                                                          const std::vector<InstanceRecord>& others) {
   if (const auto* holder = holder_of(others, kIpForward); holder != nullptr) {
     auto found_by_it = holder->sysctls;  // what stands there now is the effect already
-    std::erase_if(found_by_it, [](const SavedSysctl& sysctl) {
-      return !sysctl.key.ends_with("/forwarding") && !sysctl.key.ends_with("/accept_redirects");
-    });
+    std::erase_if(found_by_it, [](const SavedSysctl& sysctl) { return !is_side_effect(sysctl); });
     return found_by_it;
   }
   std::vector<SysctlSpec> keys{{"net/ipv4/conf/default/forwarding", "1"}};
@@ -161,6 +167,19 @@ Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const s
   return saved;
 }
 
+Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved) {
+  Result<void> result;
+  for (const auto& sysctl : saved) {
+    const auto value = is_side_effect(sysctl) ? kernel.read_sysctl(sysctl.key) : sysctl.previous;
+    if (value && *value != sysctl.previous) {
+      if (auto written = kernel.write_sysctl(sysctl.key, sysctl.previous); !written && result) {
+        result = std::move(written);
+      }
+    }
+  }
+  return result;
+}
+
 Restoration restoration(const InstanceRecord& record, const SysctlValues& current, const OtherInstances& others,
                         const nft::Ruleset& ruleset) {
   Restoration result;
@@ -169,7 +188,7 @@ Restoration restoration(const InstanceRecord& record, const SysctlValues& curren
     if (found == current.end() || !found->second) {
       continue;  // its interface is gone, and the value with it
     }
-    if (auto why = why_it_stays(sysctl, *found->second, others, record.translations, ruleset); why.empty()) {
+    if (auto why = why_it_stays(sysctl, *found->second, others, record, ruleset); why.empty()) {
       result.targets.push_back({sysctl.key, sysctl.previous});
     } else {
       result.notes.emplace_back(std::move(why));

@@ -41,6 +41,10 @@ std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, std::vecto
 Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, const std::vector<Link>& links,
                                                          const std::vector<InstanceRecord>& others);
 
+/// After ip_forward was switched and back: gives each side effect among `saved` its value again. An interface that is
+/// gone is no error; of several errors the first is returned, after all have been tried.
+Result<void> put_back_side_effects(Kernel& kernel, const std::vector<SavedSysctl>& saved);
+
 struct Restoration {
   std::vector<SysctlSpec> targets;  ///< ip_forward first, for its side effects on the others
   std::vector<std::string> notes;   ///< why a value stays

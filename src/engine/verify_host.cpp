@@ -28,6 +28,10 @@ void check_home_rp_filter(const Inquiry& ask) {
   const auto title = fmt::format("reverse-path filtering lets replies in by {}", profile.tunnel.str());
   const auto detail =
       fmt::format("rp_filter in force is {} (the larger of all and {})", tunnel_filter, profile.tunnel.str());
+  if (profile.steering == Steering::kRule) {
+    ask.passed("rp-filter", title, detail + "; replies fit the egress rule by source, so that even strict does");
+    return;
+  }
   if (tunnel_filter == kStrict) {
     ask.failed("rp-filter", title, detail,
                fmt::format("`smtp-egress enable {}` sets {}=2; look for what set it to 1", profile.name,

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "engine/verify_checks.hpp"
+#include "model/docker.hpp"
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
@@ -212,12 +213,20 @@ void check_legacy_tables(const Inquiry& ask) {
   judge(ask, words, met);
 }
 
+bool keeps_address(const Profile& profile) {
+  return profile.side == Side::kHome && profile.nat == HomeNat::kPreserve;
+}
+
 constexpr const char* kDropped = "are dropped";
 constexpr const char* kRemove = "remove or move that rule, or let it spare the mail: enable does not touch it";
 
 }  // namespace
 
 void check_path(const Inquiry& ask) {
+  if (ask.view.profile.side == Side::kHome) {
+    ask.passed("docker", "replies get past Docker's drop of strangers",
+               explain_bypass(ask.view.profile, ask.view.seen.host));
+  }
   const Path path(ask.view, ask.view.seen.observed.ruleset);
   judge(ask, {"ingress", "no interface's own chain drops the mail or its replies", kDropped, kRemove},
         path.at_ingress());
@@ -232,8 +241,8 @@ void check_path(const Inquiry& ask) {
         path.as_they_leave());
   judge(ask,
         {"address",
-         ask.view.profile.side == Side::kHome ? "the mail keeps its address into the tunnel"
-                                              : "no other rule gives the mail an address first",
+         keeps_address(ask.view.profile) ? "the mail keeps its address into the tunnel"
+                                         : "no other rule gives the mail an address first",
          "are given another address", "move that chain to priority srcnat (100) or later"},
         path.readdressed());
   check_legacy_tables(ask);

@@ -154,9 +154,13 @@ std::string mend_wrong_route(const Inquiry& ask, const RouteAnswer& answer, cons
 
 /// The policy rule that takes some of this source's mail before ours does.
 std::optional<RuleAhead> rule_ahead_of_ours(const Inquiry& ask, const FlowPacket& mail) {
+  auto facts = mail.facts;
+  if (ask.view.profile.steering == Steering::kRule) {
+    facts.mark = 0;  // admission's comes after routing
+  }
   std::optional<RuleAhead> perhaps;
   for (const auto& ours : ask.view.seen.desired.rules) {
-    const auto ahead = find_rule_ahead(ask.view.seen.observed, ours, mail.facts);
+    const auto ahead = find_rule_ahead(ask.view.seen.observed, ours, facts);
     if (ahead && ahead->takes >= Holds::kSome) {
       return ahead;
     }
@@ -167,8 +171,9 @@ std::optional<RuleAhead> rule_ahead_of_ours(const Inquiry& ask, const FlowPacket
 
 void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& sender) {
   const auto& profile = ask.view.profile;
-  const auto title = fmt::format("marked mail is routed into {}", profile.tunnel.str());
-  const auto query = query_of(sender, profile.mark.value, mail.facts.destination_port->first);
+  const bool marked = profile.steering == Steering::kMark;
+  const auto title = fmt::format("{}mail is routed into {}", marked ? "marked " : "", profile.tunnel.str());
+  const auto query = query_of(sender, marked ? profile.mark.value : 0, mail.facts.destination_port->first);
   const auto answer = look_up(ask, "route-marked", title, query);
   if (!answer) {
     return;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "model/docker.hpp"
 #include "model/lower.hpp"
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
@@ -10,10 +11,13 @@ namespace {
 
 using namespace rules;
 
+// Of Docker's nftables backend; rules of others' are lost at its next change (FACTS 26).
+const nft::TableKey kDockersOwn{nft::Family::kIp, "docker-bridges"};
+
 bool sees_forwarded_ipv4(const nft::ObservedChain& chain) {
   return chain.hook && chain.hook->hook == nft::Hook::kForward && chain.hook->type == nft::ChainType::kFilter &&
          (chain.key.table.family == nft::Family::kIp || chain.key.table.family == nft::Family::kInet) &&
-         !is_own_table(chain.key.table);
+         !is_own_table(chain.key.table) && chain.key.table != kDockersOwn;
 }
 
 /// Hands every packet to Docker's chain for others.
@@ -23,6 +27,10 @@ bool calls_docker_user(const nft::ObservedRule& observed) {
            const auto* verdict = std::get_if<nft::Verdict>(&statement);
            return verdict != nullptr && verdict->code == nft::VerdictCode::kJump && verdict->chain == "DOCKER-USER";
          });
+}
+
+bool is_masqueraded(const Profile& profile) {
+  return profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade;
 }
 
 bool could_drop(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const std::vector<FlowPacket>& packets) {
@@ -47,9 +55,8 @@ nft::ChainKey place_for_admission(const nft::Ruleset& ruleset, const nft::Observ
 /// Docker 28.2 and later drop in raw PREROUTING what reaches a container by another interface than its bridge. Replies
 /// only: a bare SYN from source port 25 would be a way in to every unpublished port (FACTS 25).
 nft::Rule raw_exception(const Profile& profile, const Prefix& source, const PortRange& ports) {
-  return rule({in(profile.tunnel), to(source), tcp(), from_port(ports),
-               flags(kFin | kSyn | kRst | kAck, kSyn, nft::Sense::kIsNot)},
-              accept(), tag_for(profile.name, "replies"));
+  return rule({in(profile.tunnel), to(source), tcp(), from_port(ports), no_syn()}, accept(),
+              tag_for(profile.name, "replies"));
 }
 
 /// A rule that ends a flow although ours stand in the chain: somebody put it ahead of them. One that keeps a part of
@@ -86,7 +93,8 @@ void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& ho
       continue;
     }
     const auto place = place_for_admission(ruleset, chain, packets);
-    if (place != chain.key || could_drop(ruleset, chain, packets)) {
+    const bool by_right = place != chain.key && !is_masqueraded(profile);  // Docker's chain for others
+    if (by_right || could_drop(ruleset, chain, packets)) {
       desired.foreign_rules.push_back({place,
                                        rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission")), 0,
                                        preempting_rule(ruleset, chain, place, packets)});
@@ -95,7 +103,8 @@ void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& ho
   // Wherever the chain stands, not only where it drops today: Docker appends its drop at each container's start, and an
   // exception at the head stays ahead of it (FACTS 23). The chain itself is never created here (FACTS 12).
   const nft::ChainKey raw{{nft::Family::kIp, "raw"}, "PREROUTING"};
-  if (const auto* chain = ruleset.find(raw); profile.side == Side::kHome && chain != nullptr) {
+  if (const auto* chain = ruleset.find(raw);
+      bypass_for(profile, host) == DockerBypass::kException && chain != nullptr) {
     const auto preempted_by = preempting_rule(ruleset, *chain, raw, arriving_replies(profile, host));
     for (const auto& source : profile.sources) {
       for (const auto& ports : profile.ports) {

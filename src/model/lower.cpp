@@ -10,12 +10,12 @@ DesiredState lower(const Profile& profile, const ResolvedHost& host, const Obser
   DesiredState desired;
   desired.instance = profile.name;
   desired.table = own_table_key(profile.name);
+  admit_through_foreign_chains(profile, host, observed.ruleset, desired);
   if (profile.side == Side::kHome) {
     lower_home(profile, host, desired);
   } else {
     lower_vps(profile, host, desired);
   }
-  admit_through_foreign_chains(profile, host, observed.ruleset, desired);
   return desired;
 }
 

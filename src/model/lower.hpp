@@ -5,6 +5,7 @@
 
 namespace smtpegress {
 
+/// After admission: with `steering: rule`, the mail is marked only where a forward firewall has to know it.
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 

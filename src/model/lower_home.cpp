@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <limits>
 
+#include "model/docker.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -39,21 +42,33 @@ OwnChain mark_chain(const Profile& profile, const ResolvedHost& host) {
   return chain;
 }
 
-/// Replies out of the tunnel get the same mark, so that one stateless `meta mark` accept admits both directions in
-/// chains that must stay readable to iptables (FACTS 11, 34). Then the guard: what no one may send past the tunnel. It
-/// stands without tunnel, route or rule. Bridged packets come by here too (br_netfilter), hence "stays local".
-OwnChain forward_chain(const Profile& profile, const ResolvedHost& host) {
+/// What the forward firewall's one stateless `meta mark` accept admits, and nothing else: the mail, where it has no
+/// mark yet, its replies, and the path's errors (FACTS 11, 34).
+void add_admission_marks(const Profile& profile, OwnChain& chain) {
+  const nft::SetMark mark{profile.mark};
+  for (const auto& source : profile.sources) {
+    for (const auto& ports : profile.ports) {
+      if (profile.steering == Steering::kRule) {
+        chain.rules.push_back(
+            rule({out(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports)}, mark, "admit mail"));
+      }
+      chain.rules.push_back(
+          rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
+               mark, "admit replies"));
+    }
+    chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
+                               mark, "admit path errors"));
+  }
+}
+
+/// Admission, then the guard: what no one may send past the tunnel. It stands without tunnel, route or rule. Bridged
+/// packets come by here too (br_netfilter), hence "stays local".
+OwnChain forward_chain(const Profile& profile, const ResolvedHost& host, bool marks_admission) {
   OwnChain chain{{own_table_key(profile.name), "forward"},
                  {nft::ChainType::kFilter, nft::Hook::kForward, kManglePriority, nft::Policy::kAccept},
                  {}};
-  for (const auto& source : profile.sources) {
-    for (const auto& ports : profile.ports) {
-      chain.rules.push_back(
-          rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
-               nft::SetMark{profile.mark}, "admit replies"));
-    }
-    chain.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), protocol(IPPROTO_ICMP), state(nft::kCtRelated)},
-                               nft::SetMark{profile.mark}, "admit path errors"));
+  if (marks_admission) {
+    add_admission_marks(profile, chain);
   }
   add_stays_local(profile, host, chain);
   for (const auto& source : profile.sources) {
@@ -72,18 +87,44 @@ OwnChain forward_chain(const Profile& profile, const ResolvedHost& host) {
   return chain;
 }
 
-/// The identity mapping: later nat chains, Docker's MASQUERADE among them, are skipped (FACTS 10).
-OwnChain keep_address_chain(const Profile& profile) {
-  OwnChain chain{{own_table_key(profile.name), "keep-address"},
+/// Preserved, by the identity mapping: later nat chains, Docker's MASQUERADE among them, are skipped (FACTS 10). Or the
+/// tunnel's, whatever it is at the time.
+OwnChain address_chain(const Profile& profile) {
+  const bool preserve = profile.nat == HomeNat::kPreserve;
+  OwnChain chain{{own_table_key(profile.name), preserve ? "keep-address" : "tunnel-address"},
                  {nft::ChainType::kNat, nft::Hook::kPostrouting, kBeforeSnatPriority, nft::Policy::kAccept},
                  {}};
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
-      chain.rules.push_back(rule({out(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports)},
-                                 nft::Snat{std::nullopt}, "nat bypass"));
+      std::vector<nft::Match> mail{out(profile.tunnel), ipv4(), from(source), tcp(), to_port(ports)};
+      chain.rules.push_back(preserve ? rule(std::move(mail), nft::Snat{std::nullopt}, "nat bypass")
+                                     : rule(std::move(mail), nft::Masquerade{}, "masquerade"));
     }
   }
   return chain;
+}
+
+/// Replies bear another address while they pass the raw priority, where Docker drops by the container's (FACTS 26b),
+/// and their own again before connection tracking sees them.
+void add_sidestep(const Profile& profile, std::vector<OwnChain>& chains) {
+  const auto chain = [&](std::string name, std::int32_t priority) {
+    return OwnChain{{own_table_key(profile.name), std::move(name)},
+                    {nft::ChainType::kFilter, nft::Hook::kPrerouting, priority, nft::Policy::kAccept},
+                    {}};
+  };
+  auto aside = chain("sidestep", kBeforeRawPriority);
+  auto back = chain("step-back", kAfterRawPriority);
+  for (const auto& source : profile.sources) {
+    const auto elsewhere = sidestep_network(source);
+    for (const auto& ports : profile.ports) {
+      aside.rules.push_back(rule({in(profile.tunnel), ipv4(), to(source), tcp(), from_port(ports), no_syn()},
+                                 nft::SetNetwork{nft::Side::kDestination, elsewhere}, "sidestep"));
+      back.rules.push_back(rule({in(profile.tunnel), ipv4(), to(elsewhere), tcp(), from_port(ports), no_syn()},
+                                nft::SetNetwork{nft::Side::kDestination, source}, "step back"));
+    }
+  }
+  chains.push_back(std::move(aside));
+  chains.push_back(std::move(back));
 }
 
 Route egress_route(const Profile& profile, RouteType type, const Prefix& destination = {}) {
@@ -115,18 +156,21 @@ std::vector<Route> egress_routes(const Profile& profile, const ResolvedHost& hos
 /// The mark is the switch. The mail is sent the same way by its source and port too: should another program take the
 /// firewall's rules away (`nft flush ruleset`), mark and guard among them, this is what keeps it from the uplink.
 std::vector<PolicyRule> policy_rules(const Profile& profile) {
-  const PolicyRule by_mark{.family = IpFamily::kV4,
-                           .priority = profile.priority,
-                           .action = kLookUpTable,
-                           .table = profile.table,
-                           .mark = profile.mark,
-                           .protocol = kOurProtocol,
-                           .other = {}};
-  std::vector<PolicyRule> rules{by_mark};
+  PolicyRule by_mark{.family = IpFamily::kV4,
+                     .priority = profile.priority,
+                     .action = kLookUpTable,
+                     .table = profile.table,
+                     .mark = profile.mark,
+                     .protocol = kOurProtocol,
+                     .other = {}};
+  std::vector<PolicyRule> rules;
+  if (profile.steering == Steering::kMark) {
+    rules.push_back(by_mark);
+  }
+  by_mark.mark.reset();
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
       auto by_source = by_mark;
-      by_source.mark.reset();
       by_source.other = selecting(source, IPPROTO_TCP, ports);
       rules.push_back(std::move(by_source));
     }
@@ -138,21 +182,44 @@ std::string rp_filter_key(std::string_view interface) {
   return "net/ipv4/conf/" + std::string(interface) + "/rp_filter";
 }
 
+/// Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink. (A
+/// rule by source answers for replies as well.)
+void add_rp_filters(const Profile& profile, const ResolvedHost& host, std::vector<SysctlSpec>& sysctls) {
+  const bool all = profile.rp_filter == RpFilterScope::kAll;
+  if (all) {
+    sysctls.push_back({rp_filter_key("all"), "2"});
+    sysctls.push_back({rp_filter_key("default"), "2"});
+  }
+  sysctls.push_back({rp_filter_key(profile.tunnel.str()), "2"});
+  if (all) {
+    for (const auto& link : host.source_links) {
+      sysctls.push_back({rp_filter_key(link.str()), "2"});
+    }
+  }
+}
+
+/// Is there a firewall that asks for the mark?
+bool is_admitted(const Profile& profile, const DesiredState& desired) {
+  return std::ranges::any_of(desired.foreign_rules, [&](const ForeignChainRule& foreign) {
+    return contains(foreign.rule.matches, marked(profile.mark));
+  });
+}
+
 }  // namespace
 
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
-  desired.chains = {forward_chain(profile, host), mark_chain(profile, host), keep_address_chain(profile)};
-  desired.routes = egress_routes(profile, host);
-  // Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink.
-  if (profile.rp_filter == RpFilterScope::kAll) {
-    desired.sysctls.push_back({rp_filter_key("all"), "2"});
-    desired.sysctls.push_back({rp_filter_key("default"), "2"});
+  const bool by_mark = profile.steering == Steering::kMark;
+  desired.chains = {forward_chain(profile, host, by_mark || is_admitted(profile, desired))};
+  if (by_mark) {
+    desired.chains.push_back(mark_chain(profile, host));
   }
-  desired.sysctls.push_back({rp_filter_key(profile.tunnel.str()), "2"});
-  if (profile.rp_filter == RpFilterScope::kAll) {
-    for (const auto& link : host.source_links) {
-      desired.sysctls.push_back({rp_filter_key(link.str()), "2"});
-    }
+  desired.chains.push_back(address_chain(profile));
+  if (bypass_for(profile, host) == DockerBypass::kSidestep) {
+    add_sidestep(profile, desired.chains);
+  }
+  desired.routes = egress_routes(profile, host);
+  if (by_mark) {
+    add_rp_filters(profile, host, desired.sysctls);
   }
   desired.sysctls.push_back({"net/ipv4/ip_forward", "1"});
   desired.rules = policy_rules(profile);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "model/docker.hpp"
 #include "model/rules.hpp"
 
 namespace smtpegress {
@@ -75,10 +76,11 @@ std::vector<FlowPacket> forwarded_packets(const Profile& profile, const Resolved
 
 std::vector<FlowPacket> arriving_replies(const Profile& profile, const ResolvedHost& host) {
   return each(profile, [&](const Prefix& source, const PortRange& ports) {
-    // On the VPS a reply still carries the public address before connection tracking has seen it.
-    const auto destination = profile.side == Side::kHome ? std::optional(source)
-                             : host.snat_to              ? std::optional(Prefix{*host.snat_to, 32})
-                                                         : std::nullopt;
+    // Where the mail's address was replaced, a reply carries the new one until connection tracking has seen it.
+    const bool preserved = profile.side == Side::kHome && profile.nat == HomeNat::kPreserve;
+    const auto destination = preserved      ? std::optional(source)
+                             : host.snat_to ? std::optional(Prefix{*host.snat_to, 32})
+                                            : std::nullopt;
     return FlowPacket{fmt::format("replies from tcp/{} to {}", ports.to_string(), source.to_string()),
                       {.in = outer_link(profile, host),
                        .out = {},
@@ -96,8 +98,12 @@ std::vector<FlowPacket> arriving_replies(const Profile& profile, const ResolvedH
 std::vector<FlowPacket> arriving_replies_at(const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
   auto packets = arriving_replies(profile, host);
   const auto behind_nat = forwarded_packets(profile, host);
+  const bool sidesteps = bypass_for(profile, host) == DockerBypass::kSidestep;
   for (std::size_t i = 0; i < packets.size(); ++i) {
     auto& facts = packets[i].facts;
+    if (sidesteps && rules::kBeforeRawPriority < priority && priority < rules::kAfterRawPriority) {
+      facts.destination = sidestep_network(*facts.destination);
+    }
     if (priority > kTrackingPriority) {
       facts.ct_states = nft::kCtEstablished;
       facts.direction = nft::CtDirection::kReply;

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "model/docker.hpp"
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
 #include "net/contains.hpp"
@@ -63,6 +64,17 @@ Result<void> check_complete(std::string_view origin, const Profile& profile) {
   if (profile.side == Side::kVps && profile.wan && *profile.wan == profile.tunnel) {
     return usage_error("read profile", key_object(origin, "wan", profile.tunnel.str()),
                        "is the tunnel too; the WAN is the interface that leads to the internet");
+  }
+  for (const auto& a : profile.sources) {
+    for (const auto& b : profile.sources) {
+      if (a != b && profile.docker != DockerBypass::kException && profile.side == Side::kHome &&
+          profile.nat == HomeNat::kPreserve && sidestep_network(a).overlaps(sidestep_network(b))) {
+        return usage_error("read profile", key_object(origin, "sources", b.to_string()),
+                           fmt::format("cannot be told from {} while replies sidestep Docker's drop (both become {}); "
+                                       "write \"docker\": \"exception\"",
+                                       a.to_string(), sidestep_network(b).to_string()));
+      }
+    }
   }
   if (profile.tunnel.str() == "lo") {
     return usage_error("read profile", key_object(origin, "tunnel", "lo"),
@@ -207,6 +219,9 @@ Result<Profile> read_profile(std::string name, std::string_view origin, const js
                   .table = {},
                   .priority = {},
                   .rp_filter = RpFilterScope::kAll,
+                  .nat = HomeNat::kPreserve,
+                  .steering = Steering::kMark,
+                  .docker = DockerBypass::kAuto,
                   .wan = {},
                   .public_ip = {}};
   // The side decides which keys there may be, so it is read first.
@@ -236,7 +251,7 @@ std::string profile_to_json(const Profile& profile) {
 
 json profile_document(const Profile& profile) {
   json document{{"description", profile.description},
-                {"side", profile.side == Side::kHome ? "home" : "vps"},
+                {"side", word_for(profile.side)},
                 {"tunnel", profile.tunnel.str()},
                 {"mark", profile.mark.to_string()}};
   for (const auto& source : profile.sources) {
@@ -248,7 +263,10 @@ json profile_document(const Profile& profile) {
   if (profile.side == Side::kHome) {
     document["table"] = profile.table.value;
     document["priority"] = profile.priority.value;
-    document["rp_filter"] = profile.rp_filter == RpFilterScope::kAll ? "all" : "tunnel";
+    document["rp_filter"] = word_for(profile.rp_filter);
+    document["nat"] = word_for(profile.nat);
+    document["steering"] = word_for(profile.steering);
+    document["docker"] = word_for(profile.docker);
   } else {
     document["wan"] = profile.wan ? profile.wan->str() : "auto";
     document["public_ip"] = profile.public_ip ? profile.public_ip->to_string() : "auto";

@@ -12,6 +12,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::uint8_t kShortestSource = 4;         // bits; 240.0.0.0/4 has room for the like of it (model/docker.hpp)
 constexpr std::uint32_t kMainRulePriority = 32766;  // the kernel's rule for the main table, net/ipv4/fib_rules.c
 
 Result<void> wrong_type(const json& value, std::string_view right) {
@@ -113,6 +114,10 @@ Result<Prefix> parse_source(std::string_view text) {
   if (prefix->is_default()) {
     return usage_error({}, fmt::format("'{}'", text), "is the whole internet; name the mail stack's own network");
   }
+  if (prefix->length < kShortestSource) {
+    return usage_error({}, fmt::format("'{}'", text),
+                       "is a large part of the internet; name the mail stack's own network");
+  }
   return prefix;
 }
 
@@ -158,18 +163,17 @@ Result<RulePriority> parse_priority(std::string_view text) {
   return priority;
 }
 
-Result<Side> parse_side(std::string_view text) {
-  if (text == "home" || text == "vps") {
-    return text == "home" ? Side::kHome : Side::kVps;
+/// A setting that is one of a few words.
+template <class Choice>
+Result<Choice> parse_choice(std::string_view text) {
+  std::string choices;
+  for (const auto& [word, choice] : choices_of<Choice>()) {
+    if (text == word) {
+      return choice;
+    }
+    choices += fmt::format("{}\"{}\"", choices.empty() ? "" : " or ", word);
   }
-  return usage_error({}, fmt::format("'{}'", text), "is not a side; write \"home\" or \"vps\"");
-}
-
-Result<RpFilterScope> parse_rp_filter(std::string_view text) {
-  if (text == "all" || text == "tunnel") {
-    return text == "all" ? RpFilterScope::kAll : RpFilterScope::kTunnel;
-  }
-  return usage_error({}, fmt::format("'{}'", text), "is not a choice; write \"all\" or \"tunnel\"");
+  return usage_error({}, fmt::format("'{}'", text), fmt::format("is not a choice; write {}", choices));
 }
 
 /// JSON's texts are UTF-8; an override's can be any bytes, and could be read but not be written again.
@@ -183,17 +187,22 @@ Result<std::string> parse_text(std::string_view text) {
 
 }  // namespace
 
-const std::array<ProfileKey, 11>& profile_keys() {
-  static const std::array<ProfileKey, 11> kKeys{{
+const std::array<ProfileKey, 14>& profile_keys() {
+  static const std::array<ProfileKey, 14> kKeys{{
       {"description", Belongs::kBoth, word(&Profile::description, parse_text, "a text")},
-      {"side", Belongs::kBoth, word(&Profile::side, parse_side, "\"home\" or \"vps\"")},
+      {"side", Belongs::kBoth, word(&Profile::side, parse_choice<Side>, "\"home\" or \"vps\"")},
       {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
       {"sources", Belongs::kBoth, list(&Profile::sources, parse_source, "a list like [\"192.168.203.0/24\"]")},
       {"ports", Belongs::kBoth, list(&Profile::ports, PortRange::parse, "a list like [25]")},
       {"mark", Belongs::kBoth, scalar(&Profile::mark, Mark::parse, "a mark like \"0x19\"")},
       {"table", Belongs::kHomeOnly, scalar(&Profile::table, parse_table, "a table number like 100")},
       {"priority", Belongs::kHomeOnly, scalar(&Profile::priority, parse_priority, "a rule priority like 10025")},
-      {"rp_filter", Belongs::kHomeOnly, word(&Profile::rp_filter, parse_rp_filter, "\"all\" or \"tunnel\"")},
+      {"rp_filter", Belongs::kHomeOnly,
+       word(&Profile::rp_filter, parse_choice<RpFilterScope>, "\"all\" or \"tunnel\"")},
+      {"nat", Belongs::kHomeOnly, word(&Profile::nat, parse_choice<HomeNat>, "\"preserve\" or \"masquerade\"")},
+      {"steering", Belongs::kHomeOnly, word(&Profile::steering, parse_choice<Steering>, "\"mark\" or \"rule\"")},
+      {"docker", Belongs::kHomeOnly,
+       word(&Profile::docker, parse_choice<DockerBypass>, "\"auto\", \"exception\" or \"sidestep\"")},
       {"wan", Belongs::kVpsOnly, optional_scalar(&Profile::wan, IfName::parse, "an interface name, or \"auto\"")},
       {"public_ip", Belongs::kVpsOnly,
        optional_scalar(&Profile::public_ip, parse_public_ip, "an IPv4 address like \"203.0.113.10\", or \"auto\"")},

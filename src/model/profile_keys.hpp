@@ -5,6 +5,8 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "smtpegress/profile.hpp"
 
@@ -21,7 +23,35 @@ struct ProfileKey {
   Reader read;
 };
 
+/// The words of a setting that is one of a few.
+template <class Choice>
+constexpr auto choices_of() {
+  if constexpr (std::is_same_v<Choice, Side>) {
+    return std::array{std::pair{"home", Side::kHome}, std::pair{"vps", Side::kVps}};
+  } else if constexpr (std::is_same_v<Choice, RpFilterScope>) {
+    return std::array{std::pair{"all", RpFilterScope::kAll}, std::pair{"tunnel", RpFilterScope::kTunnel}};
+  } else if constexpr (std::is_same_v<Choice, HomeNat>) {
+    return std::array{std::pair{"preserve", HomeNat::kPreserve}, std::pair{"masquerade", HomeNat::kMasquerade}};
+  } else if constexpr (std::is_same_v<Choice, Steering>) {
+    return std::array{std::pair{"mark", Steering::kMark}, std::pair{"rule", Steering::kRule}};
+  } else {
+    static_assert(std::is_same_v<Choice, DockerBypass>);
+    return std::array{std::pair{"auto", DockerBypass::kAuto}, std::pair{"exception", DockerBypass::kException},
+                      std::pair{"sidestep", DockerBypass::kSidestep}};
+  }
+}
+
+template <class Choice>
+constexpr const char* word_for(Choice choice) {
+  for (const auto& [word, value] : choices_of<Choice>()) {
+    if (value == choice) {
+      return word;
+    }
+  }
+  return "";
+}
+
 /// All of them, in the order in which messages list them.
-[[nodiscard]] const std::array<ProfileKey, 11>& profile_keys();
+[[nodiscard]] const std::array<ProfileKey, 14>& profile_keys();
 
 }  // namespace smtpegress

@@ -155,6 +155,10 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
       host.source_networks.push_back(network);
     }
   }
+  if (const auto* tunnel = observed.link(profile.tunnel); tunnel != nullptr && profile.nat == HomeNat::kMasquerade) {
+    const auto addresses = addresses_of(observed, *tunnel);
+    host.snat_to = addresses.empty() ? std::nullopt : std::optional(addresses.front());
+  }
   return host;
 }
 

@@ -12,10 +12,12 @@
 namespace smtpegress::rules {
 
 // Priorities of the hooks, linux/netfilter_ipv4.h.
-inline constexpr std::int32_t kRawPriority = -300;             // NF_IP_PRI_RAW
-inline constexpr std::int32_t kManglePriority = -150;          // NF_IP_PRI_MANGLE
-inline constexpr std::int32_t kAfterDnatPriority = -100 + 10;  // NF_IP_PRI_NAT_DST + 10
-inline constexpr std::int32_t kBeforeSnatPriority = 100 - 1;   // NF_IP_PRI_NAT_SRC - 1: outranks every usual nat chain
+inline constexpr std::int32_t kRawPriority = -300;  // NF_IP_PRI_RAW
+inline constexpr std::int32_t kBeforeRawPriority = kRawPriority - 10;
+inline constexpr std::int32_t kAfterRawPriority = kRawPriority + 10;  // still ahead of connection tracking (-200)
+inline constexpr std::int32_t kManglePriority = -150;                 // NF_IP_PRI_MANGLE
+inline constexpr std::int32_t kAfterDnatPriority = -100 + 10;         // NF_IP_PRI_NAT_DST + 10
+inline constexpr std::int32_t kBeforeSnatPriority = 100 - 1;  // NF_IP_PRI_NAT_SRC - 1: outranks every usual nat chain
 
 // TCP header flags, RFC 9293.
 inline constexpr std::uint8_t kFin = 0x01;
@@ -64,6 +66,11 @@ inline nft::Match marked(const Mark& mark) {
 }
 inline nft::Match flags(std::uint8_t mask, std::uint8_t value, nft::Sense sense = nft::Sense::kIs) {
   return nft::MatchTcpFlags{mask, value, sense};
+}
+/// A reply: anything but the SYN that opens a connection. Only replies may pass where nothing is tracked yet (FACTS
+/// 25).
+inline nft::Match no_syn() {
+  return flags(kFin | kSyn | kRst | kAck, kSyn, nft::Sense::kIsNot);
 }
 inline nft::Statement accept() {
   return nft::Verdict{nft::VerdictCode::kAccept, {}};

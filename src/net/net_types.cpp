@@ -93,6 +93,15 @@ bool Prefix::contains(const IpAddress& other) const noexcept {
 bool Prefix::contains(const Prefix& other) const noexcept {
   return other.length >= length && contains(other.address);
 }
+IpAddress Prefix::host_mask() const noexcept {
+  IpAddress mask{.family = address.family};
+  std::fill_n(mask.bytes.begin(), mask.size(), std::uint8_t{0xff});
+  const auto network = masked(mask, length);
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    mask.bytes.at(i) = static_cast<std::uint8_t>(mask.bytes.at(i) ^ network.bytes.at(i));
+  }
+  return mask;
+}
 bool Prefix::overlaps(const Prefix& other) const noexcept {
   return contains(other) || other.contains(*this);
 }

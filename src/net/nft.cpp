@@ -127,6 +127,12 @@ struct StatementText {
   std::string operator()(const Snat& s) const { return s.to ? "snat to " + s.to->to_string() : "snat to ip saddr"; }
   std::string operator()(const Masquerade&) const { return "masquerade"; }
   std::string operator()(const Reject&) const { return "reject"; }
+  std::string operator()(const SetNetwork& s) const {
+    const auto field = fmt::format("{} {}", s.network.address.family == IpFamily::kV4 ? "ip" : "ip6",
+                                   s.side == Side::kSource ? "saddr" : "daddr");
+    return fmt::format("{0} set {0} & {1} | {2}", field, s.network.host_mask().to_string(),
+                       s.network.address.to_string());
+  }
   std::string operator()(const StatementOpaque& s) const { return fmt::format("[{}]", s.what); }
 };
 

@@ -58,12 +58,25 @@ Result<std::vector<nft::ObservedChain>> read_table(int fd, const std::string& ta
 
 }  // namespace
 
+Result<std::vector<std::string>> iptables_legacy_names() {
+  const auto text = read_text_file(kOperation, kNamesFile, kMaxNames, Symlinks::kFollow);
+  if (!text && text.error().errnum == ENOENT) {
+    return {};  // no ip_tables in this kernel, or not loaded
+  }
+  if (!text) {
+    return std::unexpected(text.error());
+  }
+  std::vector<std::string> names;
+  std::istringstream lines(*text);
+  for (std::string name; std::getline(lines, name);) {
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
 Result<nft::Ruleset> read_iptables_legacy() {
   nft::Ruleset ruleset;
-  const auto names = read_text_file(kOperation, kNamesFile, kMaxNames, Symlinks::kFollow);
-  if (!names && names.error().errnum == ENOENT) {
-    return ruleset;  // no ip_tables in this kernel, or not loaded
-  }
+  const auto names = iptables_legacy_names();
   if (!names) {
     return std::unexpected(names.error());
   }
@@ -75,8 +88,7 @@ Result<nft::Ruleset> read_iptables_legacy() {
     const int error = errno;
     return system_error(kOperation, "socket", error);
   }
-  std::istringstream lines(*names);
-  for (std::string table; std::getline(lines, table);) {
+  for (const auto& table : *names) {
     auto chains = read_table(socket.get(), table);
     if (!chains) {
       return std::unexpected(chains.error());

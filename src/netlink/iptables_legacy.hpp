@@ -29,4 +29,7 @@ struct LegacyHooks {
 Result<std::vector<nft::ObservedChain>> decode_legacy_table(const std::string& table, const LegacyHooks& hooks,
                                                             Bytes entries);
 
+/// "filter", "raw" …: those the kernel has in the caller's network namespace. kPermission where it is not told.
+Result<std::vector<std::string>> iptables_legacy_names();
+
 }  // namespace smtpegress::netlink

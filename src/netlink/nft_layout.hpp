@@ -36,6 +36,18 @@ constexpr Field address_field(IpFamily family, nft::Side side) {
   return {NFT_PAYLOAD_NETWORK_HEADER, side == nft::Side::kSource ? 8U : 24U, 16};  // RFC 8200
 }
 
+/// How writing to an address mends the checksums: the IPv4 header has one of its own, at this offset (RFC 791); TCP's and
+/// UDP's count the addresses in.
+struct AddressChecksum {
+  std::uint32_t type = NFT_PAYLOAD_CSUM_NONE;
+  std::uint32_t offset = 0;
+  std::uint32_t flags = NFT_PAYLOAD_L4CSUM_PSEUDOHDR;
+  bool operator==(const AddressChecksum&) const = default;
+};
+constexpr AddressChecksum address_checksum(IpFamily family) {
+  return family == IpFamily::kV4 ? AddressChecksum{.type = NFT_PAYLOAD_CSUM_INET, .offset = 10} : AddressChecksum{};
+}
+
 /// The size field of TCP's maximum segment size option, RFC 9293.
 struct TcpOption {
   std::uint8_t kind = 0;

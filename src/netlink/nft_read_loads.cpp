@@ -85,7 +85,7 @@ void RuleReader::meta(const Expression& e) {
 
 void RuleReader::payload(const Expression& e) {
   if (e.data.has(NFTA_PAYLOAD_SREG)) {
-    opaque_effect(e, "payload set");
+    set_payload(e);
     return;
   }
   const auto number = e.data.be32(NFTA_PAYLOAD_DREG);

@@ -6,6 +6,7 @@
 #include <linux/netfilter/nf_tables_compat.h>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace smtpegress::netlink {
@@ -55,6 +56,41 @@ void RuleReader::set_mark(const Expression& e) {
   }
   value->used = true;
   effect(nft::SetMark{*mark});
+}
+
+/// An address whose network is replaced; any other piece of a packet stays opaque.
+void RuleReader::set_payload(const Expression& e) {
+  const Field field{e.data.be32(NFTA_PAYLOAD_BASE).value_or(0), e.data.be32(NFTA_PAYLOAD_OFFSET).value_or(0),
+                    e.data.be32(NFTA_PAYLOAD_LEN).value_or(0)};
+  Loaded* value = source(e, NFTA_PAYLOAD_SREG, field.length);
+  const auto side = network_ && field == address_field(*network_, nft::Side::kSource) ? nft::Side::kSource
+                                                                                     : nft::Side::kDestination;
+  const AddressChecksum checksum{e.data.be32(NFTA_PAYLOAD_CSUM_TYPE).value_or(0),
+                                 e.data.be32(NFTA_PAYLOAD_CSUM_OFFSET).value_or(0),
+                                 e.data.be32(NFTA_PAYLOAD_CSUM_FLAGS).value_or(0)};
+  const bool plain = e.data.only({NFTA_PAYLOAD_SREG, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN,
+                                  NFTA_PAYLOAD_CSUM_TYPE, NFTA_PAYLOAD_CSUM_OFFSET},
+                                 {NFTA_PAYLOAD_CSUM_FLAGS}) &&
+                     network_ && field == address_field(*network_, side) && checksum == address_checksum(*network_) &&
+                     value != nullptr && value->source == Loaded::Source::kPayload && value->field == field &&
+                     value->length == field.length && value->mask.size() == field.length;
+  if (plain) {
+    Prefix network{.address = {.family = *network_}};
+    std::ranges::copy(value->flip, network.address.bytes.begin());
+    for (const auto byte : value->mask) {
+      network.length = static_cast<std::uint8_t>(network.length + std::countl_zero(byte));
+    }
+    // Only what keeps all bits behind the network's, and sets none of those, is a move to another network.
+    const auto hosts = network.host_mask();
+    const bool moves = std::ranges::equal(value->mask, Bytes(hosts.bytes).first(field.length)) &&
+                       network.contains(network.address);
+    if (moves) {
+      value->used = true;
+      effect(nft::SetNetwork{side, network});
+      return;
+    }
+  }
+  opaque_effect(e, "payload set");
 }
 
 void RuleReader::exthdr(const Expression& e) {

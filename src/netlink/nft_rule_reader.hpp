@@ -62,6 +62,7 @@ class RuleReader {
   void counter(const Expression& e);
   void verdict(const Expression& e);
   void set_mark(const Expression& e);
+  void set_payload(const Expression& e);
   void exthdr(const Expression& e);
   void nat(const Expression& e);
   void masquerade(const Expression& e);

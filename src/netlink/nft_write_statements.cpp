@@ -99,4 +99,25 @@ Result<void> RuleWriter::operator()(const nft::Reject&) {
   return {};
 }
 
+Result<void> RuleWriter::operator()(const nft::SetNetwork& s) {
+  const auto family = s.network.address.family;
+  if (network_ != family) {
+    return refused(nft::to_string(nft::Rule{{}, {s}, {}}), "the rule has to match this address family first");
+  }
+  const auto field = address_field(family, s.side);
+  load_payload(field);
+  const auto hosts = s.network.host_mask();
+  bitwise(Data(hosts.bytes).first(hosts.size()), Data(s.network.address.bytes).first(hosts.size()));
+  const auto checksum = address_checksum(family);
+  auto* e = add("payload");
+  set(e, NFTNL_EXPR_PAYLOAD_SREG, NFT_REG_1);
+  set(e, NFTNL_EXPR_PAYLOAD_BASE, field.base);
+  set(e, NFTNL_EXPR_PAYLOAD_OFFSET, field.offset);
+  set(e, NFTNL_EXPR_PAYLOAD_LEN, field.length);
+  set(e, NFTNL_EXPR_PAYLOAD_CSUM_TYPE, checksum.type);
+  set(e, NFTNL_EXPR_PAYLOAD_CSUM_OFFSET, checksum.offset);
+  set(e, NFTNL_EXPR_PAYLOAD_FLAGS, checksum.flags);
+  return {};
+}
+
 }  // namespace smtpegress::netlink

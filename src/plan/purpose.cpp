@@ -9,10 +9,14 @@ namespace {
 struct Purpose {
   std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
   std::string operator()(const OwnChain& chain) const {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kByName{{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
         {"forward", "lets replies be told apart"},
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
+        {"tunnel-address",
+         "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
+        {"sidestep", "replies bear another address while they pass Docker's raw drop"},
+        {"step-back", "and get their own again"},
         {"public-address", "gives the mail the VPS's address, ahead of any masquerade"},
     }};
     for (const auto& [name, purpose] : kByName) {

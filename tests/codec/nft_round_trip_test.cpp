@@ -135,6 +135,16 @@ TEST(NftRoundTrip, EveryStatement_IsKept) {
   expect_round_trip(kInetChain, Snat{address("2001:db8::7")});
   expect_round_trip(kInetChain, Rule{{MatchNfProto{IpFamily::kV6}}, {Snat{}}, {}});
   expect_round_trip(kIpChain, Masquerade{});
+  for (const auto side : {Side::kSource, Side::kDestination}) {
+    for (const auto* network : {"240.168.203.0/24", "10.0.0.0/9", "192.0.2.1/32", "0.0.0.0/0"}) {
+      expect_round_trip(kIpChain, SetNetwork{side, Prefix::parse(network).value()});
+    }
+    expect_round_trip(kIp6Chain, SetNetwork{side, Prefix::parse("2001:db8:203::/52").value()});
+  }
+  expect_round_trip(kInetChain,
+                    Rule{{MatchNfProto{IpFamily::kV4}},
+                         {Counter{}, SetNetwork{Side::kDestination, Prefix::parse("240.0.0.0/24").value()}},
+                         {}});
   for (const auto& chain : {kInetChain, kIpChain, kIp6Chain}) {
     expect_round_trip(chain, Reject{});
   }

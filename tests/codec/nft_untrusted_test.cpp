@@ -37,6 +37,7 @@ std::vector<Rule> our_rules() {
       Rule{{}, {Snat{}}, {}},
       Rule{{}, {Snat{IpAddress::parse("198.51.100.7").value()}}, {}},
       Rule{{}, {Masquerade{}}, {}},
+      Rule{{}, {SetNetwork{Side::kDestination, prefix("240.168.203.0/24")}}, {}},
       Rule{{}, {Reject{}}, {}},
   };
 }

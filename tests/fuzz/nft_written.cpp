@@ -74,7 +74,7 @@ nft::Match any_match(Source& source) {
 }
 
 nft::Statement any_statement(Source& source) {
-  switch (source.ConsumeIntegralInRange<int>(0, 6)) {
+  switch (source.ConsumeIntegralInRange<int>(0, 7)) {
     case 0:
       return nft::Counter{};
     case 1:
@@ -88,6 +88,8 @@ nft::Statement any_statement(Source& source) {
       return source.ConsumeBool() ? nft::Snat{any_address(source, any_family(source))} : nft::Snat{};
     case 5:
       return nft::Masquerade{};
+    case 6:
+      return nft::SetNetwork{any_side(source), any_prefix(source, any_family(source))};
     default:
       return nft::Reject{};
   }

@@ -174,6 +174,12 @@ TEST_F(NftToolsTest, Nft_WritesTheSameNatRules) {
        {{out("eth0")}, {Counter{}, Snat{address("2001:db8::7")}}, {}}},
       {"oifname \"eth1\" counter masquerade", {{out("eth1")}, {Counter{}, Masquerade{}}, {}}},
   };
+  const std::vector<SameRule> filter_cases{
+      {"meta nfproto ipv4 counter ip daddr set ip daddr & 0.0.0.255 | 240.168.203.0",
+       {{kIp4}, {Counter{}, SetNetwork{Side::kDestination, Prefix::parse("240.168.203.0/24").value()}}, {}}},
+  };
+  expect_as_nft({{Family::kInet, "ours"}, "pre"}, {ChainType::kFilter, Hook::kPrerouting, -310, Policy::kAccept},
+                "filter hook prerouting priority -310", filter_cases);
   expect_as_nft({{Family::kInet, "ours"}, "post"}, {ChainType::kNat, Hook::kPostrouting, 99, Policy::kAccept},
                 "nat hook postrouting priority 99", cases);
 }

@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests"))
 
-from lab import Completed, Detail, Host, Lab, MailResult, Options, Process, topology  # noqa: E402
+from lab import Completed, Detail, HomeFirewall, Host, Lab, MailResult, Options, Process, topology  # noqa: E402
 from lab.waiting import read_until  # noqa: E402
 
 __all__ = [
-    "Completed", "Detail", "DONE", "ENABLE_HOME", "ENABLE_VPS", "Host", "KERNEL_REFUSED", "Lab", "MailResult",
+    "Completed", "Detail", "DONE", "ENABLE_HOME", "ENABLE_VPS", "HomeFirewall", "Host", "KERNEL_REFUSED", "Lab", "MailResult",
     "NOT_AS_IT_SHOULD_BE", "NOT_ENABLED", "NOT_PERMITTED", "Options", "PROGRAM", "Process", "REFUSED", "ROOT",
     "Scenario", "topology",
 ]

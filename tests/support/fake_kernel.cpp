@@ -119,6 +119,14 @@ Result<nft::Ruleset> FakeKernel::legacy_tables() {
   return host.legacy;
 }
 
+std::vector<std::string> FakeKernel::legacy_table_names() {
+  std::vector<std::string> names;
+  for (const auto& table : host.legacy.tables) {
+    names.push_back(table.name);
+  }
+  return names;
+}
+
 Result<std::string> FakeKernel::read_sysctl(const std::string& key) {
   const auto found = host.sysctls.find(key);
   if (found == host.sysctls.end()) {

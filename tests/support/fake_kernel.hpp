@@ -45,6 +45,7 @@ class FakeKernel final : public Kernel {
 
   Result<ObservedState> observe() override;
   Result<nft::Ruleset> legacy_tables() override;
+  std::vector<std::string> legacy_table_names() override;
   Result<std::string> read_sysctl(const std::string& key) override;
   Result<void> write_sysctl(const std::string& key, const std::string& value) override;
   Result<void> add_route(const Route& route) override;

@@ -201,6 +201,13 @@ FakeHost bare_home() {
   return host;
 }
 
+FakeHost hardened_home() {
+  auto host = bare_home();
+  host.sysctls["net/ipv4/conf/all/accept_redirects"] = "0";
+  host.sysctls["net/ipv4/conf/wg0/forwarding"] = "1";
+  return host;
+}
+
 FakeHost docker_home() {
   auto host = bare_home();
   add_link(host, "docker0", "bridge", "172.31.255.1/24");

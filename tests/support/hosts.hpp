@@ -42,6 +42,9 @@ void forward(FakeHost& host);
 [[nodiscard]] FakeHost plain_host();
 /// The mail stack's bridge 192.168.203.0/24 and the tunnel wg0, without a firewall: containers but no Docker.
 [[nodiscard]] FakeHost bare_home();
+/// The same, but for redirects that are refused and a tunnel that forwards, while ip_forward is off: switching it there
+/// and back would lose both.
+[[nodiscard]] FakeHost hardened_home();
 /// The same under Docker 28's firewall: FORWARD DROP, DOCKER-USER, the raw drop, MASQUERADE.
 [[nodiscard]] FakeHost docker_home();
 /// Public address 203.0.113.10 on eth0, tunnel wg0, FORWARD DROP, a generic MASQUERADE; forwarding off.

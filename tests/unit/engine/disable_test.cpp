@@ -123,11 +123,76 @@ TEST(Disable, TheWanIsGone_TheVpsIsStillTakenBack) {
   EXPECT_EQ(box.now().find("smtp-egress"), std::string::npos);
 }
 
+struct Crash {};
+
+/// Runs `act` and is killed ahead of its call of that number; false: there are fewer.
+template <class Act>
+bool crashes_at(EngineHost& box, std::size_t number, Act act) {
+  box.kernel.forget_calls();
+  box.kernel.before_call = [&box, number](const std::string&) {
+    if (box.kernel.calls.size() == number) {
+      throw Crash{};
+    }
+  };
+  bool crashed = false;
+  try {
+    (void)act();
+  } catch (const Crash&) {
+    crashed = true;
+  }
+  box.kernel.before_call = nullptr;
+  return crashed;
+}
+
+TEST(Disable, KilledAtAnyCall_TheNextOneLeavesNothing) {
+  for (std::size_t number = 1;; ++number) {
+    EngineHost box(test::hardened_home());
+    const auto before = box.now();
+    ASSERT_TRUE(box.enable(test::home_profile()));
+    const bool crashed = crashes_at(box, number, [&] { return box.disable(test::home_profile()); });
+    if (!crashed) {
+      EXPECT_EQ(box.now(), before);
+      EXPECT_GT(number, 5U);
+      return;
+    }
+    const auto report = box.disable(test::home_profile());
+    ASSERT_TRUE(report) << test::said(report);
+    EXPECT_EQ(box.now(), before) << "killed before call " << number;
+    EXPECT_EQ(report->notes, std::vector<std::string>{});
+  }
+}
+
+TEST(Disable, KilledAtAnyCall_TheNextOneDropsTheTunnelsFlows) {
+  for (std::size_t number = 1;; ++number) {
+    EngineHost box(test::docker_home());
+    ASSERT_TRUE(box.enable(test::home_profile()));
+    box.host().flows = {test::mail_flow("192.168.203.10", "198.51.100.25", 25, "192.168.203.10")};
+    const bool crashed = crashes_at(box, number, [&] { return box.disable(test::home_profile()); });
+    if (!crashed) {
+      return;
+    }
+    ASSERT_TRUE(box.disable(test::home_profile()));
+    EXPECT_TRUE(box.host().flows.empty()) << "killed before call " << number;
+  }
+}
+
+TEST(Enable, KilledAtAnyCall_TheNextOneDropsTheOldPathsFlows) {
+  for (std::size_t number = 1;; ++number) {
+    EngineHost box(test::docker_home());
+    box.host().flows = {test::mail_flow("192.168.203.10", "198.51.100.25", 25, "192.168.1.10")};
+    const bool crashed = crashes_at(box, number, [&] { return box.enable(test::home_profile()); });
+    ASSERT_TRUE(box.enable(test::home_profile()));
+    EXPECT_TRUE(box.host().flows.empty()) << "killed before call " << number;
+    if (!crashed) {
+      return;
+    }
+  }
+}
+
 TEST(Disable, ARecordFromACrashedDisable_IsCompleted) {
   EngineHost box(test::docker_home());
   const auto before = box.now();
   ASSERT_TRUE(box.enable(test::home_profile()));
-  struct Crash {};
   box.kernel.before_call = [&](const std::string& call) {
     if (call.starts_with("commit")) {
       throw Crash{};

@@ -163,6 +163,24 @@ TEST(Remains, AnotherInstanceIsForgotten_ItsTableAndPriorityAreNotTaken) {
   EXPECT_TRUE(box.enable(second())) << "beside it";
 }
 
+TEST(Remains, AVpsAndAHomeForgotten_TheSameMark_TheVpsTakesNothingOfTheHomes) {
+  EngineHost box(test::docker_home());
+  const auto vps = test::vps_profile({{{"sources", "10.9.0.0/24"}}});
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const auto of_home = box.host().state.rules;
+  const auto routes_of_home = box.host().state.routes;
+  const auto enabled = box.enable(vps);
+  ASSERT_TRUE(enabled) << test::said(enabled);
+  for (const auto* name : {"mailu-home", "mailu-vps"}) {
+    ASSERT_TRUE(box.store.remove(name));
+  }
+  ASSERT_TRUE(box.engine.disable("mailu-vps", vps));
+  EXPECT_EQ(box.host().state.rules, of_home);
+  EXPECT_EQ(box.host().state.routes, routes_of_home);
+  ASSERT_TRUE(box.engine.disable("mailu-home", test::home_profile()));
+  EXPECT_EQ(box.now().find("proto 25"), std::string::npos);
+}
+
 TEST(Remains, ADamagedFile_IsKeptBesideTheNewOne) {
   EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));

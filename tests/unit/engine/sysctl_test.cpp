@@ -83,6 +83,17 @@ TEST(Sysctls, IpForward_ItsSideEffectsGoBackToo) {
   EXPECT_EQ(box.now(), before);
 }
 
+TEST(Sysctls, IpForward_PutBackBySomebodyElse_IsNobodysNeed) {
+  auto host = test::bare_home();
+  EngineHost box(host);
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  ASSERT_TRUE(box.kernel.write_sysctl("net/ipv4/ip_forward", "0"));
+  test::add_iptables(box.host().state.ruleset, "*nat\n-N DOCKER\n");
+  const auto report = box.disable(test::home_profile());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->notes, std::vector<std::string>{});
+}
+
 TEST(Sysctls, IpForward_StaysWhereDockerIsSetUp) {
   auto host = test::docker_home();
   for (auto& [key, value] : host.sysctls) {

@@ -32,7 +32,7 @@ TEST(ProfileRefusal, UnknownKey_NamesTheKnownOnesOfThisSide) {
   EXPECT_EQ(home_with(R"("tunel": "wg0")"),
             "read profile x.json: key 'tunel': is not known; known are description, side, tunnel, sources, ports, "
             "mark, table, "
-            "priority, rp_filter");
+            "priority, rp_filter, nat, steering, docker");
   EXPECT_NE(vps_with(R"("tunel": "wg0")").find("mark, wan, public_ip"), std::string::npos);
 }
 
@@ -166,7 +166,7 @@ TEST(ProfileRefusal, RpFilterAndSide) {
   EXPECT_NE(home_with(R"("rp_filter": "some")").find("key 'rp_filter': 'some'"), std::string::npos);
   EXPECT_EQ(refusal("{}"), "read profile x.json: key 'side': is missing; write \"home\" or \"vps\"");
   EXPECT_EQ(refusal(R"({"side": "server"})"),
-            "read profile x.json: key 'side': 'server': is not a side; write \"home\" or \"vps\"");
+            "read profile x.json: key 'side': 'server': is not a choice; write \"home\" or \"vps\"");
 }
 
 TEST(ProfileRefusal, KeysOfTheOtherSide) {

@@ -44,7 +44,7 @@ TEST(Nft, ToString_WhatNothingElseImplies_IsWritten) {
 }
 
 TEST(Nft, ToString_WritesEveryStatementInNftsWords) {
-  const std::array<std::pair<Statement, std::string>, 14> statements{{
+  const std::array<std::pair<Statement, std::string>, 15> statements{{
       {Counter{}, "counter"},
       {Verdict{VerdictCode::kAccept, {}}, "accept"},
       {Verdict{VerdictCode::kDrop, {}}, "drop"},
@@ -59,6 +59,8 @@ TEST(Nft, ToString_WritesEveryStatementInNftsWords) {
       {Snat{}, "snat to ip saddr"},
       {Masquerade{}, "masquerade"},
       {Reject{}, "reject"},
+      {SetNetwork{Side::kDestination, test::prefix("240.168.203.0/24")},
+       "ip daddr set ip daddr & 0.0.0.255 | 240.168.203.0"},
   }};
   for (const auto& [statement, text] : statements) {
     EXPECT_EQ(to_string(Rule{{}, {statement}, {}}), text);

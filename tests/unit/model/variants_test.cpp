@@ -1,0 +1,128 @@
+// The settings nat, steering and docker: what each leaves out, and what it puts there instead.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "model/docker.hpp"
+#include "support/hosts.hpp"
+
+namespace smtpegress {
+namespace {
+
+DesiredState lowered(const Profile& profile, test::FakeHost host, DockerBackend docker = DockerBackend::kIptables) {
+  auto resolved = resolve_host(profile, host.state).value();
+  resolved.docker = docker;
+  return lower(profile, resolved, host.state);
+}
+
+std::vector<std::string> chains_of(const DesiredState& desired) {
+  std::vector<std::string> names;
+  for (const auto& chain : desired.chains) {
+    names.push_back(chain.key.name);
+  }
+  return names;
+}
+
+bool puts_into(const DesiredState& desired, std::string_view chain) {
+  return std::ranges::any_of(desired.foreign_rules, [&](const ForeignChainRule& r) { return r.chain.name == chain; });
+}
+
+bool sets_a_mark(const DesiredState& desired) {
+  return std::ranges::any_of(desired.chains, [](const OwnChain& chain) {
+    return std::ranges::any_of(chain.rules, [](const nft::Rule& rule) {
+      return std::holds_alternative<nft::SetMark>(rule.statements.back());
+    });
+  });
+}
+
+TEST(Masquerade, TouchesNothingOfDockers) {
+  const auto desired = lowered(test::home_profile({{{"nat", "masquerade"}}}), test::docker_home());
+  EXPECT_EQ(desired.foreign_rules, std::vector<ForeignChainRule>{});
+  EXPECT_EQ(chains_of(desired), (std::vector<std::string>{"forward", "mark-mail", "tunnel-address"}));
+}
+
+TEST(SteeringByRule, HasNoMarkNoRuleByItAndNoRpFilter) {
+  const auto desired =
+      lowered(test::home_profile({{{"steering", "rule"}, {"nat", "masquerade"}}}), test::docker_home());
+  EXPECT_EQ(chains_of(desired), (std::vector<std::string>{"forward", "tunnel-address"}));
+  EXPECT_FALSE(sets_a_mark(desired));
+  ASSERT_EQ(desired.rules.size(), 1U);
+  EXPECT_FALSE(desired.rules.front().mark);
+  EXPECT_EQ(desired.sysctls, (std::vector<SysctlSpec>{{"net/ipv4/ip_forward", "1"}}));
+}
+
+TEST(SteeringByRule, MarksInForwardWhereAFirewallHasToLetTheMailThrough) {
+  const auto desired = lowered(test::home_profile({{{"steering", "rule"}}}), test::docker_home());
+  EXPECT_TRUE(puts_into(desired, "DOCKER-USER"));
+  EXPECT_TRUE(sets_a_mark(desired));
+  EXPECT_TRUE(std::ranges::none_of(desired.chains, [](const OwnChain& c) { return c.key.name == "mark-mail"; }));
+}
+
+TEST(Bypass, Auto_GoesByWhereDockersRulesAre) {
+  const auto profile = test::home_profile();
+  for (const auto& [backend, wanted] : {std::pair{DockerBackend::kNone, DockerBypass::kException},
+                                        {DockerBackend::kIptables, DockerBypass::kException},
+                                        {DockerBackend::kNftables, DockerBypass::kSidestep},
+                                        {DockerBackend::kLegacy, DockerBypass::kSidestep}}) {
+    ResolvedHost host;
+    host.docker = backend;
+    EXPECT_EQ(bypass_for(profile, host), wanted) << explain_bypass(profile, host);
+  }
+  EXPECT_FALSE(bypass_for(test::home_profile({{{"nat", "masquerade"}}}), {}));
+  EXPECT_FALSE(bypass_for(test::vps_profile(), {}));
+}
+
+TEST(Bypass, TheProfilesWordCounts) {
+  ResolvedHost host;
+  host.docker = DockerBackend::kNftables;
+  EXPECT_EQ(bypass_for(test::home_profile({{{"docker", "exception"}}}), host), DockerBypass::kException);
+  host.docker = DockerBackend::kIptables;
+  EXPECT_EQ(bypass_for(test::home_profile({{{"docker", "sidestep"}}}), host), DockerBypass::kSidestep);
+}
+
+TEST(Sidestep, StandsAroundTheRawPriorityAndAheadOfTracking) {
+  const auto desired = lowered(test::home_profile(), test::docker_home(), DockerBackend::kNftables);
+  EXPECT_FALSE(puts_into(desired, "PREROUTING"));
+  ASSERT_EQ(chains_of(desired),
+            (std::vector<std::string>{"forward", "mark-mail", "keep-address", "sidestep", "step-back"}));
+  EXPECT_LT(desired.chains[3].hook.priority, -300) << "raw";
+  EXPECT_GT(desired.chains[4].hook.priority, -300);
+  EXPECT_LT(desired.chains[4].hook.priority, -200) << "connection tracking";
+}
+
+TEST(Sidestep, EveryRuleIsForRepliesOnly) {
+  const auto desired = lowered(test::home_profile(), test::docker_home(), DockerBackend::kNftables);
+  for (std::size_t i = 3; i < desired.chains.size(); ++i) {
+    for (const auto& rule : desired.chains[i].rules) {
+      EXPECT_TRUE(std::ranges::any_of(rule.matches,
+                                      [](const nft::Match& m) {
+                                        return m == nft::Match(nft::MatchTcpFlags{0x17, 0x02, nft::Sense::kIsNot});
+                                      }))
+          << nft::to_string(rule) << ": a SYN from source port 25 would be a way in (FACTS 25)";
+    }
+  }
+}
+
+TEST(Sidestep, NetworksThatCannotBeToldApart_AreRefused) {
+  const std::string sources = R"({"side": "home", "sources": ["10.0.0.0/8", "26.0.0.0/8"])";
+  const auto refused = parse_profile("x", "x.json", sources + "}");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("sidestep"), std::string::npos);
+  EXPECT_TRUE(parse_profile("x", "x.json", sources + R"(, "docker": "exception"})"));
+}
+
+TEST(DockerBackendFound, ByItsTableNotByDockerUser) {
+  nft::Ruleset ruleset;
+  EXPECT_EQ(docker_backend(ruleset, {}), DockerBackend::kNone);
+  EXPECT_EQ(docker_backend(ruleset, {"filter"}), DockerBackend::kNone);
+  EXPECT_EQ(docker_backend(ruleset, {"filter", "raw"}), DockerBackend::kLegacy);
+  ruleset.chains.push_back({{{nft::Family::kIp, "filter"}, "DOCKER-USER"}, 1, {}, {}});
+  EXPECT_EQ(docker_backend(ruleset, {}), DockerBackend::kIptables);
+  ruleset.chains.push_back({{{nft::Family::kIp, "raw"}, "PREROUTING"}, 1, {}, {}});
+  EXPECT_EQ(docker_backend(ruleset, {"raw"}), DockerBackend::kIptables) << "an empty table of legacy's proves nothing";
+  ruleset.tables.push_back({nft::Family::kIp, "docker-bridges"});
+  EXPECT_EQ(docker_backend(ruleset, {}), DockerBackend::kNftables);
+}
+
+}  // namespace
+}  // namespace smtpegress

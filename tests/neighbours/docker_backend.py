@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from docker_host import DockerNeighbour
+from closed_ports import ClosedPorts
+from engine_neighbour import AnyEngine
 from neighbour import topology
-from unpublished import assert_unpublished
-
-from scenario import ENABLE_VPS
 
 
-class Backend(DockerNeighbour):
+class Backend(ClosedPorts, AnyEngine):
     """In a file of its own: the tests are run for the classes that are made of it, not for itself."""
 
     def dockers_rules(self) -> str:
         raise NotImplementedError
-
-    def restart_with_rules(self) -> None:
-        self.restart_docker()
 
     def test_mail_passes_and_dockers_rules_are_left_alone(self) -> None:
         before = self.dockers_rules()
@@ -32,31 +27,11 @@ class Backend(DockerNeighbour):
         before = self.dockers_rules()
         address = f"{topology.HOME_TUNNEL}/32"
         self.lab.vps_tunnel.set_allowed_ips(address)
-        self.egress(self.lab.vps, *ENABLE_VPS, "--subnet", address)
+        self.enable_vps("--subnet", address)
         self.enable("--set", "nat=masquerade")
         self.assert_same(before, self.dockers_rules())
         with self.no_leak():
             self.assert_kept()
 
-    def test_the_daemon_restarts(self) -> None:
-        self.enable_both()
-        with self.no_leak():
-            self.restart_with_rules()
-            self.assert_kept()
-
-    def test_compose_down_and_up(self) -> None:
-        self.enable_both()
-        with self.no_leak():
-            self.compose_down()
-            self.compose_up()
-            self.assert_mail_passes()
-            self.enable()
-            self.assert_kept()
-
-    def test_unpublished_ports_are_closed_to_the_vps(self) -> None:
-        self.enable_both()
-        assert_unpublished(self)
-        self.assert_kept()
-
-    def test_undone(self) -> None:
-        self.assert_docker_left_as_without_us(self.restart_with_rules)
+    def test_a_day(self) -> None:
+        self.assert_a_day(self.restart_daemon)

@@ -11,7 +11,7 @@ from pathlib import Path
 import docker_backend
 from neighbour import topology
 
-from lab.docker import Container
+from lab.engine import Container
 
 _NFTABLES_RULES = Path(__file__).resolve().parents[1] / "lab/data/docker-nftables.nft"
 _TABLES = (("ip", "docker-bridges"), ("ip6", "docker-bridges"))
@@ -33,9 +33,9 @@ class Nftables(docker_backend.Backend):
         self.load_rules()
         return front
 
-    def restart_with_rules(self) -> None:
+    def restart_daemon(self) -> None:
         """As dockerd 29 does, the tables are made anew."""
-        self.restart_docker()
+        super().restart_daemon()
         self.load_rules()
 
     def dockers_rules(self) -> str:

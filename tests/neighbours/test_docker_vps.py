@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import unittest
 
-from docker_host import without_made_up_names
-from neighbour import Neighbour, rules_of, topology
+from engine_neighbour import EngineNeighbour
+from neighbour import Options, topology
 
 from lab import Host, poll
 from lab.docker import Docker
@@ -31,17 +31,16 @@ for port in (25, 465):
 _ASK = 'exec 3<>"/dev/tcp/$0/$1" && head -n 1 <&3'
 
 
-class DockerOnTheVps(Neighbour):
+class DockerOnTheVps(EngineNeighbour):
     side = "vps"
+    options = Options()
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.begin()
+    engine: Docker
 
     def begin(self) -> None:
-        self.docker = Docker(self.lab.vps, self.lab.mx)
-        self.docker.create_network(_NETWORK, _SUBNET)
-        self.docker.run_container("relay", "--publish", "25:25", "--publish", "465:465", network=_NETWORK,
+        self.engine = Docker(self.lab.vps, self.lab.mx)
+        self.engine.create_network(_NETWORK, _SUBNET)
+        self.engine.run_container("relay", "--publish", "25:25", "--publish", "465:465", network=_NETWORK,
                                   command=("/usr/bin/python3", "-c", _SERVE))
         self.assert_relay_answers()
 
@@ -60,46 +59,33 @@ class DockerOnTheVps(Neighbour):
         self.assert_mail_passes()
         self.egress(self.lab.vps, "status", self.instance)
 
+    def restart_daemon(self) -> None:
+        self.engine.restart()
+        self.assert_relay_answers()
+
+    def test_a_day(self) -> None:
+        """verify takes the published port for no detour: Docker's DNAT of tcp/25 is called for local destinations."""
+        self.assert_a_day(self.restart_daemon)
+
     def test_inbound_and_outbound_mail(self) -> None:
         self.enable_both()
         self.assert_mail_goes_both_ways()
 
-    def test_verify_takes_the_published_port_for_no_detour(self) -> None:
-        """Docker's DNAT of tcp/25 is for what is addressed to the VPS: it is called for local destinations alone."""
-        self.enable_both()
-        self.assert_kept()
-
-    def test_the_daemon_restarts(self) -> None:
-        self.enable_both()
-        self.docker.restart()
-        self.assert_mail_goes_both_ways()
-
     def test_a_new_network_and_container(self) -> None:
         self.enable_both()
-        self.docker.create_network("blog_default", "172.30.10.0/24")
-        self.docker.run_container("blog", "--publish", "8080:80", network="blog_default")
+        self.engine.create_network("blog_default", "172.30.10.0/24")
+        self.engine.run_container("blog", "--publish", "8080:80", network="blog_default")
         self.assert_mail_goes_both_ways()
 
     def test_the_relays_own_mail_leaves_as_before(self) -> None:
         """Its tcp/25 is none of the home's: Docker's masquerade has it."""
         self.enable_both()
-        relay = self.docker.container("relay")
+        relay = self.engine.container("relay")
         self.assert_seen_from_vps(relay.send_mail())
         self.assert_mail_passes()
 
     def test_undone(self) -> None:
-        self.enable_both()
-        self.docker.restart()
-        self.assert_mail_passes()
-        self.disable_both()
-        with_us = without_made_up_names(rules_of(self.lab.vps))
-        forwarding = self.lab.vps.sysctl("net/ipv4/ip_forward")
-        self.lab.close()
-        self.raise_lab(self.options)
-        self.begin()
-        self.docker.restart()
-        self.assert_same(without_made_up_names(rules_of(self.lab.vps)), with_us)
-        self.assertEqual(self.lab.vps.sysctl("net/ipv4/ip_forward"), forwarding)
+        self.assert_left_as_without_us(self.restart_daemon)
 
 
 if __name__ == "__main__":

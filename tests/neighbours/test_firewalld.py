@@ -29,11 +29,7 @@ class Firewalld(Neighbour):
     chroot: Chroot
     daemon: Process
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.install()
-
-    def install(self) -> None:
+    def begin(self) -> None:
         """As its package leaves it on a host; on the VPS the tunnel's own port is let in."""
         packages = ["firewalld", "dbus-daemon", "nftables", "iptables", "procps"]
         self.chroot = Chroot(self.host, self.suite, packages)
@@ -72,6 +68,14 @@ class Firewalld(Neighbour):
 
 
 class Cases(Firewalld):
+    def test_a_day(self) -> None:
+        def day() -> None:
+            self.tell("--add-rich-rule=rule family=ipv4 source address=10.9.9.0/24 reject")
+            self.tell("--reload")
+            self.tell("--zone=internal", "--add-interface=added0")
+
+        self.assert_a_day(day, taken=("admission", "inet firewalld filter_FORWARD"))
+
     def test_mail_passes_and_other_forwarding_stays_rejected(self) -> None:
         before = self.lab.container.seen_as(topology.MX, 443, bound=1)
         self.enable_both()
@@ -137,18 +141,6 @@ class Cases(Firewalld):
             self.add_policy()
             self.enable()  # what firewalld's reload took of the iptables tables
             self.assert_kept()
-
-    def test_disable_leaves_what_a_day_without_us_would(self) -> None:
-        def day() -> None:
-            self.tell("--add-rich-rule=rule family=ipv4 source address=10.9.9.0/24 reject")
-            self.tell("--reload")
-            self.tell("--zone=internal", "--add-interface=added0")
-
-        self.assert_left_as_without_us(self.install_once, day)
-
-    def install_once(self) -> None:
-        if not self.host.path("/run/dbus/system_bus_socket").exists():
-            self.install()
 
 
 class AtHome(Cases):
@@ -216,23 +208,14 @@ class OwnedTable(Firewalld):
         if self.enable_side().returncode not in (DONE, 1):
             self.assert_same(before, self.lab.snapshot(self.host, Detail.HANDLES))
 
-    def test_with_the_policy_mail_passes_over_reloads(self) -> None:
-        self.add_policy()
-        self.enable_both()
-        with self.no_leak(), self.knocking():
-            self.assert_kept()
+    def test_a_day(self) -> None:
+        """With the policy, which stays over reloads."""
+        def day() -> None:
             self.tell("--reload")
             self.tell("--complete-reload")
             self.restart_daemon()
-            self.assert_kept()
 
-    def test_disable_leaves_what_a_reload_without_us_would(self) -> None:
-        def before() -> None:
-            if not self.host.path("/run/dbus/system_bus_socket").exists():
-                self.install()
-            self.add_policy()
-
-        self.assert_left_as_without_us(before, lambda: self.tell("--reload"))
+        self.assert_a_day(day, prepare=self.add_policy)
 
 
 class OwnedTableOnTheVps(OwnedTable):

@@ -41,6 +41,10 @@ class Filter(Neighbour):
 
 
 class Cases(Filter):
+    def test_a_day(self) -> None:
+        """Loaded anew it has our admission no longer: told, and mended."""
+        self.assert_a_day(self.load, prepare=self.load, taken=("admission", "inet filter forward"))
+
     def test_mail_passes_and_nothing_else_joins(self) -> None:
         self.load()
         before = self.lab.container.seen_as(topology.MX, 587, bound=1)
@@ -54,13 +58,6 @@ class Cases(Filter):
             self.load()
             self.assert_told_and_mended("inet filter forward")
 
-    def test_loaded_anew_it_is_told_and_mended(self) -> None:
-        self.load()
-        self.enable_both()
-        with self.no_leak(), self.knocking():
-            self.load()
-            self.assert_told_and_mended("admission", "inet filter forward")
-
     def test_a_rule_added_takes_nothing(self) -> None:
         self.load()
         self.enable_both()
@@ -68,9 +65,6 @@ class Cases(Filter):
             self.host.run(["nft", "add", "rule", "inet", "filter", "forward", "tcp", "dport", "993", "accept"])
             self.host.run(["nft", "list", "ruleset"])
             self.assert_kept()
-
-    def test_disable_leaves_what_a_reload_without_us_would(self) -> None:
-        self.assert_left_as_without_us(self.load, self.load)
 
 
 class AtHome(Cases):

@@ -42,7 +42,7 @@ class Networkd(Neighbour):
     chroot: Chroot
     daemon: Process
 
-    def begin(self, *, drop_in: bool) -> None:
+    def install(self, *, drop_in: bool) -> None:
         self.chroot = Chroot(self.lab.home, "bookworm", ["systemd"])
         for name, text in self.networks.items():
             self.chroot.path(f"/etc/systemd/network/10-{name}.network").write_text(text)
@@ -78,7 +78,7 @@ class Cases(Networkd):
     taken: set[str] = _RULES | _UNBOUND_ROUTES
 
     def test_what_a_restart_takes_is_told_and_mended(self) -> None:
-        self.begin(drop_in=False)
+        self.install(drop_in=False)
         self.enable_both()
         self.assert_kept()
         with self.no_leak(), self.knocking():
@@ -92,21 +92,20 @@ class Cases(Networkd):
     def test_one_that_comes_later_takes_the_same(self) -> None:
         self.enable_both()
         with self.no_leak(), self.knocking():
-            self.begin(drop_in=False)
+            self.install(drop_in=False)
             self.assertEqual(self.lost(), self.taken)
             self.assert_told_and_mended("missing", "policy rule")
 
-    def test_disable_leaves_what_a_restart_without_us_would(self) -> None:
-        for drop_in in (False, True):
-            with self.subTest(drop_in=drop_in):
-                self.lab.close()
-                self.raise_lab(self.options)
-                self.assert_left_as_without_us(lambda: self.begin(drop_in=drop_in), self.restart)
+    def test_a_day(self) -> None:
+        self.assert_a_day(self.restart, prepare=lambda: self.install(drop_in=False), taken=("missing", "policy rule"))
+
+    def test_disable_leaves_with_the_drop_in_what_a_restart_without_us_would(self) -> None:
+        self.assert_left_as_without_us(self.restart, prepare=lambda: self.install(drop_in=True))
 
 
 class Uplink(Cases):
     def test_with_the_drop_in_nothing_is_lost(self) -> None:
-        self.begin(drop_in=True)
+        self.install(drop_in=True)
         self.enable_both()
         with self.no_leak(), self.knocking(), self.nothing_changes(self.lab.home):
             self.restart()
@@ -122,7 +121,7 @@ class UplinkAndTunnel(Cases):
 
     def test_with_the_drop_in_the_tunnels_route_alone_is_lost(self) -> None:
         """networkd removes the tunnel's address and sets it again, and with it the kernel drops the routes there."""
-        self.begin(drop_in=True)
+        self.install(drop_in=True)
         self.enable_both()
         with self.no_leak(), self.knocking():
             self.restart()
@@ -131,7 +130,7 @@ class UplinkAndTunnel(Cases):
 
     def test_with_the_tunnels_configuration_kept_nothing_is_lost(self) -> None:
         self.networks = {**self.networks, topology.TUNNEL: f"{_TUNNEL}KeepConfiguration=static\n"}
-        self.begin(drop_in=True)
+        self.install(drop_in=True)
         self.enable_both()
         with self.no_leak(), self.knocking(), self.nothing_changes(self.lab.home):
             self.restart()

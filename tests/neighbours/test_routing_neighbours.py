@@ -21,11 +21,7 @@ class Vpn(Neighbour):
 
     vpn = "tun0"
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.connect()
-
-    def connect(self) -> None:
+    def begin(self) -> None:
         """What carries the VPN: a cable to its provider."""
         self.lab.home.ip_batch(f"""
             link add {self.vpn} type veth peer name {FAR_END} netns {self.lab.isp.inner_pid}
@@ -40,6 +36,10 @@ class Vpn(Neighbour):
     def leave(self) -> None:
         raise NotImplementedError
 
+    def restart(self) -> None:
+        self.leave()
+        self.arrive()
+
     @contextlib.contextmanager
     def no_leak(self) -> Iterator[None]:
         """By the VPN is past the tunnel as well."""
@@ -51,12 +51,6 @@ class Vpn(Neighbour):
 
 class Harmless(Vpn):
     """VPNs that take nothing of the mail, whichever comes first."""
-
-    def test_there_before(self) -> None:
-        self.arrive()
-        self.enable_both()
-        with self.no_leak(), self.knocking():
-            self.assert_kept()
 
     def test_comes_and_goes_later(self) -> None:
         self.enable_both()
@@ -72,17 +66,8 @@ class Harmless(Vpn):
         self.enable_both()
         self.assertEqual(seen, [host.seen_as(topology.MX, 443) for host in (self.lab.home, self.lab.container)])
 
-    def test_disable_leaves_what_is_without_us(self) -> None:
-        def before() -> None:
-            if self.lab.home.run(["ip", "link", "show", self.vpn], check=False).returncode != 0:
-                self.connect()
-            self.arrive()
-
-        def restart() -> None:
-            self.leave()
-            self.arrive()
-
-        self.assert_left_as_without_us(before, restart)
+    def test_a_day(self) -> None:
+        self.assert_a_day(self.restart, prepare=self.arrive)
 
 
 class OpenVpn(Harmless):
@@ -154,6 +139,10 @@ class TailscaleExitNode(Tailscale):
 
     routes = (*Tailscale.routes, f"default via {VPN_FAR} dev {Tailscale.vpn}", f"throw {topology.CONTAINER_NET}")
 
+    def test_a_day(self) -> None:
+        self.home_settings = ("--set", "priority=5200")
+        super().test_a_day()
+
     def mend_as_told(self) -> None:
         self.assert_told("5270: from all lookup 52", "--set priority=N", "below 5270")
         self.enable("--set", "priority=5200")
@@ -183,7 +172,7 @@ class WgQuick(Vpn):
 
     vpn = "vpn0"
 
-    def connect(self) -> None:
+    def begin(self) -> None:
         far, near = make_keys(self.lab.isp), make_keys(self.lab.home)
         Tunnel(self.lab.isp, far, near.public, f"{VPN_FAR}/24", f"{VPN_HOME}/32", (), listen_port=51821,
                interface=FAR_END).create()
@@ -213,14 +202,13 @@ class WgQuick(Vpn):
         self.lab.home.run(["wg-quick", "down", f"/run/{self.vpn}.conf"])
         self.find_the_way_anew()
 
-    def test_there_before(self) -> None:
+    def test_a_day(self) -> None:
+        self.assert_a_day(self.leave, prepare=self.arrive)
+
+    def test_other_traffic_keeps_to_it(self) -> None:
         self.arrive()
         self.enable_both()
-        with self.no_leak(), self.knocking():
-            self.assert_kept()
-            self.assertEqual(self.lab.container.seen_as(topology.MX, 443), VPN_HOME)
-            self.leave()
-            self.assert_kept()
+        self.assertEqual(self.lab.container.seen_as(topology.MX, 443), VPN_HOME)
 
     def test_one_that_comes_later_is_told_and_mended_as_told(self) -> None:
         self.enable_both()
@@ -233,15 +221,11 @@ class WgQuick(Vpn):
             self.assert_kept()
 
     def test_up_and_down_leaves_what_is_without_us(self) -> None:
-        def before() -> None:
-            if not self.lab.home.path(f"/run/{self.vpn}.conf").exists():
-                self.connect()
-
-        def work() -> None:
+        def up_and_down() -> None:
             self.arrive()
             self.leave()
 
-        self.assert_left_as_without_us(before, work)
+        self.assert_left_as_without_us(up_and_down)
 
 
 class Strict(Neighbour):
@@ -249,8 +233,7 @@ class Strict(Neighbour):
 
     options = Options(home_rp_filter=1)
 
-    def setUp(self) -> None:
-        super().setUp()
+    def begin(self) -> None:
         places = ("all", "default", topology.UPLINK, topology.TUNNEL, topology.BRIDGE)
         self.lab.home.set_sysctls({f"net/ipv4/conf/{place}/{key}": 1 for place in places
                                    for key in ("rp_filter", "src_valid_mark")})
@@ -275,8 +258,7 @@ class LocalNetworks(Neighbour):
 
     LAN, HOME_IN_LAN, SERVER = "lan0", "192.168.50.1", "192.168.50.25"
 
-    def setUp(self) -> None:
-        super().setUp()
+    def begin(self) -> None:
         self.lab.home.ip_batch(f"""
             link add {self.LAN} type veth peer name {self.LAN} netns {self.lab.mx.inner_pid}
             address add {self.HOME_IN_LAN}/24 dev {self.LAN}

@@ -13,11 +13,7 @@ from lab.chroot import Chroot
 class Ufw(Neighbour):
     chroot: Chroot
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.install()
-
-    def install(self) -> None:
+    def begin(self) -> None:
         self.chroot = Chroot(self.host, "bookworm", ["ufw", "iptables", "procps"])
 
     def ufw(self, *words: str) -> Completed:
@@ -49,6 +45,9 @@ class Ufw(Neighbour):
 class Cases(Ufw):
     """Wherever ufw is."""
 
+    def test_a_day(self) -> None:
+        self.assert_a_day(self.work, prepare=self.switch_on)
+
     def test_mail_passes_while_ufw_is_at_work(self) -> None:
         self.switch_on()
         self.enable_both()
@@ -74,13 +73,6 @@ class Cases(Ufw):
         before = self.lab.container.seen_as(topology.MX, 443, bound=1)
         self.enable_both()
         self.assertEqual(self.lab.container.seen_as(topology.MX, 443, bound=1), before)
-
-    def test_disable_leaves_what_a_day_without_us_would(self) -> None:
-        def before() -> None:
-            self.install()
-            self.switch_on()
-
-        self.assert_left_as_without_us(before, self.work)
 
     def test_builtin_chains_that_ufw_flushes_are_told_and_mended(self) -> None:
         self.manage_builtins()

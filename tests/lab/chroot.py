@@ -1,6 +1,7 @@
 """A Debian system inside a host of the lab, for programs that the machine itself must not have installed.
 
-The system is built once by mmdebstrap and kept outside the repository:
+There is one system for each release of Debian that a test wants: building one takes a minute. It is built once by
+mmdebstrap and kept outside the repository:
 
     SMTP_EGRESS_TEST_CACHE    where; default /var/cache/smtp-egress-tests
 
@@ -23,6 +24,14 @@ from typing import Mapping, Sequence
 from .errors import LabError
 from .host import Completed, Host
 from .sandbox import COMMAND_BOUND, Process
+
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "bookworm": ("aardvark-dns", "crun", "dbus-daemon", "firewalld", "iproute2", "iptables", "netavark", "nftables", "podman",
+                 "procps", "systemd", "ufw"),
+    "trixie": ("aardvark-dns", "crun", "dbus-daemon", "firewalld", "iproute2", "iptables", "netavark", "nftables", "podman",
+               "procps"),
+    "forky": ("crun", "docker-cli", "docker.io", "iptables"),  # the first whose Docker has the raw drop (28.2)
+}
 
 _RECIPE = "1"  # another number when what is built changes, so that no older system is taken for it
 _BUILD_BOUND = 540  # seconds; the time a test has, less what it needs itself
@@ -88,9 +97,9 @@ def _build(directory: Path, suite: str, packages: Sequence[str]) -> None:
         raise LabError(f"Debian {suite} with {', '.join(packages)}: mmdebstrap failed: {done.stderr[-2000:].strip()}")
 
 
-def cached_system(suite: str, packages: Sequence[str]) -> Path:
-    """The directory of a Debian `suite` with `packages`; built when it is not there yet. LabError when it cannot be."""
-    wanted = sorted(set(packages))
+def cached_system(suite: str) -> Path:
+    """The directory of a Debian `suite`; built when it is not there yet. LabError when it cannot be."""
+    wanted = PACKAGES[suite]
     key = hashlib.sha256("\n".join([_RECIPE, suite, *wanted]).encode()).hexdigest()[:12]
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)
@@ -111,10 +120,10 @@ class Chroot:
 
     root: str  # its path inside the host's mount namespace
 
-    def __init__(self, host: Host, suite: str, packages: Sequence[str]) -> None:
+    def __init__(self, host: Host, suite: str) -> None:
         self._host = host
         place = f"/run/chroot-{suite}-{next(_numbers)}"
-        host.run(["bash", "-c", _MOUNT, "mount", cached_system(suite, packages), place, _UPPER_SIZE])
+        host.run(["bash", "-c", _MOUNT, "mount", cached_system(suite), place, _UPPER_SIZE])
         self.root = f"{place}/root"
 
     def run(self, argv: Sequence[str | Path], *, check: bool = True, input: str | None = None,

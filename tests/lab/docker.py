@@ -13,8 +13,7 @@ from .mail import MxHost
 from .sandbox import Process
 from .waiting import poll
 
-_SUITE = "forky"  # from it on, Debian's Docker has the raw drop of what comes by another interface (28.2)
-_PACKAGES = ("crun", "docker-cli", "docker.io", "iptables")
+_SUITE = "forky"
 _RUNTIME = Path(__file__).resolve().parent / "data/container-runtime"
 _LOG = "/run/dockerd.log"
 _START_BOUND = 30.0  # seconds for dockerd to answer, or to end; it waits 15 s for a containerd that does not come
@@ -40,7 +39,7 @@ class Docker(Engine):
     def __init__(self, host: Host, mx: MxHost, *options: str, iptables: str | None = None) -> None:
         """`options`: dockerd's. `iptables`: of Debian's alternatives ("iptables-legacy") the one to be used; else
         nf_tables'."""
-        super().__init__(host, mx, _SUITE, _PACKAGES)
+        super().__init__(host, mx, _SUITE)
         host.run(["bash", "-c", _CONFIGURE, "configure", self.system.root, _RUNTIME], input=json.dumps(_SETTINGS))
         if iptables is not None:
             for tool in (iptables, iptables.replace("ip", "ip6", 1)):

@@ -89,9 +89,9 @@ class Engine:
     program: str  # and what it is to be called with: "docker", "podman"
     run_options: tuple[str, ...] = ()  # of each container
 
-    def __init__(self, host: Host, mx: MxHost, suite: str, packages: Sequence[str]) -> None:
+    def __init__(self, host: Host, mx: MxHost, suite: str) -> None:
         self._host, self._mx = host, mx
-        self.system = Chroot(host, suite, packages)
+        self.system = Chroot(host, suite)
         host.run(["bash", "-c", _PREPARE, "prepare", self.system.root])
 
     def import_image(self) -> None:

@@ -6,7 +6,6 @@ from .engine import Engine
 from .host import Host
 from .mail import MxHost
 
-_PACKAGES = ("aardvark-dns", "crun", "iproute2", "iptables", "netavark", "nftables", "podman")
 _STORAGE = """[storage]
 driver = "vfs"
 runroot = "/run/containers/storage"
@@ -29,7 +28,7 @@ class Podman(Engine):
 
     def __init__(self, host: Host, mx: MxHost, suite: str, *, firewall_driver: str | None = None) -> None:
         """`firewall_driver`: netavark's; else the one that it chooses itself. Debian's bookworm has iptables' alone."""
-        super().__init__(host, mx, suite, _PACKAGES)
+        super().__init__(host, mx, suite)
         driver = f'firewall_driver = "{firewall_driver}"\n' if firewall_driver else ""
         self.system.path("/etc/containers/storage.conf").write_text(_STORAGE)
         self.system.path("/etc/containers/containers.conf").write_text(_SETTINGS + driver)

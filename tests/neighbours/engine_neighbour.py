@@ -72,6 +72,10 @@ class AnyEngine(EngineNeighbour):
             self.engine("rm", "--force", "second")
             self.assert_kept()
 
+
+class OtherNetworks(EngineNeighbour):
+    """What holds with each whose firewall is its own, and not loaded by us."""
+
     def test_another_network_keeps_its_ways(self) -> None:
         self.enable_both()
         with self.no_leak(), self.knocking():

@@ -11,7 +11,7 @@ from docker_neighbour import DockerNeighbour
 from neighbour import topology
 
 
-class AtWork(closed_ports.ClosedPorts, engine_neighbour.AnyEngine):
+class AtWork(closed_ports.ClosedPorts, engine_neighbour.AnyEngine, engine_neighbour.OtherNetworks):
     def test_a_day(self) -> None:
         self.assert_a_day(self.restart_daemon)
 

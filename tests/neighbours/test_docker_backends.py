@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 import docker_backend
+import engine_neighbour
 from neighbour import topology
 
 from lab.engine import Container
@@ -42,7 +43,7 @@ class Nftables(docker_backend.Backend):
         return "".join(self.lab.home.output(["nft", "-s", "list", "table", *table]) for table in _TABLES)
 
 
-class Legacy(docker_backend.Backend):
+class Legacy(docker_backend.Backend, engine_neighbour.OtherNetworks):
     alternative = "iptables-legacy"
 
     def dockers_rules(self) -> str:

@@ -31,8 +31,7 @@ class Firewalld(Neighbour):
 
     def begin(self) -> None:
         """As its package leaves it on a host; on the VPS the tunnel's own port is let in."""
-        packages = ["firewalld", "dbus-daemon", "nftables", "iptables", "procps"]
-        self.chroot = Chroot(self.host, self.suite, packages)
+        self.chroot = Chroot(self.host, self.suite)
         self.configure()
         self.chroot.run(["mkdir", "-p", "/run/dbus"])
         bus = self.chroot.start(["dbus-daemon", "--system", "--nofork", "--nopidfile", "--print-address"])

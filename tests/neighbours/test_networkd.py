@@ -43,7 +43,7 @@ class Networkd(Neighbour):
     daemon: Process
 
     def install(self, *, drop_in: bool) -> None:
-        self.chroot = Chroot(self.lab.home, "bookworm", ["systemd"])
+        self.chroot = Chroot(self.lab.home, "bookworm")
         for name, text in self.networks.items():
             self.chroot.path(f"/etc/systemd/network/10-{name}.network").write_text(text)
         if drop_in:

@@ -29,7 +29,7 @@ class PodmanNeighbour(EngineNeighbour):
         self.lab.container = self.engine.container("front")
 
 
-class Cases(PodmanNeighbour, engine_neighbour.AnyEngine):
+class Cases(PodmanNeighbour, engine_neighbour.AnyEngine, engine_neighbour.OtherNetworks):
     def test_a_day(self) -> None:
         self.assert_a_day(lambda: self.engine("network", "reload", "--all"))
 

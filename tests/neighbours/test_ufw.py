@@ -14,7 +14,7 @@ class Ufw(Neighbour):
     chroot: Chroot
 
     def begin(self) -> None:
-        self.chroot = Chroot(self.host, "bookworm", ["ufw", "iptables", "procps"])
+        self.chroot = Chroot(self.host, "bookworm")
 
     def ufw(self, *words: str) -> Completed:
         """ufw tells some of its errors, and all its warnings, with exit code 0."""

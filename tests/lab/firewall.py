@@ -11,6 +11,8 @@ from .topology import HomeFirewall, Options, VpsAddress
 
 _DATA = Path(__file__).resolve().parent / "data"
 
+DOCKER_NFTABLES_TABLES = ("ip docker-bridges", "ip6 docker-bridges")
+
 _PLAIN_MASQUERADE = f"""
 table ip router {{
     chain postrouting {{
@@ -62,13 +64,23 @@ COMMIT
 """
 
 
-def _docker_rules(*, user_chain: bool) -> str:
-    text = (_DATA / "docker.rules").read_text()
-    if not user_chain:
-        text = "".join(line for line in text.splitlines(keepends=True) if "DOCKER-USER" not in line)
-    for name, value in (("@BRIDGE@", at.BRIDGE), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER)):
-        text = text.replace(name, value)
+def _data(name: str, bridge: str) -> str:
+    """A ruleset of data/ for that bridge, with the lab's network and container on it."""
+    text = (_DATA / name).read_text()
+    for place, value in (("@BRIDGE@", bridge), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER)):
+        text = text.replace(place, value)
     return text
+
+
+def _docker_rules(*, user_chain: bool) -> str:
+    lines = _data("docker.rules", at.BRIDGE).splitlines(keepends=True)
+    return "".join(line for line in lines if user_chain or "DOCKER-USER" not in line)
+
+
+def load_docker_nftables(home: Host, bridge: str = at.BRIDGE) -> None:
+    """The rules of Docker's nftables backend, in place of those that may be there: dockerd itself makes its tables anew."""
+    fresh = "".join(f"table {table}\ndelete table {table}\n" for table in DOCKER_NFTABLES_TABLES)
+    home.run(["nft", "-f", "-"], input=fresh + _data("docker-nftables.nft", bridge))
 
 
 def raise_home(home: Host, options: Options) -> None:

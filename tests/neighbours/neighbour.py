@@ -43,6 +43,7 @@ class Neighbour(Scenario):
     side = "home"
     home_settings: tuple[str, ...] = ()  # further words of enable
     vps_settings: tuple[str, ...] = ()
+    step = ""  # of a day: where it is, and stays where it fails
 
     def setUp(self) -> None:
         super().setUp()
@@ -122,14 +123,21 @@ class Neighbour(Scenario):
         """Enabled beside the neighbour, which then works on. Mail goes on; or where the neighbour takes something away,
         that is told in the words `taken`, and mended. In the end the neighbour is left as without us.
         """
+        self.step = "enable"
         prepare()
         self.enable_both()
+        self.step = "mail"
+        self.assert_mail_passes()
+        self.step = "verify"
         self.assert_kept()
+        self.step = "at work"
         with self.no_leak(), self.knocking():
             work()
             if taken:
                 self.assert_told_and_mended(*taken)
             else:
                 self.assert_kept()
+        self.step = "disable"
         self.disable_both()
         self._compare_without_us(work, prepare)
+        self.step = ""

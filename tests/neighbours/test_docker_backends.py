@@ -6,41 +6,29 @@ no netlink batch can reach. The mail passes either all the same, and nothing of 
 from __future__ import annotations
 
 import unittest
-from pathlib import Path
 
 import docker_backend
 import engine_neighbour
-from neighbour import topology
 
 from lab.engine import Container
-
-_NFTABLES_RULES = Path(__file__).resolve().parents[1] / "lab/data/docker-nftables.nft"
-_TABLES = (("ip", "docker-bridges"), ("ip6", "docker-bridges"))
+from lab.firewall import DOCKER_NFTABLES_TABLES, load_docker_nftables
 
 
 class Nftables(docker_backend.Backend):
     daemon_options = ("--iptables=false", "--ip6tables=false")  # networks and containers; the rules are loaded below
 
-    def load_rules(self) -> None:
-        text = _NFTABLES_RULES.read_text()
-        for name, value in (("@BRIDGE@", self.bridge), ("@NET@", topology.CONTAINER_NET),
-                            ("@CONTAINER@", topology.CONTAINER)):
-            text = text.replace(name, value)
-        fresh = "".join(f"table {family} {name}\ndelete table {family} {name}\n" for family, name in _TABLES)
-        self.lab.home.run(["nft", "-f", "-"], input=fresh + text)
-
     def compose_up(self) -> Container:
         front = super().compose_up()
-        self.load_rules()
+        load_docker_nftables(self.lab.home, self.bridge)
         return front
 
     def restart_daemon(self) -> None:
         """As dockerd 29 does, the tables are made anew."""
         super().restart_daemon()
-        self.load_rules()
+        load_docker_nftables(self.lab.home, self.bridge)
 
     def dockers_rules(self) -> str:
-        return "".join(self.lab.home.output(["nft", "-s", "list", "table", *table]) for table in _TABLES)
+        return "".join(self.lab.home.output(["nft", "-s", "list", "table", *table.split()]) for table in DOCKER_NFTABLES_TABLES)
 
 
 class Legacy(docker_backend.Backend, engine_neighbour.OtherNetworks):

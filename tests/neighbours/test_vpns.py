@@ -190,7 +190,7 @@ class TailscaleBesideAMaskedMark(Tailscale):
 
     def test_its_bits_take_no_admission(self) -> None:
         """Set after ours, ahead of a drop that only our admission is there to pass."""
-        self.add_chain("after", "prerouting", "mangle + 5", "meta mark set meta mark or 0x40000")
+        self.add_chain("after", "forward", "mangle + 5", "meta mark set meta mark or 0x40000")
         self.lab.home.run(["iptables", "-I", "DOCKER-USER", "-o", topology.TUNNEL, "-j", "DROP"])
         self.enable_both()
         with self.no_leak(), self.knocking():

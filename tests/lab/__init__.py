@@ -93,7 +93,7 @@ class Lab:
 
     def _check(self) -> None:
         """A lab that is not as told must not pass for one that is."""
-        if self.options.home_firewall is HomeFirewall.DOCKERD:
+        if self.options.home_firewall is HomeFirewall.ENGINE:
             return  # there is no container yet
         seen = self.container.seen_as(topology.MX, 443)
         if seen != topology.HOME:

@@ -28,8 +28,8 @@ from .sandbox import COMMAND_BOUND, Process
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "bookworm": ("aardvark-dns", "crun", "dbus-daemon", "firewalld", "iproute2", "iptables", "netavark", "nftables", "podman",
                  "procps", "systemd", "ufw"),
-    "trixie": ("aardvark-dns", "crun", "dbus-daemon", "firewalld", "iproute2", "iptables", "netavark", "nftables", "podman",
-               "procps"),
+    "trixie": ("aardvark-dns", "crun", "dbus-daemon", "dnsmasq-base", "firewalld", "incus-base", "iproute2", "iptables",
+               "netavark", "nftables", "podman", "procps"),
     "forky": ("crun", "docker-cli", "docker.io", "iptables"),  # the first whose Docker has the raw drop (28.2)
 }
 

@@ -84,7 +84,7 @@ def load_docker_nftables(home: Host, bridge: str = at.BRIDGE) -> None:
 
 
 def raise_home(home: Host, options: Options) -> None:
-    if options.home_firewall is HomeFirewall.DOCKERD:
+    if options.home_firewall is HomeFirewall.ENGINE:
         return
     if options.home_firewall is HomeFirewall.NONE:
         home.run(["nft", "-f", "-"], input=_PLAIN_MASQUERADE)

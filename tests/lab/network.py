@@ -35,8 +35,8 @@ _FAKED_DOCKER = (HomeFirewall.DOCKER, HomeFirewall.DOCKER_WITHOUT_USER_CHAIN)
 
 
 def _ip_forward(hosts: Mapping[str, Host], options: Options) -> None:
-    # A real dockerd switches it on itself: only then does it drop what is forwarded.
-    at_home = int(options.home_firewall is not HomeFirewall.DOCKERD)
+    # A real engine switches it on itself: only then does Docker drop what is forwarded.
+    at_home = int(options.home_firewall is not HomeFirewall.ENGINE)
     hosts["home"].set_sysctls({"net/ipv4/ip_forward": at_home, "net/ipv6/conf/all/forwarding": int(options.ipv6)})
     hosts["isp"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1})
     hosts["vps"].set_sysctls({"net/ipv4/ip_forward": options.vps_ip_forward})
@@ -60,12 +60,10 @@ def _sysctls(hosts: Mapping[str, Host], options: Options) -> None:
     _ip_forward(hosts, options)
 
 
-def _cables(hosts: Mapping[str, Host], options: Options) -> None:
-    isp, home = hosts["isp"].inner_pid, hosts["home"].inner_pid
+def _cables(hosts: Mapping[str, Host]) -> None:
+    isp = hosts["isp"].inner_pid
     for name, far_end in (("home", at.ISP_TO_HOME), ("vps", at.ISP_TO_VPS), ("mx", at.ISP_TO_MX)):
         hosts[name].ip_batch(f"link add {at.UPLINK} type veth peer name {far_end} netns {isp}\n")
-    if options.home_firewall is not HomeFirewall.DOCKERD:
-        hosts["container"].ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home}\n")
 
 
 def _home(home: Host) -> None:
@@ -84,15 +82,16 @@ def _home_bridge(home: Host, options: Options) -> None:
     """
     home.ip_batch(f"""
         link add {at.BRIDGE} type bridge mcast_snooping 0
-        link set {at.CONTAINER_VETH} master {at.BRIDGE}
         address add {at.CONTAINER_GATEWAY}/24 brd + dev {at.BRIDGE}
-        link set {at.CONTAINER_VETH} up
         link set {at.BRIDGE} up
         {docker0 if options.home_firewall in _FAKED_DOCKER else ""}
     """)
 
 
-def _container(container: Host) -> None:
+def plug_in(container: Host, home: Host, bridge: str) -> None:
+    """The container on a bridge of home's."""
+    container.ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home.inner_pid}\n")
+    home.ip_batch(f"link set {at.CONTAINER_VETH} master {bridge}\nlink set {at.CONTAINER_VETH} up\n")
     container.ip_batch(f"""
         address add {at.CONTAINER}/24 brd + dev {at.UPLINK}
         link set {at.UPLINK} up
@@ -153,11 +152,11 @@ def _ipv6(hosts: Mapping[str, Host]) -> None:
 def connect(hosts: Mapping[str, Host], options: Options) -> None:
     """Everything below the firewalls: after it each host reaches its neighbours."""
     _sysctls(hosts, options)
-    _cables(hosts, options)
+    _cables(hosts)
     _home(hosts["home"])
-    if options.home_firewall is not HomeFirewall.DOCKERD:
+    if options.home_firewall is not HomeFirewall.ENGINE:
         _home_bridge(hosts["home"], options)
-        _container(hosts["container"])
+        plug_in(hosts["container"], hosts["home"], at.BRIDGE)
     _vps(hosts["vps"], options)
     _isp(hosts["isp"], options)
     _mx(hosts["mx"])

@@ -22,7 +22,7 @@ def without_made_up_names(text: str) -> str:
 
 
 class EngineNeighbour(Neighbour):
-    options = Options(home_firewall=HomeFirewall.DOCKERD)
+    options = Options(home_firewall=HomeFirewall.ENGINE)
     published: tuple[str, ...] = ("--publish", "25:25")
     subnet, address = topology.CONTAINER_NET, topology.CONTAINER
 

@@ -78,7 +78,7 @@ def _docker_rules(*, user_chain: bool) -> str:
 
 
 def load_docker_nftables(home: Host, bridge: str = at.BRIDGE) -> None:
-    """The rules of Docker's nftables backend, in place of those that may be there: dockerd itself makes its tables anew."""
+    """The rules of Docker's nftables backend, in place of what is there of them: dockerd, too, makes its tables anew."""
     fresh = "".join(f"table {table}\ndelete table {table}\n" for table in DOCKER_NFTABLES_TABLES)
     home.run(["nft", "-f", "-"], input=fresh + _data("docker-nftables.nft", bridge))
 

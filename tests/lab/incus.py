@@ -25,7 +25,8 @@ class Incus:
         self.system = Chroot(host, "trixie")
         self._daemon: Process | None = None
         self.start()
-        self("network", "create", NETWORK, f"ipv4.address={at.CONTAINER_GATEWAY}/24", "ipv4.nat=true", "ipv6.address=none")
+        self("network", "create", NETWORK, f"ipv4.address={at.CONTAINER_GATEWAY}/24", "ipv4.nat=true",
+             "ipv6.address=none")
         plug_in(container, host, NETWORK)
 
     def __call__(self, *words: str, input: str | None = None) -> str:

@@ -99,5 +99,6 @@ class ClosedPorts(DockerNeighbour):
         self.serve()
         with self.nothing_passes(port) as sent:
             for _ in range(2):
-                self.lab.vps.run(["/usr/bin/python3", "-c", _SEND_ACK, topology.VPS_TUNNEL, topology.CONTAINER, str(port)])
+                self.lab.vps.run(["/usr/bin/python3", "-c", _SEND_ACK, topology.VPS_TUNNEL, topology.CONTAINER,
+                                  str(port)])
                 sent.append(None)

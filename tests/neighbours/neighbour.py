@@ -14,7 +14,9 @@ from typing import Callable, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenarios"))
 
-from scenario import DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, Options, Process, Scenario, topology
+from scenario import (  # noqa: E402
+    DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, Options, Process, Scenario, topology,
+)
 
 __all__ = ["Completed", "DONE", "Host", "NOT_AS_IT_SHOULD_BE", "Neighbour", "Options", "Process", "rules_of", "topology",
            "without_counters"]

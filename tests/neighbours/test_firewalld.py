@@ -17,8 +17,8 @@ _POLICY = (
     ("--permanent", "--new-policy=smtp-egress"),
     ("--permanent", "--policy=smtp-egress", "--add-ingress-zone=ANY"),
     ("--permanent", "--policy=smtp-egress", "--add-egress-zone=ANY"),
-    ("--permanent", "--policy=smtp-egress", f'--add-rich-rule=rule family="ipv4" source address="{topology.CONTAINER_NET}" '
-                                            'port port="25" protocol="tcp" accept'),
+    ("--permanent", "--policy=smtp-egress",
+     f'--add-rich-rule=rule family="ipv4" source address="{topology.CONTAINER_NET}" port port="25" protocol="tcp" accept'),
     ("--permanent", "--zone=public", f"--add-interface={topology.TUNNEL}"),
 )
 

@@ -24,7 +24,10 @@ table inet filter {{
 """
 _NAT = f"""
 table ip nat {{
-    chain postrouting {{ type nat hook postrouting priority srcnat; policy accept; oifname "{topology.UPLINK}" masquerade; }}
+    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "{topology.UPLINK}" masquerade
+    }}
 }}
 """
 _FILE = "/run/nftables.conf"

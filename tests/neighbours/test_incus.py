@@ -52,7 +52,7 @@ class IncusAtHome(Neighbour):
     def test_another_network_takes_nothing(self) -> None:
         self.enable_both()
         with self.no_leak(), self.knocking():
-            self.incus("network", "create", "incusbr1", "ipv4.address=192.168.204.1/24", "ipv4.nat=true", "ipv6.address=none")
+            self.incus("network", "create", "incusbr1", "ipv4.address=192.168.204.1/24", "ipv6.address=none")
             self.incus.restart()
             self.assert_kept()
 

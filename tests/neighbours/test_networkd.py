@@ -27,7 +27,10 @@ LinkLocalAddressing=no
 IPv6AcceptRA=no
 """
 # What there is no udev for: networkd waits for its word that an interface is ready.
-_UDEV_DATA = 'mkdir -p /run/udev/data; for i in /sys/class/net/*/ifindex; do echo I:1 >"/run/udev/data/n$(cat "$i")"; done'
+_UDEV_DATA = """
+mkdir -p /run/udev/data
+for i in /sys/class/net/*/ifindex; do echo I:1 >"/run/udev/data/n$(cat "$i")"; done
+"""
 _RUNTIME = "mkdir -p /run/systemd/netif/{links,leases,lldp}; chown -R systemd-network: /run/systemd/netif"
 _TABLE, _PRIORITY = 100, 10025
 _RULES = {f"{_PRIORITY}: from all fwmark 0x19 lookup {_TABLE} proto 25",

@@ -223,7 +223,8 @@ class WgQuick(Vpn):
         """The mail's tunnel goes through this one, or no longer does. wireguard-go remembers the source address that it
         sent from; the endpoint given again makes it forget."""
         tunnel = self.lab.home_tunnel
-        self.lab.home.run(["wg", "set", tunnel.interface, "peer", tunnel.peer_public_key, "endpoint", tunnel.endpoint or ""])
+        self.lab.home.run(["wg", "set", tunnel.interface, "peer", tunnel.peer_public_key,
+                           "endpoint", tunnel.endpoint or ""])
         self.lab.wait_for_tunnel()
 
     def arrive(self) -> None:

@@ -86,8 +86,8 @@ class Container(MailHost):
 class Engine:
     """A container engine on a host, by its command line."""
 
-    program: str  # and what it is to be called with: "docker", "podman"
-    run_options: tuple[str, ...] = ()  # of each container
+    program: str  # its command: "docker", "podman"
+    run_options: tuple[str, ...] = ()  # of `run`, for every container
 
     def __init__(self, host: Host, mx: MxHost, suite: str) -> None:
         self._host, self._mx = host, mx
@@ -99,7 +99,7 @@ class Engine:
         self("import", "/image.tar", _IMAGE)
 
     def __call__(self, *words: str) -> str:
-        """`docker WORDS…`; LabError unless it exits with 0."""
+        """The command with these words; LabError unless it exits with 0."""
         return self.system.run([self.program, *words]).stdout.strip()
 
     def create_network(self, name: str = NETWORK, subnet: str = at.CONTAINER_NET) -> str:

@@ -11,14 +11,15 @@ from lab.chroot import Chroot
 from lab.waiting import read_until
 
 _SETTINGS = "/etc/firewalld/firewalld.conf"
+_ALLOWED = 'rule family="ipv4" source address="{}" port port="25" protocol="tcp" accept'
 # What lets the mail through for good, and survives every reload. Its replies pass as established ones. firewalld asks a
 # policy only where an interface is in a zone by name: the tunnel, in the one that it is in already by default.
 _POLICY = (
     ("--permanent", "--new-policy=smtp-egress"),
     ("--permanent", "--policy=smtp-egress", "--add-ingress-zone=ANY"),
     ("--permanent", "--policy=smtp-egress", "--add-egress-zone=ANY"),
-    ("--permanent", "--policy=smtp-egress",
-     f'--add-rich-rule=rule family="ipv4" source address="{topology.CONTAINER_NET}" port port="25" protocol="tcp" accept'),
+    *(("--permanent", "--policy=smtp-egress", f"--add-rich-rule={_ALLOWED.format(source)}")
+      for source in (topology.CONTAINER_NET, f"{topology.HOME_TUNNEL}/32")),  # as either nat leaves home
     ("--permanent", "--zone=public", f"--add-interface={topology.TUNNEL}"),
 )
 

@@ -8,6 +8,7 @@ import unittest
 from neighbour import Neighbour, Process, topology
 from lab import poll
 from lab.chroot import Chroot
+from lab.waiting import read_until
 from scenario import ROOT
 
 _DROP_IN = ROOT / "packaging/networkd/50-smtp-egress.conf"
@@ -116,6 +117,15 @@ class Uplink(Cases):
             self.assert_kept()
 
 
+# Opens a connection to tcp/25 and keeps it.
+_HOLD = """
+import socket, sys
+held = socket.create_connection((sys.argv[1], 25))
+print(held.recv(100), flush=True)
+held.recv(100)
+"""
+
+
 class UplinkAndTunnel(Cases):
     """It then removes the tunnel's own routes of others as well."""
 
@@ -130,6 +140,23 @@ class UplinkAndTunnel(Cases):
             self.restart()
             self.assertEqual(self.lost(), {_TUNNEL_ROUTE})
             self.assert_told_and_mended("missing", _TUNNEL_ROUTE)
+
+    def test_masqueraded_connections_that_are_forgotten_leak_nothing(self) -> None:
+        """With the tunnel's address the kernel forgets what it masqueraded as that: what still comes for it is answered
+        by home itself."""
+        self.home_settings = ("--set", "nat=masquerade")
+        self.vps_settings = ("--subnet", f"{topology.HOME_TUNNEL}/32")
+        self.install(drop_in=False)
+        self.enable_both()
+        client = self.lab.container.start(["/usr/bin/python3", "-c", _HOLD, topology.MX])
+        read_until(client.stdout, b"220", "the MX's greeting")
+        self.restart()
+        self.enable()
+        coming = self.lab.capture(self.lab.home, topology.TUNNEL, f"src host {topology.MX} and tcp src port 25")
+        with self.no_leak(), coming:
+            self.lab.mx.stop_server()
+            self.lab.home.reaches(topology.VPS_TUNNEL)  # what was sent before it has come when this is answered
+        self.assertGreater(coming.count, 0, "nothing came for the connection: this proves nothing")
 
     def test_with_the_tunnels_configuration_kept_nothing_is_lost(self) -> None:
         self.networks = {**self.networks, topology.TUNNEL: f"{_TUNNEL}KeepConfiguration=static\n"}

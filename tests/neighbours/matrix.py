@@ -13,12 +13,12 @@ import sys
 import unittest
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from neighbour import Neighbour, topology
 
 _STEERINGS, _NATS = ("mark", "rule"), ("preserve", "masquerade")
-_VPS_SETTINGS = {"preserve": (), "masquerade": ("--subnet", f"{topology.HOME_TUNNEL}/32")}
+_VPS_SETTINGS: Mapping[str, tuple[str, ...]] = {"preserve": (), "masquerade": ("--subnet", f"{topology.HOME_TUNNEL}/32")}
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Variant:
 
     def beside(self, neighbour: type[Neighbour]) -> type[Neighbour]:
         return type(neighbour.__name__, (neighbour,), {
-            "home_settings": ("--set", f"steering={self.steering}", "--set", f"nat={self.nat}"),
-            "vps_settings": _VPS_SETTINGS[self.nat],
+            "home_settings": (*neighbour.home_settings, "--set", f"steering={self.steering}", "--set", f"nat={self.nat}"),
+            "vps_settings": (*neighbour.vps_settings, *_VPS_SETTINGS[self.nat]),
         })
 
 

@@ -31,7 +31,8 @@ class Variant:
 
     def beside(self, neighbour: type[Neighbour]) -> type[Neighbour]:
         return type(neighbour.__name__, (neighbour,), {
-            "home_settings": (*neighbour.home_settings, "--set", f"steering={self.steering}", "--set", f"nat={self.nat}"),
+            "home_settings": (*neighbour.home_settings, "--set", f"steering={self.steering}",
+                              "--set", f"nat={self.nat}"),
             "vps_settings": (*neighbour.vps_settings, *_VPS_SETTINGS[self.nat]),
         })
 

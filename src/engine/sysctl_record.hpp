@@ -18,8 +18,8 @@ namespace smtpegress {
 [[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl, IpFamily family);
 [[nodiscard]] bool is_side_effect(const SavedSysctl& sysctl);  ///< of either
 
-/// ip_forward was off when an instance first came to it.
-[[nodiscard]] bool switches_forwarding(const SysctlRecord& record);
+/// The family's forwarding was off when an instance first came to it.
+[[nodiscard]] bool switches_forwarding(const SysctlRecord& record, IpFamily family);
 
 [[nodiscard]] std::vector<SysctlSpec> as_we_set_them(const std::vector<SavedSysctl>& saved);
 

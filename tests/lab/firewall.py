@@ -11,6 +11,8 @@ from .topology import HomeFirewall, Options, VpsAddress
 
 _DATA = Path(__file__).resolve().parent / "data"
 
+DOCKER_NFTABLES_TABLES = ("ip docker-bridges", "ip6 docker-bridges")
+
 _PLAIN_MASQUERADE = f"""
 table ip router {{
     chain postrouting {{
@@ -71,17 +73,29 @@ COMMIT
 """
 
 
-def _docker_rules(file: str, *, user_chain: bool) -> str:
-    text = (_DATA / file).read_text()
-    if not user_chain:
-        text = "".join(line for line in text.splitlines(keepends=True) if "DOCKER-USER" not in line)
-    for name, value in (("@BRIDGE@", at.BRIDGE), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER),
-                        ("@NET6@", at.CONTAINER6_NET), ("@CONTAINER6@", at.CONTAINER6)):
-        text = text.replace(name, value)
+def _data(name: str, bridge: str) -> str:
+    """A ruleset of data/ for that bridge, with the lab's networks and container on it."""
+    text = (_DATA / name).read_text()
+    for place, value in (("@BRIDGE@", bridge), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER),
+                         ("@NET6@", at.CONTAINER6_NET), ("@CONTAINER6@", at.CONTAINER6)):
+        text = text.replace(place, value)
     return text
 
 
+def _docker_rules(name: str, *, user_chain: bool) -> str:
+    lines = _data(name, at.BRIDGE).splitlines(keepends=True)
+    return "".join(line for line in lines if user_chain or "DOCKER-USER" not in line)
+
+
+def load_docker_nftables(home: Host, bridge: str = at.BRIDGE) -> None:
+    """The rules of Docker's nftables backend, in place of what is there of them: dockerd, too, makes its tables anew."""
+    fresh = "".join(f"table {table}\ndelete table {table}\n" for table in DOCKER_NFTABLES_TABLES)
+    home.run(["nft", "-f", "-"], input=fresh + _data("docker-nftables.nft", bridge))
+
+
 def raise_home(home: Host, options: Options) -> None:
+    if options.home_firewall is HomeFirewall.ENGINE:
+        return
     if options.home_firewall is HomeFirewall.NONE:
         home.run(["nft", "-f", "-"], input=_PLAIN_MASQUERADE + (_PLAIN_MASQUERADE6 if options.ipv6 else ""))
         return

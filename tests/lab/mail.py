@@ -69,6 +69,10 @@ class MxHost(Host):
         self._server = self.start(["/usr/bin/python3", "-u", _SERVER, _LOG, *ports])
         read_until(self._server.stdout, b"ready", "the mail server on mx")
 
+    def stop_server(self) -> None:
+        """Its connections are closed."""
+        self._server.stop()
+
     def mails(self) -> list[Mail]:
         log = self.path(_LOG)
         if not log.exists():

@@ -31,8 +31,14 @@ _BRIDGE_FILTER_SYSCTLS: Mapping[str, int] = {
 }
 
 
+_FAKED_DOCKER = (HomeFirewall.DOCKER, HomeFirewall.DOCKER_WITHOUT_USER_CHAIN)
+
+
 def _ip_forward(hosts: Mapping[str, Host], options: Options) -> None:
-    hosts["home"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": int(options.ipv6) * options.home_ipv6_forward})
+    # A real engine switches it on itself: only then does Docker drop what is forwarded.
+    at_home = int(options.home_firewall is not HomeFirewall.ENGINE)
+    hosts["home"].set_sysctls({"net/ipv4/ip_forward": at_home,
+                               "net/ipv6/conf/all/forwarding": int(options.ipv6) * options.home_ipv6_forward})
     hosts["isp"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1})
     hosts["vps"].set_sysctls({"net/ipv4/ip_forward": options.vps_ip_forward,
                               "net/ipv6/conf/all/forwarding": int(options.ipv6) * options.vps_ip_forward})
@@ -50,20 +56,27 @@ def _sysctls(hosts: Mapping[str, Host], options: Options) -> None:
         "net/ipv4/conf/default/rp_filter": options.home_rp_filter,
         "net/netfilter/nf_conntrack_tcp_be_liberal": 0,
     }
-    if options.home_firewall is not HomeFirewall.NONE:
+    if options.home_firewall in _FAKED_DOCKER:
         home.update(_BRIDGE_FILTER_SYSCTLS)
     hosts["home"].set_sysctls(home)
     _ip_forward(hosts, options)
 
 
 def _cables(hosts: Mapping[str, Host]) -> None:
-    isp, home = hosts["isp"].inner_pid, hosts["home"].inner_pid
+    isp = hosts["isp"].inner_pid
     for name, far_end in (("home", at.ISP_TO_HOME), ("vps", at.ISP_TO_VPS), ("mx", at.ISP_TO_MX)):
         hosts[name].ip_batch(f"link add {at.UPLINK} type veth peer name {far_end} netns {isp}\n")
-    hosts["container"].ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home}\n")
 
 
-def _home(home: Host, options: Options) -> None:
+def _home(home: Host) -> None:
+    home.ip_batch(f"""
+        address add {at.HOME}/24 brd + dev {at.UPLINK}
+        link set {at.UPLINK} up
+        route add default via {at.HOME_ROUTER} dev {at.UPLINK}
+    """)
+
+
+def _home_bridge(home: Host, options: Options) -> None:
     docker0 = f"""
         link add docker0 type bridge mcast_snooping 0
         address add {at.DOCKER0}/24 brd + dev docker0
@@ -71,18 +84,16 @@ def _home(home: Host, options: Options) -> None:
     """
     home.ip_batch(f"""
         link add {at.BRIDGE} type bridge mcast_snooping 0
-        link set {at.CONTAINER_VETH} master {at.BRIDGE}
         address add {at.CONTAINER_GATEWAY}/24 brd + dev {at.BRIDGE}
-        link set {at.CONTAINER_VETH} up
         link set {at.BRIDGE} up
-        {docker0 if options.home_firewall is not HomeFirewall.NONE else ""}
-        address add {at.HOME}/24 brd + dev {at.UPLINK}
-        link set {at.UPLINK} up
-        route add default via {at.HOME_ROUTER} dev {at.UPLINK}
+        {docker0 if options.home_firewall in _FAKED_DOCKER else ""}
     """)
 
 
-def _container(container: Host) -> None:
+def plug_in(container: Host, home: Host, bridge: str) -> None:
+    """The container on a bridge of home's."""
+    container.ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home.inner_pid}\n")
+    home.ip_batch(f"link set {at.CONTAINER_VETH} master {bridge}\nlink set {at.CONTAINER_VETH} up\n")
     container.ip_batch(f"""
         address add {at.CONTAINER}/24 brd + dev {at.UPLINK}
         link set {at.UPLINK} up
@@ -148,8 +159,10 @@ def connect(hosts: Mapping[str, Host], options: Options) -> None:
     """Everything below the firewalls: after it each host reaches its neighbours."""
     _sysctls(hosts, options)
     _cables(hosts)
-    _home(hosts["home"], options)
-    _container(hosts["container"])
+    _home(hosts["home"])
+    if options.home_firewall is not HomeFirewall.ENGINE:
+        _home_bridge(hosts["home"], options)
+        plug_in(hosts["container"], hosts["home"], at.BRIDGE)
     _vps(hosts["vps"], options)
     _isp(hosts["isp"], options)
     _mx(hosts["mx"])

@@ -166,5 +166,5 @@ class Sandbox:
 
 def enter_command(holder_pid: int, argv: Sequence[str]) -> list[str]:
     """The command line that runs `argv` in a host. When the nsenter in it is killed, the command dies too."""
-    return ["nsenter", "--target", str(holder_pid), "--mount", "--pid", "--net", "--uts", "--",
+    return ["nsenter", "--target", str(holder_pid), "--mount", "--root", "--pid", "--net", "--uts", "--",
             "setpriv", "--pdeathsig", "KILL", "--", *argv]

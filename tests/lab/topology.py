@@ -62,6 +62,7 @@ class HomeFirewall(enum.Enum):
     DOCKER = "docker"  # Docker 28.5.2, iptables-nft
     DOCKER_WITHOUT_USER_CHAIN = "docker-without-user-chain"
     NONE = "none"  # a router's plain masquerade, nothing of Docker
+    ENGINE = "engine"  # none yet, and neither bridge nor container: a real engine makes them (engine.py, incus.py)
 
 
 class VpsAddress(enum.Enum):

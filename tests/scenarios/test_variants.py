@@ -12,41 +12,11 @@ import unittest
 
 from scenario import ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, HomeFirewall, Options, Scenario, topology as at
 
+from lab.firewall import load_docker_nftables
+
 NATS, STEERINGS = ("preserve", "masquerade"), ("mark", "rule")
 UNPUBLISHED = 8080
 VPS_SOURCE = {"preserve": at.CONTAINER_NET, "masquerade": f"{at.HOME_TUNNEL}/32"}
-
-# As Docker's nftables backend lays its table out, with one bridge.
-NFTABLES_BACKEND = f"""
-table ip docker-bridges {{
-    map in-jumps {{ type ifname : verdict; }}
-    map out-jumps {{ type ifname : verdict; }}
-    chain filter-FORWARD {{
-        type filter hook forward priority filter; policy accept;
-        oifname vmap @in-jumps
-        iifname vmap @out-jumps
-    }}
-    chain raw-PREROUTING {{
-        type filter hook prerouting priority raw; policy accept;
-        ip daddr {at.CONTAINER} iifname != "{at.BRIDGE}" counter drop
-    }}
-    chain nat-POSTROUTING {{
-        type nat hook postrouting priority srcnat; policy accept;
-        oifname != "{at.BRIDGE}" ip saddr {at.CONTAINER_NET} counter masquerade
-    }}
-    chain in-bridge {{
-        ct state established,related counter accept
-        iifname "{at.BRIDGE}" counter accept
-        counter drop
-    }}
-    chain out-bridge {{
-        ct state established,related counter accept
-        counter accept
-    }}
-}}
-add element ip docker-bridges in-jumps {{ "{at.BRIDGE}" : jump in-bridge }}
-add element ip docker-bridges out-jumps {{ "{at.BRIDGE}" : jump out-bridge }}
-"""
 
 # One attempt to open a connection from a port, SYN or not; prints what comes back.
 KNOCK_FROM = """
@@ -66,7 +36,7 @@ except OSError as error:
 class Variants(Scenario):
     """Behind Docker's iptables-nft rules."""
 
-    dockers = ("auto", "exception", "sidestep")
+    dockers: tuple[str, ...] = ("auto", "exception", "sidestep")
 
     def prepare(self) -> None:
         """Puts the firewall there that is not the lab's own."""
@@ -126,7 +96,7 @@ class VariantsBesideNftablesBackend(Variants):
     dockers = ("auto", "sidestep")
 
     def prepare(self) -> None:
-        self.lab.home.run(["nft", "-f", "-"], input=NFTABLES_BACKEND)
+        load_docker_nftables(self.lab.home)
 
     def dockers_rules(self) -> str:
         return self.lab.home.output(["nft", "-s", "list", "table", "ip", "docker-bridges"])
@@ -154,7 +124,7 @@ class VariantsWithStrictFiltering(Scenario):
 class BackendSwitched(Scenario):
     def test_docker_switched_to_its_nftables_backend_is_told_and_mended(self) -> None:
         self.enable_both()
-        self.lab.home.run(["nft", "-f", "-"], input=NFTABLES_BACKEND)
+        load_docker_nftables(self.lab.home)
         self.assert_said(self.egress(self.lab.home, "verify", "mailu-home", expect=NOT_AS_IT_SHOULD_BE), "sidestep")
         self.enable_home()
         self.assert_mail_passes()

@@ -1,0 +1,103 @@
+"""No port of a container's is to be had through the tunnel, whatever port the VPS sends from: what is published is so
+by the host's address alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Iterator
+
+from docker_neighbour import DockerNeighbour
+from neighbour import Host, topology
+
+from lab.waiting import read_until
+
+UNPUBLISHED = 8025
+PUBLISHED = 25
+SOURCE_PORTS = (25, 465, 0)  # 0: any
+
+_LISTEN = """
+import selectors, socket, sys
+ready = selectors.DefaultSelector()
+for port in sys.argv[1:]:
+    ready.register(socket.create_server(("", int(port))), selectors.EVENT_READ)
+print("listening", flush=True)
+while True:
+    for key, _ in ready.select():
+        key.fileobj.accept()[0].close()
+"""
+
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1, ("", int(sys.argv[3]))).close()
+    print("connected")
+except OSError as error:
+    print(error)
+"""
+
+# One tcp segment from port 25 with nothing but ACK, as a reply has: only the connection's state tells it from one.
+_SEND_ACK = """
+import socket, struct, sys
+source, target, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+segment = struct.pack("!HHIIBBHHH", 25, port, 1, 1, 5 << 4, 0x10, 1024, 0, 0)
+pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, len(segment))
+total = sum(struct.unpack(f"!{(len(pseudo) + len(segment)) // 2}H", pseudo + segment))
+total = (total & 0xffff) + (total >> 16)
+check = ~((total & 0xffff) + (total >> 16)) & 0xffff
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+raw.sendto(segment[:16] + struct.pack("!H", check) + segment[18:], (target, 0))
+"""
+
+
+def _connect(host: Host, port: int, source_port: int) -> str:
+    return host.output(["/usr/bin/python3", "-c", _CONNECT, topology.CONTAINER, str(port), str(source_port)]).strip()
+
+
+class ClosedPorts(DockerNeighbour):
+    """The tests are run for the classes that are made of it, not for itself."""
+
+    def serve(self) -> None:
+        listener = self.lab.container.start(["/usr/bin/python3", "-c", _LISTEN, str(PUBLISHED), str(UNPUBLISHED)])
+        read_until(listener.stdout, b"listening", "the container's servers")
+        for port in (PUBLISHED, UNPUBLISHED):
+            self.assertEqual("connected", _connect(self.lab.home, port, 0), "nothing listens: this would prove nothing")
+
+    @contextlib.contextmanager
+    def nothing_passes(self, sent: int, *ports: int) -> Iterator[None]:
+        """What the VPS sends inside the block, at least so many packets, comes as far as the tunnel and not to the
+        bridge.
+        """
+        lab = self.lab
+        to_ports = " or ".join(f"tcp port {port}" for port in ports)
+        from_tunnel = f"src net {topology.TUNNEL_NET} and host {topology.CONTAINER} and ({to_ports})"
+        with lab.capture(lab.home, topology.TUNNEL, from_tunnel) as arriving, \
+                lab.capture(lab.home, self.bridge, from_tunnel) as passing:
+            yield
+            lab.home.reaches(topology.VPS_TUNNEL)  # what was sent before it has come when this is answered
+        self.assertGreaterEqual(arriving.count, sent, "the VPS's packets should have come as far as the tunnel")
+        self.assertEqual(passing.packets, [])
+
+    def test_the_vps_opens_no_connection_to_a_container(self) -> None:
+        self.enable_both()
+        self.serve()
+        with self.nothing_passes(2 * len(SOURCE_PORTS), PUBLISHED, UNPUBLISHED):
+            for port in (PUBLISHED, UNPUBLISHED):
+                for source_port in SOURCE_PORTS:
+                    self.assertEqual("timed out", _connect(self.lab.vps, port, source_port))
+        self.assert_kept()
+
+    def test_a_lone_ack_to_an_unpublished_port_is_dropped(self) -> None:
+        self.check_acks(UNPUBLISHED)
+
+    def test_a_lone_ack_to_the_published_port_is_dropped(self) -> None:
+        self.check_acks(PUBLISHED)
+
+    def check_acks(self, port: int) -> None:
+        """Two: the first could have made a connection known that lets the second pass."""
+        self.enable_both()
+        self.serve()
+        with self.nothing_passes(2, port):
+            for _ in range(2):
+                self.lab.vps.run(["/usr/bin/python3", "-c", _SEND_ACK, topology.VPS_TUNNEL, topology.CONTAINER,
+                                  str(port)])

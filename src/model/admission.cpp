@@ -126,8 +126,12 @@ std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedH
                                          const nft::Ruleset& ruleset) {
   std::vector<nft::TableKey> tables;
   for (const auto& chain : ruleset.chains) {
-    if (chain.closed && !contains(tables, chain.key.table) &&
-        could_drop(ruleset, chain, filtered_by(chain, profile, host))) {
+    const auto packets = chain.closed ? filtered_by(chain, profile, host) : std::vector<FlowPacket>{};
+    const bool drops = std::ranges::any_of(packets, [&](const FlowPacket& packet) {
+      const auto obstacle = find_obstacle(ruleset, chain, packet.facts);
+      return obstacle && obstacle->certain;
+    });
+    if (drops && !contains(tables, chain.key.table)) {
       tables.push_back(chain.key.table);
     }
   }
@@ -137,9 +141,9 @@ std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedH
 std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
   return fmt::format(
       "{} is owned by the program that made it and closed to all others, so the mail has to be let through it by that "
-      "program's own means: let it accept forwarded packets with mark {}, or make it give up the table (firewalld: "
-      "NftablesTableOwner=no in firewalld.conf, restart it, then `smtp-egress enable {}`)",
-      nft::to_string(table), profile.mark.to_string(), profile.name);
+      "program's own means (for firewalld, the README has the commands), or that program made to give up the table "
+      "(NftablesTableOwner=no in firewalld.conf, restart it, then `smtp-egress enable {}`)",
+      nft::to_string(table), profile.name);
 }
 
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,

@@ -17,7 +17,7 @@ void add_forwarding(const Profile& profile, const ResolvedHost& host, std::vecto
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,
                                   DesiredState& desired);
 
-/// Tables that could drop the flow, and into which no rule of ours can be put (NFT_TABLE_F_OWNER, as firewalld 2 has
+/// Tables that surely drop the flow, and into which no rule of ours can be put (NFT_TABLE_F_OWNER, as firewalld 2 has
 /// it).
 [[nodiscard]] std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedHost& host,
                                                        const nft::Ruleset& ruleset);

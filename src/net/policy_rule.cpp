@@ -213,8 +213,9 @@ std::vector<UnknownAttribute> selecting(const IfName& incoming, std::uint8_t ip_
 
 std::string to_string(const PolicyRule& rule) {
   const auto selectors = selectors_of(rule);
-  auto text = fmt::format("{}{}: {}{} {}", rule.family == IpFamily::kV6 ? "IPv6 " : "", rule.priority.value, selectors.inverted ? "not " : "",
-                          selectors_text(selectors, rule.mark), action_text(rule, selectors));
+  auto text =
+      fmt::format("{}{}: {}{} {}", rule.family == IpFamily::kV6 ? "IPv6 " : "", rule.priority.value,
+                  selectors.inverted ? "not " : "", selectors_text(selectors, rule.mark), action_text(rule, selectors));
   if (selectors.suppress_length) {
     text += fmt::format(" suppress_prefixlength {}", *selectors.suppress_length);
   }

@@ -78,8 +78,10 @@ Result<InterfaceAddress> decode_address(const nlmsghdr* message) {
   if (!whole || !own || header->ifa_prefixlen > own->size() * 8) {
     return malformed("addresses");
   }
-  return InterfaceAddress{
-      .link = static_cast<int>(header->ifa_index), .local = *own, .prefix_length = header->ifa_prefixlen, .flags = flags};
+  return InterfaceAddress{.link = static_cast<int>(header->ifa_index),
+                          .local = *own,
+                          .prefix_length = header->ifa_prefixlen,
+                          .flags = flags};
 }
 
 }  // namespace smtpegress::netlink

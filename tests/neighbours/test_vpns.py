@@ -206,7 +206,7 @@ class WgQuick(Vpn):
 
     def begin(self) -> None:
         far, near = make_keys(self.lab.isp), make_keys(self.lab.home)
-        Tunnel(self.lab.isp, far, near.public, f"{VPN_FAR}/24", f"{VPN_HOME}/32", (), listen_port=51821,
+        Tunnel(self.lab.isp, far, near.public, (f"{VPN_FAR}/24",), f"{VPN_HOME}/32", (), listen_port=51821,
                interface=FAR_END).create()
         config = self.lab.home.path(f"/run/{self.vpn}.conf")
         config.touch(mode=0o600)

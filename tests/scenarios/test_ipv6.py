@@ -9,10 +9,31 @@ import unittest
 from scenario import (ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, HomeFirewall, MailResult, Options, Scenario,
                       topology as at)
 from lab.waiting import poll  # after scenario, which says where it is
-from test_variants import NFTABLES_BACKEND
+from lab.firewall import load_docker_nftables
 
 BOTH = ("--subnet", at.CONTAINER_NET, "--subnet", at.CONTAINER6_NET)
 DUAL_HOME, DUAL_VPS = (*ENABLE_HOME, *BOTH), (*ENABLE_VPS, *BOTH)
+# What Docker's nftables backend adds to its IPv6 table for a network that has IPv6.
+DOCKER_BRIDGE6 = f"""table ip6 docker-bridges {{
+    chain raw-PREROUTING {{
+        ip6 daddr {at.CONTAINER6} iifname != "{at.BRIDGE}" counter drop
+    }}
+    chain nat-POSTROUTING {{
+        oifname != "{at.BRIDGE}" ip6 saddr {at.CONTAINER6_NET} counter masquerade
+    }}
+    chain in-bridge {{
+        ct state established,related counter accept
+        iifname "{at.BRIDGE}" counter accept
+        counter drop
+    }}
+    chain out-bridge {{
+        ct state established,related counter accept
+        counter accept
+    }}
+}}
+add element ip6 docker-bridges filter-forward-in-jumps {{ "{at.BRIDGE}" : jump in-bridge }}
+add element ip6 docker-bridges filter-forward-out-jumps {{ "{at.BRIDGE}" : jump out-bridge }}
+"""
 OTHER_SOURCE = "2001:db8:203::99"  # a second address of the container, in no source
 LARGE = 10_000_000
 
@@ -258,10 +279,8 @@ class WithoutDocker(DualStack):
         self.assertTrue(self.has_learned())
 
     def test_beside_dockers_nftables_backend(self) -> None:
-        backend = (NFTABLES_BACKEND.replace("table ip ", "table ip6 ").replace("element ip ", "element ip6 ")
-                   .replace("ip daddr", "ip6 daddr").replace("ip saddr", "ip6 saddr")
-                   .replace(at.CONTAINER_NET, at.CONTAINER6_NET).replace(at.CONTAINER, at.CONTAINER6))
-        self.lab.home.run(["nft", "-f", "-"], input=NFTABLES_BACKEND + backend)
+        load_docker_nftables(self.lab.home)
+        self.lab.home.run(["nft", "-f", "-"], input=DOCKER_BRIDGE6)
         fresh = self.lab.home.output(["nft", "-s", "list", "ruleset"])
         self.enable_dual()
         with self.no_leak(), self.knocking():

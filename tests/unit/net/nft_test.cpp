@@ -31,7 +31,8 @@ TEST(Nft, ToString_WritesEveryMatchInNftsWords) {
 }
 
 TEST(Nft, ToString_WhatANarrowerTestImplies_IsNotWrittenTwice) {
-  EXPECT_EQ(to_string(Rule{{rules::is(IpFamily::kV4), rules::to(prefix("10.0.0.0/8"))}, {}, {}}), "ip daddr 10.0.0.0/8");
+  EXPECT_EQ(to_string(Rule{{rules::is(IpFamily::kV4), rules::to(prefix("10.0.0.0/8"))}, {}, {}}),
+            "ip daddr 10.0.0.0/8");
   EXPECT_EQ(to_string(Rule{{rules::tcp(), rules::to_port({25, 25})}, {}, {}}), "tcp dport 25");
 }
 

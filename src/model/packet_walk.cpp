@@ -162,8 +162,8 @@ class Walk {
         whole.accepted = true;
         return whole;
       }
-      if (ending.perhaps ||
-          (held == Holds::kMaybe && ending.accepted && !(is_new() && asks_for_state(observed.rule)))) {
+      const bool by_state = held == Holds::kMaybe && ending.accepted && !is_new() && asks_for_state(observed.rule);
+      if (ending.perhaps || by_state) {
         whole.perhaps = true;
         reached = {.some = false, .all = false};
       }
@@ -189,7 +189,7 @@ class Walk {
       if (refuses(statement)) {
         return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}};
       }
-      if (is_opaque(statement, {"vmap"}) || (is_opaque(statement, {kStateMap}) && !is_new())) {
+      if (is_opaque(statement, {kStateMap}) && !is_new()) {
         return {{}, false, false, true};
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {

@@ -196,7 +196,7 @@ TEST(PacketWalk, AMarkThatIsSetOnTheWay_CountsFromThere) {
   EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -j MARK --set-mark 0x20\n-A FORWARD -m mark --mark 0x20 -j ACCEPT\n"), "-");
   EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -s 192.168.203.7/32 -j MARK --set-mark 0x20\n-A FORWARD -m mark --mark "
                  "0x19 -j ACCEPT\n"),
-            "maybe: policy drop")
+            "certain: policy drop")
       << "known for none of them any more, if some were marked anew";
 }
 

@@ -27,6 +27,7 @@ struct ApplyReport {
   bool was_enabled = false;
   std::vector<Change> changes;   ///< made, in this order
   std::vector<Finding> waiting;  ///< objects that cannot be made yet: mail waits (enable)
+  bool needs_a_hand = false;     ///< mail does not flow until a person does what a note says (enable)
   std::vector<std::string> notes;
   std::size_t flows_dropped = 0;
 };

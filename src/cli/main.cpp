@@ -71,7 +71,7 @@ class Run {
       if (!report) {
         return std::unexpected(report.error());
       }
-      const int code = report->waiting.empty() ? 0 : kNotAsItShouldBe;
+      const int code = report->waiting.empty() && !report->needs_a_hand ? 0 : kNotAsItShouldBe;
       print(options_, options_.format == Format::kJson ? apply_json(options_, *report, code)
                                                        : enable_text(*report, options_.verbosity));
       return code;

@@ -284,6 +284,7 @@ class Enabling {
     if (forgotten_) {
       note_forgotten();
     }
+    report_.needs_a_hand = !closed_.empty();
     for (const auto& table : closed_) {
       report_.notes.push_back(open_by_hand(table, profile_));
     }

@@ -139,21 +139,22 @@ std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedH
 }
 
 std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
+  constexpr std::string_view kPolicy = "firewall-cmd --permanent --policy=smtp-egress";
   std::string rules;
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
       rules += fmt::format(
-          " --add-rich-rule='rule family=\"{}\" source address=\"{}\" port port=\"{}\" protocol=\"tcp\" accept'",
-          source.address.family == IpFamily::kV4 ? "ipv4" : "ipv6", source.to_string(), ports.to_string());
+          "`{} --add-rich-rule='rule family=\"{}\" source address=\"{}\" port port=\"{}\" protocol=\"tcp\" accept'`, ",
+          kPolicy, source.address.family == IpFamily::kV4 ? "ipv4" : "ipv6", source.to_string(), ports.to_string());
     }
   }
   return fmt::format(
       "{0} is owned by the program that made it and closed to all others, so the mail has to be let through it by that "
-      "program's own means. firewalld: `firewall-cmd --permanent --new-policy=smtp-egress`, `firewall-cmd --permanent "
-      "--policy=smtp-egress --add-ingress-zone=ANY --add-egress-zone=ANY{1}`, `firewall-cmd --permanent --zone=public "
-      "--add-interface={2}`, `firewall-cmd --reload`; or have it give up the table (NftablesTableOwner=no in "
-      "firewalld.conf, restart it, then `smtp-egress enable {3}`)",
-      nft::to_string(table), rules, profile.tunnel.str(), profile.name);
+      "program's own means. firewalld: `firewall-cmd --permanent --new-policy=smtp-egress`, `{1} "
+      "--add-ingress-zone=ANY`, `{1} --add-egress-zone=ANY`, {2}`firewall-cmd --permanent --zone=public "
+      "--add-interface={3}`, `firewall-cmd --reload`; or have it give up the table (NftablesTableOwner=no in "
+      "firewalld.conf, restart it, then `smtp-egress enable {4}`)",
+      nft::to_string(table), kPolicy, rules, profile.tunnel.str(), profile.name);
 }
 
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import unittest
 from typing import Iterator
 
 from scenario import ENABLE_HOME, ENABLE_VPS, Detail, Host, Scenario, topology
-from lab.waiting import read_until
+from lab.waiting import poll, read_until
 
 ROUNDS = 10
 
@@ -53,9 +54,17 @@ class Monitor:
         return [line for line in said.splitlines() if line and not any(word in line for word in ours)]
 
 
+def links_have_settled(host: Host) -> bool:
+    """The kernel tells of a link's carrier up to a second late: then the lab's own bridge and cables would be heard."""
+    links = json.loads(host.output(["ip", "-json", "link"]))
+    bridges = {link["master"] for link in links if "master" in link}
+    return all(link["operstate"] == "UP" for link in links if link["ifname"] in bridges | {topology.UPLINK})
+
+
 class Again(Scenario):
     @contextlib.contextmanager
     def silent_monitors(self, host: Host) -> Iterator[None]:
+        poll(lambda: links_have_settled(host), "the links to settle")
         monitors = [
             Monitor(host, ["nft", "monitor"], ["nft", "add", "table", "inet", "zz_probe"],
                     ["nft", "delete", "table", "inet", "zz_probe"], "zz_probe"),

@@ -33,6 +33,27 @@ class EngineHost {
   Result<ApplyReport> disable(const Profile& profile) { return engine.disable(profile.name, std::nullopt); }
 };
 
+struct Crash {};
+
+/// Runs `act` and is killed ahead of its mutating call of that number, from 1; false: there are fewer.
+template <class Act>
+bool crashes_at(EngineHost& box, std::size_t number, Act act) {
+  box.kernel.forget_calls();
+  box.kernel.before_call = [&box, number](const std::string&) {
+    if (box.kernel.calls.size() == number) {
+      throw Crash{};
+    }
+  };
+  bool crashed = false;
+  try {
+    (void)act();
+  } catch (const Crash&) {
+    crashed = true;
+  }
+  box.kernel.before_call = nullptr;
+  return crashed;
+}
+
 /// The message of an error, for assertions; empty where there is none.
 template <class T>
 std::string said(const Result<T>& result) {

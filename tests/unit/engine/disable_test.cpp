@@ -123,27 +123,6 @@ TEST(Disable, TheWanIsGone_TheVpsIsStillTakenBack) {
   EXPECT_EQ(box.now().find("smtp-egress"), std::string::npos);
 }
 
-struct Crash {};
-
-/// Runs `act` and is killed ahead of its call of that number; false: there are fewer.
-template <class Act>
-bool crashes_at(EngineHost& box, std::size_t number, Act act) {
-  box.kernel.forget_calls();
-  box.kernel.before_call = [&box, number](const std::string&) {
-    if (box.kernel.calls.size() == number) {
-      throw Crash{};
-    }
-  };
-  bool crashed = false;
-  try {
-    (void)act();
-  } catch (const Crash&) {
-    crashed = true;
-  }
-  box.kernel.before_call = nullptr;
-  return crashed;
-}
-
 TEST(Disable, KilledAtAnyCall_TheNextOneLeavesNothing) {
   for (std::size_t number = 1;; ++number) {
     EngineHost box(test::hardened_home());
@@ -195,10 +174,10 @@ TEST(Disable, ARecordFromACrashedDisable_IsCompleted) {
   ASSERT_TRUE(box.enable(test::home_profile()));
   box.kernel.before_call = [&](const std::string& call) {
     if (call.starts_with("commit")) {
-      throw Crash{};
+      throw test::Crash{};
     }
   };
-  EXPECT_THROW((void)box.disable(test::home_profile()), Crash);
+  EXPECT_THROW((void)box.disable(test::home_profile()), test::Crash);
   EXPECT_EQ(box.store.load("mailu-home")->value().phase, Phase::kDisabling);
   box.kernel.before_call = nullptr;
   EXPECT_FALSE(box.engine.status("mailu-home", {})->notes.empty());

@@ -257,26 +257,6 @@ TEST(Sysctls, SetBeforeASecondInstance_IsWhatBothPutBack) {
   EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/all/rp_filter"), "1");
 }
 
-struct Crash {};
-
-/// Runs `enable` and is killed ahead of its call of that number; false: there are fewer.
-bool crashes_at(EngineHost& box, const Profile& profile, std::size_t number) {
-  box.kernel.forget_calls();
-  box.kernel.before_call = [&box, number](const std::string&) {
-    if (box.kernel.calls.size() == number) {
-      throw Crash{};
-    }
-  };
-  bool crashed = false;
-  try {
-    (void)box.enable(profile);
-  } catch (const Crash&) {
-    crashed = true;
-  }
-  box.kernel.before_call = nullptr;
-  return crashed;
-}
-
 TEST(Sysctls, SetAgain_KilledAtAnyCall_TheirsIsNeitherLostNorTakenForOurs) {
   for (const bool enabled_once_more : {false, true}) {
     for (std::size_t number = 1;; ++number) {
@@ -285,7 +265,7 @@ TEST(Sysctls, SetAgain_KilledAtAnyCall_TheirsIsNeitherLostNorTakenForOurs) {
       for (const auto* interface : {"all", "wg0"}) {
         box.host().sysctls[std::string("net/ipv4/conf/") + interface + "/rp_filter"] = "1";
       }
-      if (!crashes_at(box, test::home_profile(), number)) {
+      if (!crashes_at(box, number, [&] { return box.enable(test::home_profile()); })) {
         EXPECT_GT(number, 2U);
         break;
       }
@@ -309,7 +289,7 @@ TEST(Sysctls, SetAgainByOneOfTwo_KilledBetweenTheirRecords_TheLastOneOutPutsThei
     ASSERT_TRUE(box.enable(second_home()));
     box.host().sysctls["net/ipv4/conf/all/rp_filter"] = "1";
     const auto stale = box.state_file("mailu-home");
-    if (!crashes_at(box, second_home(), number)) {
+    if (!crashes_at(box, number, [&] { return box.enable(second_home()); })) {
       EXPECT_EQ(number, 2U) << "the one sysctl";
       return;
     }
@@ -328,7 +308,7 @@ TEST(Sysctls, ProfileWithASmallerScope_KilledAtAnyCall_StillPutsTheRestBack) {
     for (std::size_t number = 1;; ++number) {
       EngineHost box(test::docker_home());
       ASSERT_TRUE(box.enable(test::home_profile()));
-      if (!crashes_at(box, smaller, number)) {
+      if (!crashes_at(box, number, [&] { return box.enable(smaller); })) {
         EXPECT_GT(number, 2U);
         break;
       }

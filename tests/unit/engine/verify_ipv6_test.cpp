@@ -6,6 +6,7 @@
 #include <set>
 
 #include "support/engine_host.hpp"
+#include "support/faults.hpp"
 #include "support/iptables_text.hpp"
 
 namespace smtpegress {
@@ -13,15 +14,7 @@ namespace {
 
 using test::EngineHost;
 using test::FakeHost;
-
-struct Fault {
-  std::string name;
-  bool home = true;
-  std::function<void(FakeHost&)> happens;
-  std::set<std::string> failing;
-  std::string said;  ///< in the detail or the mend of a failing check
-  friend void PrintTo(const Fault& value, std::ostream* out) { *out << value.name; }
-};
+using test::Fault;
 
 auto with_sysctl(std::string key, std::string value) {
   return [=](FakeHost& host) { host.sysctls.at(key) = value; };
@@ -109,14 +102,7 @@ TEST_P(VerifyIpv6, WhatIsWrong_FailsItsOwnChecks) {
   fault.happens(box.host());
   const auto report = box.engine.verify(fault.home ? "mailu-home" : "mailu-vps", {});
   ASSERT_TRUE(report) << test::said(report);
-  std::set<std::string> failed;
-  std::string told;
-  for (const auto& check : report->checks) {
-    if (check.outcome == Outcome::kFailed) {
-      failed.insert(check.id);
-      told += check.id + ": " + check.detail + " | " + check.mend + "\n";
-    }
-  }
+  const auto [failed, told] = test::failures(*report);
   EXPECT_EQ(failed, fault.failing) << told;
   EXPECT_NE(told.find(fault.said), std::string::npos) << told;
 }

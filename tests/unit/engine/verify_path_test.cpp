@@ -6,6 +6,7 @@
 #include <set>
 
 #include "support/engine_host.hpp"
+#include "support/faults.hpp"
 #include "support/iptables_text.hpp"
 
 namespace smtpegress {
@@ -16,15 +17,7 @@ using nft::Hook;
 using nft::Policy;
 using test::EngineHost;
 using test::FakeHost;
-
-struct Foreign {
-  std::string name;
-  bool home = true;
-  std::function<void(FakeHost&)> stands;
-  std::set<std::string> failing;
-  std::string said;  ///< in the detail or the mend of a failing check
-  friend void PrintTo(const Foreign& value, std::ostream* out) { *out << value.name; }
-};
+using test::Fault;
 
 nft::ObservedChain& add_chain(FakeHost& host, Family family, const nft::BaseHook& hook, const std::string& rule) {
   nft::ObservedChain chain{{{family, "theirs"}, "chain"}, 900, hook, {}};
@@ -58,7 +51,7 @@ auto legacy(std::string text) {
   return [text](FakeHost& host) { test::add_iptables(host.legacy, text); };
 }
 
-std::vector<Foreign> all() {
+std::vector<Fault> all() {
   return {
       // an interface's own chains
       {"ingress_of_the_tunnel",
@@ -192,26 +185,19 @@ std::vector<Foreign> all() {
   };
 }
 
-class VerifyPath : public testing::TestWithParam<Foreign> {};
+class VerifyPath : public testing::TestWithParam<Fault> {};
 
 TEST_P(VerifyPath, AForeignChain_FailsItsOwnCheckWhereItStopsTheMail) {
-  const auto& foreign = GetParam();
-  EngineHost box(foreign.home ? test::docker_home() : test::vps());
-  const auto profile = foreign.home ? test::home_profile() : test::vps_profile();
+  const auto& fault = GetParam();
+  EngineHost box(fault.home ? test::docker_home() : test::vps());
+  const auto profile = fault.home ? test::home_profile() : test::vps_profile();
   ASSERT_TRUE(box.enable(profile));
-  foreign.stands(box.host());
+  fault.happens(box.host());
   const auto report = box.engine.verify(profile.name, {});
   ASSERT_TRUE(report) << test::said(report);
-  std::set<std::string> failed;
-  std::string told;
-  for (const auto& check : report->checks) {
-    if (check.outcome == Outcome::kFailed) {
-      failed.insert(check.id);
-      told += check.id + ": " + check.detail + " | " + check.mend + "\n";
-    }
-  }
-  EXPECT_EQ(failed, foreign.failing) << told;
-  EXPECT_NE(told.find(foreign.said), std::string::npos) << told;
+  const auto [failed, told] = test::failures(*report);
+  EXPECT_EQ(failed, fault.failing) << told;
+  EXPECT_NE(told.find(fault.said), std::string::npos) << told;
   EXPECT_EQ(told.find("`smtp-egress enable"), std::string::npos) << "enable mends none of these: " << told;
 }
 

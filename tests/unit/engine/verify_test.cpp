@@ -6,6 +6,7 @@
 #include <set>
 
 #include "support/engine_host.hpp"
+#include "support/faults.hpp"
 #include "support/iptables_text.hpp"
 
 namespace smtpegress {
@@ -13,15 +14,7 @@ namespace {
 
 using test::EngineHost;
 using test::FakeHost;
-
-struct Fault {
-  std::string name;
-  bool home = true;
-  std::function<void(FakeHost&)> happens;
-  std::set<std::string> failing;
-  std::string said;  ///< in the detail or the mend of the first failing check
-  friend void PrintTo(const Fault& value, std::ostream* out) { *out << value.name; }
-};
+using test::Fault;
 
 void nothing(FakeHost&) {}
 
@@ -308,20 +301,14 @@ TEST_P(Verify, AFault_FailsItsOwnCheckAndNamesTheMend) {
   box.kernel.forget_calls();
   const auto report = box.engine.verify(profile.name, {});
   ASSERT_TRUE(report) << test::said(report);
-  std::set<std::string> failed;
-  std::string told;
   for (const auto& check : report->checks) {
+    const bool failed = check.outcome == Outcome::kFailed;
     EXPECT_FALSE(check.id.empty());
     EXPECT_FALSE(check.title.empty());
-    if (check.outcome == Outcome::kFailed) {
-      failed.insert(check.id);
-      EXPECT_FALSE(check.detail.empty()) << check.id;
-      EXPECT_FALSE(check.mend.empty()) << check.id;
-      told += check.id + ": " + check.detail + " | " + check.mend + "\n";
-    } else {
-      EXPECT_TRUE(check.mend.empty()) << check.id;
-    }
+    EXPECT_TRUE(!failed || !check.detail.empty()) << check.id;
+    EXPECT_EQ(check.mend.empty(), !failed) << check.id;
   }
+  const auto [failed, told] = test::failures(*report);
   EXPECT_EQ(failed, fault.failing) << told;
   EXPECT_NE(told.find(fault.said), std::string::npos) << told;
   EXPECT_EQ(report->passed(), fault.failing.empty());

@@ -75,7 +75,8 @@ class Disabling {
       return std::unexpected(others.error());
     }
     others_ = *std::move(others);
-    take_over_what_is_left();
+    // It goes back with what this one saved, unless it stays for the same reason again.
+    take_over(others_.left, record_.sysctls);
     for (int round = 0; round < kMostRounds; ++round) {
       auto observed = kernel_.observe();
       if (!observed) {
@@ -110,18 +111,6 @@ class Disabling {
       }
     }
     return std::unexpected(kept_changing("disable", record_.profile.name));
-  }
-
-  /// What earlier ones have left goes back with what this one saved, unless it stays for the same reason again.
-  void take_over_what_is_left() {
-    for (const auto& sysctl : others_.left.saved) {
-      if (!contains(record_.sysctls.saved, sysctl.key, &SavedSysctl::key)) {
-        record_.sysctls.saved.push_back(sysctl);
-        if (switched_by(sysctl.key)) {
-          record_.sysctls.translations = others_.left.translations;
-        }
-      }
-    }
   }
 
   /// Decides once what goes, and what goes back to what; later rounds must not take our own writes for somebody else's.

@@ -109,9 +109,9 @@ class Enabling {
 
   /// True: changes were made or refused as stale, so look again. False: the host is as it should be.
   Result<bool> once(bool is_first) {
-    auto seen = survey(kernel_, profile_, record_.sysctls.saved, known_host(before_, profile_));
-    if (!seen || seen->unresolved) {
-      return std::unexpected(seen ? *seen->unresolved : seen.error());
+    auto seen = survey_to_enable(kernel_, profile_, before_, record_.sysctls.saved);
+    if (!seen) {
+      return std::unexpected(seen.error());
     }
     has_looked_ = true;
     transaction_.settle(seen->observed);
@@ -367,7 +367,7 @@ Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
     return std::unexpected(apart.error());
   }
   const auto& record = stored->record;
-  auto seen = survey(kernel_, profile, record ? record->sysctls.saved : std::vector<SavedSysctl>{});
+  auto seen = survey_to_enable(kernel_, profile, record, record ? record->sysctls.saved : std::vector<SavedSysctl>{});
   if (!seen) {
     return std::unexpected(seen.error());
   }

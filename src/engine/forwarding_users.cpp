@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/docker.hpp"
 #include "model/families.hpp"
 #include "model/ownership.hpp"
 
@@ -32,7 +33,7 @@ std::string ascii(std::string_view text) {
 
 bool docker_forwards(const nft::Ruleset& ruleset, IpFamily family) {
   const auto tables = traits_of(family).tables;
-  return ruleset.has({tables, "docker-bridges"}) || ruleset.find({{tables, "nat"}, "DOCKER"}) != nullptr;
+  return ruleset.has({tables, std::string(kDockerBridges)}) || ruleset.find({{tables, "nat"}, "DOCKER"}) != nullptr;
 }
 
 std::vector<std::string> source_translations(const nft::Ruleset& ruleset, IpFamily family) {

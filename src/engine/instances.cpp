@@ -61,9 +61,9 @@ Result<OtherInstances> other_instances(const StateStore& store, const std::strin
 const SysctlRecord* OtherInstances::remembers(std::string_view key) const {
   const SysctlRecord* found = nullptr;
   const auto consider = [&](const SysctlRecord& record) {
-    const auto saved = std::ranges::find(record.saved, key, &SavedSysctl::key);
+    const auto* saved = record.find(key);
     // One that found our value already knows less than one that changed it.
-    if (saved != record.saved.end() && (found == nullptr || saved->previous != saved->ours)) {
+    if (saved != nullptr && (found == nullptr || saved->previous != saved->ours)) {
       found = &record;
     }
   };

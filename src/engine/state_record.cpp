@@ -240,4 +240,9 @@ std::optional<SysctlRecord> read_left(std::string_view text, const Whereabouts& 
   }
 }
 
+const SavedSysctl* SysctlRecord::find(std::string_view key) const {
+  const auto found = std::ranges::find(saved, key, &SavedSysctl::key);
+  return found == saved.end() ? nullptr : &*found;
+}
+
 }  // namespace smtpegress

@@ -29,6 +29,8 @@ struct SysctlRecord {
   /// Indices of the interfaces that stood when an instance first changed conf/default: those made since were born with
   /// our value.
   std::vector<int> links{};
+
+  [[nodiscard]] const SavedSysctl* find(std::string_view key) const;  ///< null where it is not remembered
   auto operator<=>(const SysctlRecord&) const = default;
 };
 

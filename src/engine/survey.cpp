@@ -102,8 +102,14 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   return result;
 }
 
-std::optional<ResolvedHost> known_host(const std::optional<InstanceRecord>& record, const Profile& profile) {
-  return record && record->profile.tunnel == profile.tunnel ? std::optional(record->host) : std::nullopt;
+Result<Survey> survey_to_enable(Kernel& kernel, const Profile& profile, const std::optional<InstanceRecord>& before,
+                                const std::vector<SavedSysctl>& further) {
+  const bool same_tunnel = before && before->profile.tunnel == profile.tunnel;
+  auto seen = survey(kernel, profile, further, same_tunnel ? std::optional(before->host) : std::nullopt);
+  if (seen && seen->unresolved) {
+    return std::unexpected(*seen->unresolved);
+  }
+  return seen;
 }
 
 }  // namespace smtpegress

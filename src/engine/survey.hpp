@@ -22,8 +22,9 @@ struct Survey {
 Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further = {},
                       const std::optional<ResolvedHost>& remembered = {});
 
-/// What an earlier enable of the same tunnel found, to go by where the host tells less now.
-[[nodiscard]] std::optional<ResolvedHost> known_host(const std::optional<InstanceRecord>& record,
-                                                     const Profile& profile);
+/// For what is to be made of this host, or planned: what an earlier enable of the same tunnel found counts where the
+/// host tells less now, but what the profile leaves open and the host does not answer is an error.
+Result<Survey> survey_to_enable(Kernel& kernel, const Profile& profile, const std::optional<InstanceRecord>& before,
+                                const std::vector<SavedSysctl>& further);
 
 }  // namespace smtpegress

@@ -24,10 +24,6 @@ std::string who_forwards(IpFamily family, const std::vector<std::string>& before
   return since.empty() ? std::string() : "made since enable, and needs it: " + since.front();
 }
 
-std::string conf_of(IpFamily family) {
-  return family == IpFamily::kV4 ? "net/ipv4/conf/" : "net/ipv6/conf/";
-}
-
 /// Why a value stays; empty where it goes back.
 struct Reason {
   std::string text;
@@ -42,9 +38,8 @@ Reason why_it_stays(const SavedSysctl& sysctl, const std::string& value, const O
   const auto stays = [&](const std::string& why) {
     return fmt::format("{} stays {}: {}", sysctl_name(sysctl.key), value, why);
   };
-  const auto holder = std::ranges::find_if(others.records, [&](const InstanceRecord& other) {
-    return contains(other.sysctls.saved, sysctl.key, &SavedSysctl::key);
-  });
+  const auto holder = std::ranges::find_if(
+      others.records, [&](const InstanceRecord& other) { return other.sysctls.find(sysctl.key) != nullptr; });
   if (holder != others.records.end()) {
     return {stays(fmt::format("instance {} needs it", holder->profile.name))};
   }
@@ -81,10 +76,8 @@ struct Inheritance {
 std::optional<Inheritance> inheritance(const SysctlRecord& own, const OtherInstances& others) {
   const auto key = rp_filter_key("default");
   for (const auto* record : {&own, others.remembers(key)}) {
-    if (record != nullptr) {
-      if (const auto found = std::ranges::find(record->saved, key, &SavedSysctl::key); found != record->saved.end()) {
-        return Inheritance{*found, record->links};
-      }
+    if (const auto* found = record != nullptr ? record->find(key) : nullptr; found != nullptr) {
+      return Inheritance{*found, record->links};
     }
   }
   return std::nullopt;
@@ -102,7 +95,7 @@ std::optional<IpFamily> switched_by(std::string_view key) {
 }
 
 bool is_side_effect(const SavedSysctl& sysctl, IpFamily family) {
-  return sysctl.key.starts_with(conf_of(family)) && !switched_by(sysctl.key) &&
+  return sysctl.key.starts_with(traits_of(family).conf) && !switched_by(sysctl.key) &&
          (sysctl.key.ends_with("/forwarding") || sysctl.key.ends_with("/accept_redirects"));
 }
 bool is_side_effect(const SavedSysctl& sysctl) {
@@ -146,12 +139,12 @@ std::vector<SavedSysctl> set_meanwhile(const SysctlRecord& record, const std::ve
                                        const SysctlValues& current, const OtherInstances& others) {
   std::vector<SavedSysctl> found;
   for (const auto& sysctl : wanted) {
-    const bool is_own = contains(record.saved, sysctl.key, &SavedSysctl::key);
-    const auto* who = is_own ? &record : others.remembers(sysctl.key);
-    if (who == nullptr) {
+    const auto* own = record.find(sysctl.key);
+    const auto* other = others.remembers(sysctl.key);
+    const auto* held = own != nullptr ? own : other != nullptr ? other->find(sysctl.key) : nullptr;
+    if (held == nullptr) {
       continue;
     }
-    const auto held = std::ranges::find(who->saved, sysctl.key, &SavedSysctl::key);
     const auto value = current.find(sysctl.key);
     if (value != current.end() && value->second && *value->second != sysctl.value && *value->second != held->ours) {
       found.push_back({sysctl.key, *value->second, sysctl.value});
@@ -182,8 +175,7 @@ SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wan
     }
     const bool is_default = sysctl.key == rp_filter_key("default");
     if (const auto* other = others.remembers(sysctl.key); other != nullptr) {
-      const auto held = std::ranges::find(other->saved, sysctl.key, &SavedSysctl::key);
-      record.saved.push_back({sysctl.key, held->previous, sysctl.value});
+      record.saved.push_back({sysctl.key, other->find(sysctl.key)->previous, sysctl.value});
       record.links = is_default ? other->links : std::move(record.links);
       continue;
     }
@@ -199,9 +191,24 @@ SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wan
   return record;
 }
 
+void take_over(const SysctlRecord& left, SysctlRecord& record) {
+  for (const auto& sysctl : left.saved) {
+    if (record.find(sysctl.key) != nullptr) {
+      continue;
+    }
+    record.saved.push_back(sysctl);
+    if (switched_by(sysctl.key)) {
+      record.translations = left.translations;
+    }
+    if (sysctl.key == rp_filter_key("default")) {
+      record.links = left.links;
+    }
+  }
+}
+
 Result<std::vector<SavedSysctl>> forwarding_side_effects(Kernel& kernel, IpFamily family,
                                                          const std::vector<Link>& links) {
-  const auto conf = conf_of(family);
+  const std::string conf(traits_of(family).conf);
   std::vector<SysctlSpec> keys{{conf + "default/forwarding", "1"}};
   for (const auto& link : links) {
     keys.emplace_back(conf + link.name.str() + "/forwarding", "1");

@@ -42,6 +42,9 @@ std::vector<SavedSysctl> adopt(const std::vector<SavedSysctl>& found, SysctlReco
                                        const SysctlValues& current, const std::vector<Link>& links,
                                        const OtherInstances& others);
 
+/// Gives `record` what earlier instances have left and it does not remember itself.
+void take_over(const SysctlRecord& left, SysctlRecord& record);
+
 /// Switching a family's forwarding sets every interface's `forwarding` as a side effect, and IPv4's
 /// `all/accept_redirects` (inet_forward_change, net/ipv4/devinet.c; addrconf_forward_change, net/ipv6/addrconf.c).
 /// Those whose value does not come back by itself when it is switched back.

@@ -10,7 +10,7 @@ namespace smtpegress {
 namespace {
 
 std::string conf_key(IpFamily family, std::string_view interface, std::string_view name) {
-  return fmt::format("net/{}/conf/{}/{}", family == IpFamily::kV4 ? "ipv4" : "ipv6", interface, name);
+  return fmt::format("{}{}/{}", traits_of(family).conf, interface, name);
 }
 
 std::optional<long> number(const Inquiry& ask, IpFamily family, const std::string& interface, std::string_view name) {
@@ -60,8 +60,7 @@ PerInterface per_interface(IpFamily family) {
 
 void check_forwarding(const Inquiry& ask, IpFamily family) {
   const auto& view = ask.view;
-  const auto title = family == IpFamily::kV4 ? "this host forwards the mail and its replies"
-                                             : "this host forwards the mail and its replies over IPv6";
+  const auto title = fmt::format("this host forwards the mail and its replies{}", traits_of(family).over);
   const std::string key(traits_of(family).forwarding);
   const auto global = ask.kernel.read_sysctl(key);
   if (!is_on(global)) {

@@ -98,7 +98,7 @@ std::vector<Sender> senders_of(const Inquiry& ask, const Prefix& source) {
   std::vector<Sender> senders;
   for (const auto& address : observed.addresses) {
     const auto* link = observed.link(address.link);
-    if (link != nullptr && !(address.local.family == IpFamily::kV6 && is_link_local(address.local))) {
+    if (link != nullptr && !stays_on_link(address.local)) {
       add_sender(ask, source, address.network(), link->name, senders);
     }
   }
@@ -178,7 +178,7 @@ void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& send
   const auto& profile = ask.view.profile;
   const bool marked = profile.steering == Steering::kMark;
   const auto title = fmt::format("{}mail is routed into {}{}", marked ? "marked " : "", profile.tunnel.str(),
-                                 sender.family == IpFamily::kV6 ? " over IPv6" : "");
+                                 traits_of(sender.family).over);
   const auto query = query_of(sender, marked ? profile.mark.value : 0, mail.facts.destination_port->first);
   const auto answer = look_up(ask, "route-marked", title, query);
   if (!answer) {
@@ -207,7 +207,7 @@ void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& send
 /// All else, of this host and of the senders: not into the tunnel. No way at all is no fault of the tunnel's.
 void check_unmarked(const Inquiry& ask, const Sender& sender) {
   const auto& tunnel = ask.view.profile.tunnel;
-  const auto title = fmt::format("everything else{}{} is not", sender.family == IpFamily::kV6 ? " over IPv6" : "",
+  const auto title = fmt::format("everything else{}{} is not", traits_of(sender.family).over,
                                  sender.link.empty() ? "" : " of " + sender.link.str());
   const auto query = query_of(sender, 0, kHttps);
   const auto answer = look_up(ask, "route-unmarked", title, query);
@@ -347,8 +347,7 @@ void check_vps_routes(const Inquiry& ask) {
                 fmt::format("`ip route add {} dev {}`; wg-quick does it where AllowedIPs has it and Table is not off",
                             source.to_string(), tunnel.str()));
     check_leads(
-        ask, "route-out",
-        fmt::format("the internet is reached by {}{}", wan.str(), family == IpFamily::kV6 ? " over IPv6" : ""),
+        ask, "route-out", fmt::format("the internet is reached by {}{}", wan.str(), traits_of(family).over),
         query_of({family, container, tunnel}, 0, port.first), wan,
         fmt::format("`smtp-egress enable {} --wan IF` with the interface that leads to the internet", profile.name));
   }

@@ -131,10 +131,10 @@ void check_wireguard(const Inquiry& ask) {
     return;
   }
   for (const auto& wanted : wanted_through(profile)) {
-    const auto title = profile.side == Side::kHome
-                           ? fmt::format("AllowedIPs let mail to anywhere{} into the tunnel",
-                                         wanted.address.family == IpFamily::kV6 ? " over IPv6" : "")
-                           : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
+    const auto title =
+        profile.side == Side::kHome
+            ? fmt::format("AllowedIPs let mail to anywhere{} into the tunnel", traits_of(wanted.address.family).over)
+            : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
     const auto peer =
         std::ranges::find_if(device->peers, [&](const WireGuardPeer& p) { return covered(wanted, p.allowed_ips); });
     if (peer == device->peers.end()) {
@@ -168,7 +168,7 @@ bool has_address(const Inquiry& ask, IpFamily family) {
   const auto& observed = ask.view.seen.observed;
   const auto* tunnel = observed.link(ask.view.profile.tunnel);
   return tunnel != nullptr && std::ranges::any_of(observed.addresses, [&](const InterfaceAddress& address) {
-           return address.link == tunnel->index && address.local.family == family && !is_link_local(address.local);
+           return address.link == tunnel->index && address.local.family == family && !stays_on_link(address.local);
          });
 }
 

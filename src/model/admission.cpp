@@ -15,14 +15,11 @@ namespace {
 
 using namespace rules;
 
-// Of Docker's nftables backend, in families ip and ip6; rules of others' are lost at its next change (FACTS 26).
-constexpr std::string_view kDockersOwn = "docker-bridges";
-
 /// The mail and its replies that come by this chain when they are forwarded; none by one of Docker's own or of ours.
 std::vector<FlowPacket> filtered_by(const nft::ObservedChain& chain, const Profile& profile, const ResolvedHost& host) {
   const bool filters = chain.hook && !chain.dormant && chain.hook->hook == nft::Hook::kForward &&
                        chain.hook->type == nft::ChainType::kFilter && !is_own_table(chain.key.table) &&
-                       chain.key.table.name != kDockersOwn;
+                       chain.key.table.name != kDockerBridges;
   return filters ? seen_by(chain.key.table.family, forwarded_packets(profile, host)) : std::vector<FlowPacket>{};
 }
 
@@ -160,15 +157,13 @@ std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,
                                   DesiredState& desired) {
   for (const auto& chain : ruleset.chains) {
-    const auto packets = filtered_by(chain, profile, host);
+    const auto packets = chain.closed ? std::vector<FlowPacket>{}  // see closed_tables
+                                      : filtered_by(chain, profile, host);
     if (packets.empty()) {
       continue;
     }
     const auto place = place_for_admission(ruleset, chain, packets);
     const bool by_right = place != chain.key && !is_masqueraded(profile);  // Docker's chain for others
-    if (chain.closed) {
-      continue;  // see closed_tables
-    }
     auto admission = rule({marked(profile.mark)}, accept(), tag_for(profile.name, "admission"));
     // One that stands stays, also while nothing drops there: `ufw disable` leaves the chain, and `ufw enable` the rule.
     const bool stands = place == chain.key && contains(chain.rules, admission, &nft::ObservedRule::rule);

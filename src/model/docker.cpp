@@ -8,14 +8,14 @@
 namespace smtpegress {
 namespace {
 
-const char* backend_text(DockerBackend backend) {
+std::string backend_text(DockerBackend backend) {
   switch (backend) {
     case DockerBackend::kNone:
       return "no rules of Docker's";
     case DockerBackend::kIptables:
       return "Docker's rules in iptables-nft's tables";
     case DockerBackend::kNftables:
-      return "Docker's nftables backend (table ip docker-bridges)";
+      return fmt::format("Docker's nftables backend (table ip {})", kDockerBridges);
     case DockerBackend::kLegacy:
       return "a raw table of iptables-legacy";
   }
@@ -25,7 +25,7 @@ const char* backend_text(DockerBackend backend) {
 }  // namespace
 
 DockerBackend docker_backend(const nft::Ruleset& ruleset, const std::vector<std::string>& legacy_tables) {
-  if (ruleset.has({nft::Family::kIp, "docker-bridges"})) {
+  if (ruleset.has({nft::Family::kIp, std::string(kDockerBridges)})) {
     return DockerBackend::kNftables;
   }
   // To look into legacy's tables makes them, empty; a raw chain of iptables-nft's is where Docker's drop is, then.

@@ -3,11 +3,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "smtpegress/state.hpp"
 
 namespace smtpegress {
+
+/// The tables of Docker's nftables backend, in families ip and ip6; rules of others' are lost at its next change
+/// (FACTS 26).
+inline constexpr std::string_view kDockerBridges = "docker-bridges";
 
 /// Where Docker's rules stand (FACTS 27). `legacy_tables` are the names of iptables-legacy's. A chain called
 /// DOCKER-USER proves nothing: it stays after a switch.

@@ -22,6 +22,8 @@ struct FamilyTraits {
   bool path_errors_pass_docker;
   std::uint32_t route_metric;   ///< the kernel's own, of a route that is made without one
   std::string_view forwarding;  ///< the sysctl that lets a host forward
+  std::string_view conf;        ///< where the sysctls of each interface are
+  std::string_view over;        ///< ends a title that says nothing of a family otherwise
   IpAddress aside;              ///< a /4 that no host has: where replies sidestep Docker's drop
   IpAddress somewhere;          ///< looked up, never sent to: a resolver on the internet, surely not local
   std::string_view public_key;  ///< the profile's key for the VPS's address
@@ -37,6 +39,8 @@ inline constexpr FamilyTraits kIpv4Traits{
     .path_errors_pass_docker = false,
     .route_metric = 0,
     .forwarding = kIpForward,
+    .conf = kIpv4Conf,
+    .over = "",
     .aside = {IpFamily::kV4, {240}},  // 240.0.0.0/4: reserved, RFC 1112, section 4
     .somewhere = {IpFamily::kV4, {8, 8, 8, 8}},
     .public_key = "public_ip",
@@ -52,6 +56,8 @@ inline constexpr FamilyTraits kIpv6Traits{
     .path_errors_pass_docker = true,
     .route_metric = 1024,  // IP6_RT_PRIO_USER, net/ip6_route.h
     .forwarding = kIpv6Forward,
+    .conf = kIpv6Conf,
+    .over = " over IPv6",
     // e000::/4: reserved by IETF and never assigned (RFC 4291, section 2.4; IANA's "Internet Protocol Version 6 Address
     // Space"). Not f000::/4, which has the unique local and the multicast addresses.
     .aside = {IpFamily::kV6, {0xe0}},
@@ -100,6 +106,12 @@ inline constexpr FamilyTraits kIpv6Traits{
 [[nodiscard]] constexpr bool is_link_local(const IpAddress& address) noexcept {
   const auto& b = address.bytes;
   return address.family == IpFamily::kV4 ? b[0] == 169 && b[1] == 254 : b[0] == 0xfe && (b[1] & 0xc0) == 0x80;
+}
+
+/// Is the address of use on one link alone? IPv6 has such on every interface beside others; an IPv4 one is all that its
+/// interface has, and hosts send and are sent to by it like by any other.
+[[nodiscard]] constexpr bool stays_on_link(const IpAddress& address) noexcept {
+  return address.family == IpFamily::kV6 && is_link_local(address);
 }
 
 }  // namespace smtpegress

@@ -92,7 +92,7 @@ std::vector<Prefix> masqueraded_as(const Profile& profile, const ResolvedHost& h
   for (const auto family : kBothFamilies) {
     const auto& address = host.snat_to[family];
     if (profile.nat == HomeNat::kMasquerade && has_sources(profile, family) && address) {
-      addresses.push_back({.address = *address, .length = static_cast<std::uint8_t>(address->size() * 8)});
+      addresses.push_back(Prefix::of(*address));
     }
   }
   return addresses;

@@ -28,8 +28,7 @@ const Route* default_route(const ObservedState& observed, IpFamily family) {
 std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family) {
   std::vector<IpAddress> found;
   for (const auto& address : observed.addresses) {
-    const bool of_link_alone = family == IpFamily::kV6 && is_link_local(address.local);
-    if (address.link == link.index && address.local.family == family && !of_link_alone) {
+    if (address.link == link.index && address.local.family == family && !stays_on_link(address.local)) {
       found.push_back(address.local);
     }
   }
@@ -55,7 +54,7 @@ std::optional<IpAddress> lasting_address(const ObservedState& observed, const Li
   std::optional<IpAddress> best;
   int best_rank = 0;
   for (const auto& address : observed.addresses) {
-    const bool usable = family == IpFamily::kV4 || ((address.flags & kUnfit) == 0 && !is_link_local(address.local));
+    const bool usable = family == IpFamily::kV4 || ((address.flags & kUnfit) == 0 && !stays_on_link(address.local));
     if (address.link != link.index || address.local.family != family || !usable) {
       continue;
     }
@@ -187,8 +186,7 @@ std::vector<LocalNetwork> local_networks(const Profile& profile, const ObservedS
   std::vector<LocalNetwork> networks;
   for (const auto& address : observed.addresses) {
     const auto* link = observed.link(address.link);
-    const bool of_link_alone = address.local.family == IpFamily::kV6 && is_link_local(address.local);
-    if (link != nullptr && link->name != profile.tunnel && !of_link_alone) {
+    if (link != nullptr && link->name != profile.tunnel && !stays_on_link(address.local)) {
       networks.push_back({link->name, address.network()});
     }
   }

@@ -3,18 +3,11 @@
 #include <ranges>
 
 #include "net/contains.hpp"
+#include "plan/match.hpp"
 #include "smtpegress/plan.hpp"
 
 namespace smtpegress {
 namespace {
-
-/// The rule as the batch finds it: by its handle, or by what it says.
-const nft::ObservedRule* find_rule(const ForeignChainRule& rule, const nft::ObservedChain& chain) {
-  const auto found = std::ranges::find_if(chain.rules, [&](const nft::ObservedRule& observed) {
-    return rule.handle != 0 ? observed.handle == rule.handle : nft::same_rule(observed.rule, rule.rule);
-  });
-  return found == chain.rules.end() ? nullptr : &*found;
-}
 
 struct BatchMaker {
   const nft::Ruleset& ruleset;

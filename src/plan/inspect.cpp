@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "net/contains.hpp"
+#include "plan/match.hpp"
 #include "smtpegress/plan.hpp"
 
 namespace smtpegress {
@@ -46,10 +47,7 @@ Finding inspect_chain(const OwnChain& desired, const nft::Ruleset& ruleset) {
     finding.presence = Presence::kMissing;
     return finding;
   }
-  OwnChain current{chain->key, chain->hook.value_or(nft::BaseHook{}), {}};
-  for (const auto& observed : chain->rules) {
-    current.rules.push_back(observed.rule);
-  }
+  auto current = as_own(*chain);
   if (current == desired) {
     return finding;
   }

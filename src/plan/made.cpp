@@ -3,6 +3,7 @@
 #include <ranges>
 
 #include "net/contains.hpp"
+#include "plan/match.hpp"
 #include "plan/order.hpp"
 #include "smtpegress/plan.hpp"
 
@@ -23,9 +24,7 @@ struct Stands {
   }
   bool operator()(const ForeignChainRule& wanted) const {
     const auto* chain = observed.ruleset.find(wanted.chain);
-    return chain != nullptr && std::ranges::any_of(chain->rules, [&](const nft::ObservedRule& rule) {
-             return wanted.handle != 0 ? rule.handle == wanted.handle : nft::same_rule(rule.rule, wanted.rule);
-           });
+    return chain != nullptr && find_rule(wanted, *chain) != nullptr;
   }
   bool operator()(const Route& route) const { return contains(observed.routes, route); }
   bool operator()(const SysctlSpec&) const { return false; }

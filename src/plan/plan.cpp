@@ -8,6 +8,7 @@
 #include "model/marks.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
+#include "plan/match.hpp"
 #include "plan/order.hpp"
 #include "plan/purpose.hpp"
 
@@ -152,14 +153,6 @@ void add_forgotten_instances(const DesiredState& desired, const ObservedState& o
       }
     }
   }
-}
-
-OwnChain as_own(const nft::ObservedChain& chain) {
-  OwnChain own{chain.key, chain.hook.value_or(nft::BaseHook{}), {}};
-  for (const auto& rule : chain.rules) {
-    own.rules.push_back(rule.rule);
-  }
-  return own;
 }
 
 void add_own_table_removals(const DesiredState& desired, const DesiredState& owned, const nft::Ruleset& ruleset,

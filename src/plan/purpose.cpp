@@ -6,16 +6,28 @@
 #include <utility>
 
 #include "model/families.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
+
+/// It does most at home, where its rules vary with the profile.
+std::string_view purpose_of_forward(const OwnChain& chain) {
+  if (contains(chain.rules, "guard", &nft::Rule::comment)) {
+    return "guard: refuses the sources' mail any way but the tunnel; and admits replies";
+  }
+  if (contains(chain.rules, "mss clamp", &nft::Rule::comment)) {
+    return "tells the mail and its replies apart from the rest, and fits segments to the tunnel";
+  }
+  return "lets replies be told apart";
+}
 
 struct Purpose {
   std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
   std::string operator()(const OwnChain& chain) const {
     constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
-        {"forward", "lets replies be told apart"},
+        {"forward", ""},
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",
          "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
@@ -28,15 +40,7 @@ struct Purpose {
       if (chain.key.name != name) {
         continue;
       }
-      for (const auto& rule : chain.rules) {
-        if (rule.comment == "guard") {
-          return "guard: refuses the sources' mail any way but the tunnel; and admits replies";
-        }
-        if (rule.comment == "mss clamp") {
-          return "tells the mail and its replies apart from the rest, and fits segments to the tunnel";
-        }
-      }
-      return std::string(purpose);
+      return std::string(name == "forward" ? purpose_of_forward(chain) : purpose);
     }
     return "";
   }

@@ -139,5 +139,30 @@ TEST(SharedSysctls, AnInterfaceMadeSinceTheFirstInstance_HasItsPreviousValueFrom
   EXPECT_EQ(box.host().sysctls.at("net/ipv4/conf/br-second/rp_filter"), "0");
 }
 
+TEST(SharedSysctls, WhichInterfacesStoodBefore_IsLeftAgainByWhoeverTakesItOver) {
+  auto host = test::docker_home();
+  test::add_wireguard(host, "wg1", "10.0.2.2/24", "0.0.0.0/0");
+  host.sysctls["net/ipv4/conf/wg1/rp_filter"] = "2";  // an administrator's own; default's is 0
+  EngineHost box(host);
+  const auto before = box.now();
+  const auto third = [](const std::string& tunnel) {
+    auto profile = test::home_profile(
+        {{{"table", "300"}, {"mark", "0x1b"}, {"priority", "10027"}, {"sources", "10.8.0.0/16"}, {"tunnel", tunnel}}});
+    profile.name = "third";
+    return profile;
+  };
+  for (const auto& profile : {first(), second(), third("wg0")}) {
+    ASSERT_TRUE(box.enable(profile));
+  }
+  lose(box, second());
+  lose(box, third("wg0"));
+  ASSERT_TRUE(box.disable(first()));
+  const auto taken_over = box.engine.disable("second", second());
+  ASSERT_TRUE(taken_over) << test::said(taken_over);
+  ASSERT_TRUE(box.enable(third("wg1")));
+  ASSERT_TRUE(box.disable(third("wg1")));
+  EXPECT_EQ(box.now(), before);
+}
+
 }  // namespace
 }  // namespace smtpegress

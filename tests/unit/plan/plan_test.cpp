@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "engine/survey.hpp"
 #include "support/engine_host.hpp"
@@ -166,6 +167,20 @@ TEST_P(PlanAfter, Drift_IsMendedAndNothingElse) {
 
 INSTANTIATE_TEST_SUITE_P(Every, PlanAfter, testing::ValuesIn(drifts()),
                          [](const auto& parameter) { return parameter.param.name; });
+
+TEST(PlanReasons, EachChainOfOurs_HasItsOwnPurpose) {
+  EngineHost box(test::docker_home());
+  const auto plan = box.engine.plan(test::home_profile({{{"nat", "masquerade"}}}), LegacyScripts::kRefuse);
+  ASSERT_TRUE(plan) << test::said(plan);
+  std::map<std::string, std::string> reasons;
+  for (const auto& change : plan->plan.changes) {
+    if (const auto* chain = std::get_if<OwnChain>(&change.object); chain != nullptr) {
+      reasons[chain->key.name] = change.reason;
+    }
+  }
+  EXPECT_NE(reasons.at("forward").find("guard: refuses the sources' mail"), std::string::npos);
+  EXPECT_NE(reasons.at("output").find("of this host's own"), std::string::npos) << reasons.at("output");
+}
 
 /// What stands in the way of enabling this host.
 std::vector<std::string> in_the_way(const test::FakeHost& host) {

@@ -38,6 +38,15 @@ enum class DockerBypass : std::uint8_t {
   kSidestep,   ///< replies bear another address while they pass it (FACTS 26b); no rule in a chain of Docker's
 };
 
+/// Keys that are left open ("auto"): enable takes a value that is free on the host.
+struct OpenKeys {
+  bool mark = false;
+  bool table = false;
+  bool priority = false;
+  [[nodiscard]] bool any() const noexcept { return mark || table || priority; }
+  auto operator<=>(const OpenKeys&) const = default;
+};
+
 struct Profile {
   std::string name;  ///< the instance's name: letters, digits, '.', '_', '-'; at most 48 bytes
   std::string description;
@@ -46,6 +55,8 @@ struct Profile {
   std::vector<Prefix> sources;  ///< of either family, none overlapping another
   std::vector<PortRange> ports;
   Mark mark;  ///< home: what steers the flow; VPS: what the forward firewall admits
+
+  OpenKeys open{};  ///< their values are but those to begin to look at; none in the record of an instance
 
   // Home only.
   TableId table;

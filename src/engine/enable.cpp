@@ -5,12 +5,12 @@
 
 #include "engine/flows.hpp"
 #include "engine/forwarding_users.hpp"
+#include "engine/open_keys.hpp"
 #include "engine/refusals.hpp"
 #include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
-#include "model/docker.hpp"
 #include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
@@ -19,29 +19,6 @@
 
 namespace smtpegress {
 namespace {
-
-/// A sysctl that an earlier profile changed and this one does not want goes back to its previous value. Returns those.
-std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
-  auto unwanted = record;
-  auto& wanted = seen.desired.sysctls;
-  const auto is_wanted = [&](std::string_view key) { return contains(wanted, key, &SysctlSpec::key); };
-  const auto is_effect_no_more = [&](const SavedSysctl& sysctl) {
-    return std::ranges::any_of(kBothFamilies, [&](IpFamily family) {
-      return is_side_effect(sysctl, family) && !is_wanted(traits_of(family).forwarding);
-    });
-  };
-  std::erase_if(unwanted.sysctls.saved, [&](const SavedSysctl& sysctl) {
-    return is_wanted(sysctl.key) || (sysctl.previous == sysctl.ours && !is_effect_no_more(sysctl));
-  });
-  auto restore = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset);
-  auto& targets = restore.targets;
-  wanted.insert(wanted.end(), targets.begin(), targets.end());
-  if (all_hold(targets, seen.sysctls)) {
-    wanted.insert(wanted.end(), restore.last.begin(), restore.last.end());
-  }
-  targets.insert(targets.end(), restore.last.begin(), restore.last.end());
-  return targets;
-}
 
 /// One enable, from the first look to the last.
 class Enabling {
@@ -83,11 +60,20 @@ class Enabling {
       return std::unexpected(others.error());
     }
     others_ = *std::move(others);
+    auto closed = close_open_keys(kernel_, profile_, before_, others_);
+    if (!closed) {
+      return std::unexpected(closed.error());
+    }
+    if (!before_ && profile_.open.any()) {
+      report_.notes.push_back("free here, and taken: " + to_text(*closed, profile_.open));
+    }
+    profile_ = *std::move(closed);
     if (auto apart = refuse_collision(profile_, others_); !apart) {
       return apart;
     }
     record_.profile = profile_;
     if (before_) {
+      record_.host = before_->host;
       record_.sysctls = before_->sysctls;
       record_.former = before_->former;
       record_.former.push_back(before_->profile);
@@ -322,7 +308,7 @@ class Enabling {
 
   Kernel& kernel_;
   StateStore& store_;
-  const Profile& profile_;
+  Profile profile_;  ///< from load() on with nothing left open
   LegacyScripts legacy_;
   Transaction transaction_;
   std::optional<InstanceRecord> before_;
@@ -352,43 +338,6 @@ Result<ApplyReport> Engine::enable(const Profile& profile, LegacyScripts legacy)
     return std::unexpected(lock.error());
   }
   return Enabling(kernel_, store_, profile, legacy).run();
-}
-
-Result<PlanReport> Engine::plan(const Profile& profile, LegacyScripts legacy) {
-  const auto stored = stored_state(store_, profile.name);
-  if (!stored) {
-    return std::unexpected(stored.error());
-  }
-  const auto others = other_instances(store_, profile.name);
-  if (!others) {
-    return std::unexpected(others.error());
-  }
-  if (auto apart = refuse_collision(profile, *others); !apart) {
-    return std::unexpected(apart.error());
-  }
-  const auto& record = stored->record;
-  auto seen = survey_to_enable(kernel_, profile, record, record ? record->sysctls.saved : std::vector<SavedSysctl>{});
-  if (!seen) {
-    return std::unexpected(seen.error());
-  }
-  if (record) {
-    add_unwanted_sysctls(*record, *others, *seen);
-  }
-  const auto owned =
-      record ? owned_by(*record)
-             : remains_of(profile.name, stored->damage.has_value(), profile, others->records, seen->observed);
-  PlanReport report{profile, make_plan(seen->desired, owned, seen->observed, seen->sysctls, seen->legacy),
-                    seen->legacy};
-  if (profile.side == Side::kHome) {
-    report.notes.push_back("docker: " + explain_bypass(profile, seen->host));
-  }
-  for (const auto& table : closed_tables(profile, seen->host, seen->observed.ruleset)) {
-    report.notes.push_back(open_by_hand(table, profile));
-  }
-  if (legacy == LegacyScripts::kTakeOver) {
-    report.legacy.clear();
-  }
-  return report;
 }
 
 }  // namespace smtpegress

@@ -7,9 +7,9 @@
 namespace smtpegress {
 
 DesiredState owned_by(const InstanceRecord& record) {
-  auto owned = lower(record.profile, ResolvedHost{}, ObservedState{});
+  auto owned = lower(record.profile, record.host, ObservedState{});
   for (const auto& profile : record.former) {
-    const auto made = lower(profile, ResolvedHost{}, ObservedState{});
+    const auto made = lower(profile, record.host, ObservedState{});
     owned.routes.insert(owned.routes.end(), made.routes.begin(), made.routes.end());
     owned.rules.insert(owned.rules.end(), made.rules.begin(), made.rules.end());
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/open_keys.hpp"
 #include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/view.hpp"
@@ -31,7 +32,19 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
   if (!record && !fallback) {
     return stored->damage ? std::unexpected(*stored->damage) : not_enabled(name);
   }
-  const auto& profile = record ? record->profile : *fallback;
+  OtherInstances others;
+  if (!record) {
+    auto known = other_instances(store, name);
+    if (!known) {
+      return std::unexpected(known.error());
+    }
+    others = *std::move(known);
+  }
+  const auto closed = close_open_keys(kernel, record ? record->profile : *fallback, record, others);
+  if (!closed) {
+    return std::unexpected(closed.error());
+  }
+  const auto& profile = *closed;
   auto seen = survey(kernel, profile, {}, record ? std::optional(record->host) : std::nullopt);
   if (!seen) {
     return std::unexpected(seen.error());
@@ -41,11 +54,7 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
   if (view.record) {
     owned = owned_by(*view.record);
   } else {
-    const auto others = other_instances(store, name);
-    if (!others) {
-      return std::unexpected(others.error());
-    }
-    owned = remains_of(name, !view.damage.empty(), view.profile, others->records, view.seen.observed);
+    owned = remains_of(name, !view.damage.empty(), view.profile, others.records, view.seen.observed);
     const bool stands =
         view.seen.observed.ruleset.has(own_table_key(name)) || !owned.rules.empty() || !owned.routes.empty();
     if (view.damage.empty() && !stands) {

@@ -6,6 +6,7 @@
 #include "model/docker.hpp"
 #include "model/families.hpp"
 #include "model/legacy_scripts.hpp"
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -61,6 +62,18 @@ void keep_addresses(const ResolvedHost& remembered, ResolvedHost& host) {
   }
 }
 
+/// A mail stack that is down has no bridge (`docker compose down`). Nothing is gone that was made for it, and the same
+/// bridge comes back with it; one under another name is found, and takes its place.
+bool keep_links(const ResolvedHost& remembered, ResolvedHost& host) {
+  if (!host.source_links.empty() || remembered.source_links.empty()) {
+    return false;
+  }
+  host.source_links = remembered.source_links;
+  host.source_networks = remembered.source_networks;
+  host.other_networks = remembered.other_networks;
+  return true;
+}
+
 }  // namespace
 
 Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further,
@@ -82,6 +95,7 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   if (remembered && profile.nat == HomeNat::kMasquerade) {
     keep_addresses(*remembered, result.host);
   }
+  const bool kept = remembered && keep_links(*remembered, result.host);
   if (profile.side == Side::kHome) {
     result.host.docker = docker_backend(result.observed.ruleset, kernel.legacy_table_names());
   }
@@ -91,6 +105,12 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   result.legacy = find_legacy_objects(profile, result.host, result.observed);
   result.desired =
       lower(profile, result.host, result.legacy.empty() ? result.observed : without(result.observed, result.legacy));
+  if (kept) {  // of an interface that is gone there is nothing to be set
+    std::erase_if(result.desired.sysctls, [&](const SysctlSpec& sysctl) {
+      return std::ranges::any_of(result.host.source_links,
+                                 [&](const IfName& link) { return sysctl.key == rp_filter_key(link.str()); });
+    });
+  }
   auto wanted = result.desired.sysctls;
   const auto others = as_we_set_them(further);
   wanted.insert(wanted.end(), others.begin(), others.end());
@@ -110,6 +130,28 @@ Result<Survey> survey_to_enable(Kernel& kernel, const Profile& profile, const st
     return std::unexpected(*seen->unresolved);
   }
   return seen;
+}
+
+std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen) {
+  auto unwanted = record;
+  auto& wanted = seen.desired.sysctls;
+  const auto is_wanted = [&](std::string_view key) { return contains(wanted, key, &SysctlSpec::key); };
+  const auto is_effect_no_more = [&](const SavedSysctl& sysctl) {
+    return std::ranges::any_of(kBothFamilies, [&](IpFamily family) {
+      return is_side_effect(sysctl, family) && !is_wanted(traits_of(family).forwarding);
+    });
+  };
+  std::erase_if(unwanted.sysctls.saved, [&](const SavedSysctl& sysctl) {
+    return is_wanted(sysctl.key) || (sysctl.previous == sysctl.ours && !is_effect_no_more(sysctl));
+  });
+  auto restore = restoration(unwanted, seen.sysctls, others, seen.observed.ruleset);
+  auto& targets = restore.targets;
+  wanted.insert(wanted.end(), targets.begin(), targets.end());
+  if (all_hold(targets, seen.sysctls)) {
+    wanted.insert(wanted.end(), restore.last.begin(), restore.last.end());
+  }
+  targets.insert(targets.end(), restore.last.begin(), restore.last.end());
+  return targets;
 }
 
 }  // namespace smtpegress

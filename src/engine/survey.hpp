@@ -27,4 +27,8 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
 Result<Survey> survey_to_enable(Kernel& kernel, const Profile& profile, const std::optional<InstanceRecord>& before,
                                 const std::vector<SavedSysctl>& further);
 
+/// A sysctl that an earlier profile changed and this one does not want goes back to its previous value: adds those to
+/// what is desired, and returns them.
+std::vector<SysctlSpec> add_unwanted_sysctls(const InstanceRecord& record, const OtherInstances& others, Survey& seen);
+
 }  // namespace smtpegress

@@ -39,7 +39,18 @@ class Path {
  public:
   Path(const EnabledView& view, const nft::Ruleset& ruleset) : view_(view), ruleset_(ruleset) {}
 
-  [[nodiscard]] std::vector<Met> as_replies_arrive() const { return drops(Hook::kPrerouting, arriving_replies_at); }
+  [[nodiscard]] std::vector<Met> as_replies_arrive() const {
+    return drops(Hook::kPrerouting, [this](const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
+      auto packets = arriving_replies_at(profile, host, priority);
+      for (auto& [title, facts] : packets) {
+        facts.returns = returns_by(facts.family, facts.in);
+        const bool marked =
+            profile.side == Side::kHome && facts.family == IpFamily::kV6 && priority > rules::kAfterDnatPriority;
+        facts.returns_by_mark = marked ? std::optional(true) : facts.returns;
+      }
+      return packets;
+    });
+  }
   [[nodiscard]] std::vector<Met> as_mail_enters() const { return drops(Hook::kPrerouting, entering_mail_at); }
   [[nodiscard]] std::vector<Met> forwarded() const {
     return drops(Hook::kForward, [](const Profile& profile, const ResolvedHost& host, std::int32_t) {
@@ -96,6 +107,20 @@ class Path {
     std::vector<Met> met;
     each(hook, ChainType::kFilter, packets_at, drop, met);
     return met;
+  }
+  /// Does the way to the internet lead by this interface? Nothing where there is more than one such way.
+  [[nodiscard]] std::optional<bool> returns_by(IpFamily family, const IfName& interface) const {
+    const Route* best = nullptr;
+    for (const auto& route : view_.seen.observed.routes) {
+      if (route.family != family || route.table != kMainTable || !route.destination.is_internet()) {
+        continue;
+      }
+      if (!route.destination.is_default()) {
+        return std::nullopt;
+      }
+      best = best == nullptr || route.metric < best->metric ? &route : best;
+    }
+    return best != nullptr && best->interface == interface;
   }
   /// The chains that hang on one interface, and what passes it.
   void on_device(Hook hook, const IfName& device, const std::vector<FlowPacket>& packets, std::vector<Met>& met) const {

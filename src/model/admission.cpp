@@ -62,8 +62,9 @@ nft::Rule raw_exception(const Profile& profile, const Prefix& source, const Port
               tag_for(profile.name, "replies"));
 }
 
-/// The path's errors. Which of them belong to the mail only connection tracking knows, which comes later: the forward
-/// chain then marks those alone.
+/// The path's errors: without "packet too big", or "fragmentation needed", a large mail hangs wherever the path behind
+/// the VPS is narrower than the tunnel. Which of them belong to the mail only connection tracking knows, which comes
+/// later: the forward chain then marks those alone.
 nft::Rule raw_exception_for_errors(const Profile& profile, const Prefix& source) {
   return rule({in(profile.tunnel), to(source), protocol(traits_of(source.address.family).path_errors)}, accept(),
               tag_for(profile.name, "path-errors"));
@@ -111,9 +112,7 @@ void except_from_raw_drop(const Profile& profile, const ResolvedHost& host, IpFa
     for (const auto& ports : profile.ports) {
       desired.foreign_rules.push_back({raw, raw_exception(profile, source, ports), 0, preempted_by});
     }
-    if (traits_of(family).path_errors_pass_docker) {
-      desired.foreign_rules.push_back({raw, raw_exception_for_errors(profile, source), 0, preempted_by});
-    }
+    desired.foreign_rules.push_back({raw, raw_exception_for_errors(profile, source), 0, preempted_by});
   }
 }
 

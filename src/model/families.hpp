@@ -18,15 +18,13 @@ struct FamilyTraits {
   std::string_view ip;           ///< the command to look at its routes with
   nft::Family tables;            ///< of iptables' or ip6tables' tables
   std::uint8_t path_errors;      ///< IPPROTO_*: what tells a sender that a packet is too big, or cannot arrive
-  /// Are they let past Docker's raw drop? IPv6's routers do not fragment. (IPv4's are not, as it was before.)
-  bool path_errors_pass_docker;
-  std::uint32_t route_metric;   ///< the kernel's own, of a route that is made without one
-  std::string_view forwarding;  ///< the sysctl that lets a host forward
-  std::string_view conf;        ///< where the sysctls of each interface are
-  std::string_view over;        ///< ends a title that says nothing of a family otherwise
-  IpAddress aside;              ///< a /4 that no host has: where replies sidestep Docker's drop
-  IpAddress somewhere;          ///< looked up, never sent to: a resolver on the internet, surely not local
-  std::string_view public_key;  ///< the profile's key for the VPS's address
+  std::uint32_t route_metric;    ///< the kernel's own, of a route that is made without one
+  std::string_view forwarding;   ///< the sysctl that lets a host forward
+  std::string_view conf;         ///< where the sysctls of each interface are
+  std::string_view over;         ///< ends a title that says nothing of a family otherwise
+  IpAddress aside;               ///< a /4 that no host has: where replies sidestep Docker's drop
+  IpAddress somewhere;           ///< looked up, never sent to: a resolver on the internet, surely not local
+  std::string_view public_key;   ///< the profile's key for the VPS's address
   std::string_view public_option;
 };
 
@@ -36,7 +34,6 @@ inline constexpr FamilyTraits kIpv4Traits{
     .ip = "ip",
     .tables = nft::Family::kIp,
     .path_errors = IPPROTO_ICMP,
-    .path_errors_pass_docker = false,
     .route_metric = 0,
     .forwarding = kIpForward,
     .conf = kIpv4Conf,
@@ -53,7 +50,6 @@ inline constexpr FamilyTraits kIpv6Traits{
     .ip = "ip -6",
     .tables = nft::Family::kIp6,
     .path_errors = IPPROTO_ICMPV6,
-    .path_errors_pass_docker = true,
     .route_metric = 1024,  // IP6_RT_PRIO_USER, net/ip6_route.h
     .forwarding = kIpv6Forward,
     .conf = kIpv6Conf,

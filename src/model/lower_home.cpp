@@ -53,14 +53,41 @@ void add_stays_local(const Profile& profile, const ResolvedHost& host, OwnChain&
   }
 }
 
+/// Of replies and of the path's errors, where they come out of the tunnel.
+void add_reply_marks(const Profile& profile, IpFamily family, OwnChain& chain) {
+  const nft::SetMark mark{profile.mark};
+  for (const auto& source : profile.sources) {
+    if (source.address.family != family) {
+      continue;
+    }
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(rule(
+          {in(profile.tunnel), like(source), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
+          mark, "admit replies"));
+    }
+    const auto errors = protocol(traits_of(source.address.family).path_errors);
+    chain.rules.push_back(rule({in(profile.tunnel), like(source), to(source), errors, state(nft::kCtRelated)}, mark,
+                               "admit path errors"));
+  }
+}
+
 /// tcp/<ports> of the sources gets the mark (the chain is not called "mark": nft could not read that back). After DNAT
 /// (priority dstnat + 10), so that what a published port sends back into a source's own network is seen with its real
 /// destination and left alone. Not what comes out of the tunnel: no packet of the sources does, and a forged one would
 /// run in a circle.
+///
+/// Replies over IPv6 are marked here already: firewalls filter that family by the reverse path (firewalld does as it is
+/// shipped, at filter + 10), with the mark, and without it the way back to the peer is the uplink. (The kernel's own
+/// filter, IPv4's, is a matter of sysctls.)
 OwnChain mark_chain(const Profile& profile, const ResolvedHost& host) {
-  OwnChain chain{{own_table_key(profile.name), "mark-mail"},
+  const bool marks_mail = profile.steering == Steering::kMark;
+  OwnChain chain{{own_table_key(profile.name), marks_mail ? "mark-mail" : "mark-replies"},
                  {nft::ChainType::kFilter, nft::Hook::kPrerouting, kAfterDnatPriority, nft::Policy::kAccept},
                  {}};
+  add_reply_marks(profile, IpFamily::kV6, chain);
+  if (!marks_mail) {
+    return chain;
+  }
   add_stays_local(profile, host, chain);
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
@@ -75,21 +102,15 @@ OwnChain mark_chain(const Profile& profile, const ResolvedHost& host) {
 /// What the forward firewall's one stateless `meta mark` accept admits, and nothing else: the mail, where it has no
 /// mark yet, its replies, and the path's errors (FACTS 11, 34).
 void add_admission_marks(const Profile& profile, OwnChain& chain) {
-  const nft::SetMark mark{profile.mark};
   for (const auto& source : profile.sources) {
     for (const auto& ports : profile.ports) {
       if (profile.steering == Steering::kRule) {
-        chain.rules.push_back(
-            rule({out(profile.tunnel), like(source), from(source), tcp(), to_port(ports)}, mark, "admit mail"));
+        chain.rules.push_back(rule({out(profile.tunnel), like(source), from(source), tcp(), to_port(ports)},
+                                   nft::SetMark{profile.mark}, "admit mail"));
       }
-      chain.rules.push_back(rule(
-          {in(profile.tunnel), like(source), to(source), tcp(), from_port(ports), state(nft::kCtEstablished), reply()},
-          mark, "admit replies"));
     }
-    const auto errors = protocol(traits_of(source.address.family).path_errors);
-    chain.rules.push_back(rule({in(profile.tunnel), like(source), to(source), errors, state(nft::kCtRelated)}, mark,
-                               "admit path errors"));
   }
+  add_reply_marks(profile, IpFamily::kV4, chain);  // IPv6's have it
 }
 
 /// What the same containers send from addresses of no source has no tunnel to go through, and must not go around it.
@@ -213,12 +234,11 @@ void add_sidestep(const Profile& profile, std::vector<OwnChain>& chains) {
       back.rules.push_back(rule({in(profile.tunnel), like(source), to(elsewhere), tcp(), from_port(ports), no_syn()},
                                 nft::SetNetwork{nft::Side::kDestination, source}, "step back"));
     }
-    if (const auto& family = traits_of(source.address.family); family.path_errors_pass_docker) {
-      aside.rules.push_back(rule({in(profile.tunnel), like(source), to(source), protocol(family.path_errors)},
-                                 nft::SetNetwork{nft::Side::kDestination, elsewhere}, "sidestep path errors"));
-      back.rules.push_back(rule({in(profile.tunnel), like(source), to(elsewhere), protocol(family.path_errors)},
-                                nft::SetNetwork{nft::Side::kDestination, source}, "step back path errors"));
-    }
+    const auto errors = protocol(traits_of(source.address.family).path_errors);
+    aside.rules.push_back(rule({in(profile.tunnel), like(source), to(source), errors},
+                               nft::SetNetwork{nft::Side::kDestination, elsewhere}, "sidestep path errors"));
+    back.rules.push_back(rule({in(profile.tunnel), like(source), to(elsewhere), errors},
+                              nft::SetNetwork{nft::Side::kDestination, source}, "step back path errors"));
   }
   chains.push_back(std::move(aside));
   chains.push_back(std::move(back));
@@ -268,7 +288,8 @@ void add_policy_rules(const Profile& profile, const ResolvedHost& host, IpFamily
                      .protocol = kOurProtocol,
                      .other = std::move(selectors)});
   };
-  if (profile.steering == Steering::kMark && has_sources(profile, family)) {
+  const bool has_marks = profile.steering == Steering::kMark || family == IpFamily::kV6;  // see mark_chain
+  if (has_marks && has_sources(profile, family)) {
     add(profile.mark, {});
   }
   for (const auto& source : profile.sources) {
@@ -323,8 +344,8 @@ bool is_admitted(const Profile& profile, const DesiredState& desired) {
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
   const bool by_mark = profile.steering == Steering::kMark;
   desired.chains = {forward_chain(profile, host, by_mark || is_admitted(profile, desired))};
-  if (by_mark) {
-    desired.chains.push_back(mark_chain(profile, host));
+  if (auto marks = mark_chain(profile, host); !marks.rules.empty()) {
+    desired.chains.push_back(std::move(marks));
   }
   desired.chains.push_back(address_chain(profile));
   if (!masqueraded_as(profile, host).empty()) {

@@ -86,6 +86,10 @@ struct MatchHolds {
   Holds operator()(const nft::MatchCtDirection& m) const {
     return packet.direction ? when(*packet.direction == m.direction) : Holds::kMaybe;
   }
+  Holds operator()(const nft::MatchReversePath& m) const {
+    const auto& returns = m.by_mark ? packet.returns_by_mark : packet.returns;
+    return returns ? by_sense(when(*returns), m.sense) : Holds::kMaybe;
+  }
   Holds operator()(const nft::MatchOpaque&) const { return Holds::kMaybe; }
 };
 

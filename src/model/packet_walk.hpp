@@ -22,6 +22,9 @@ struct PacketFacts {
   std::uint32_t ct_states = 0;  ///< the states it may be in; 0: not tracked yet, unknown
   std::optional<nft::CtDirection> direction;
   std::optional<std::uint32_t> mark;
+  /// Does the way back to its source, looked up without its mark or with it, lead by the interface it came in by?
+  std::optional<bool> returns{};
+  std::optional<bool> returns_by_mark{};
   std::optional<std::uint8_t> tcp_flags_never;  ///< flags & (fin|syn|rst|ack) is never this value
 };
 

@@ -217,6 +217,7 @@ Result<Profile> read_profile(std::string name, std::string_view origin, const js
                   .sources = {},
                   .ports = {kSmtpPort},
                   .mark = kDefaultMark,
+                  .open = {},
                   .table = {},
                   .priority = {},
                   .rp_filter = RpFilterScope::kAll,
@@ -255,7 +256,7 @@ json profile_document(const Profile& profile) {
   json document{{"description", profile.description},
                 {"side", word_for(profile.side)},
                 {"tunnel", profile.tunnel.str()},
-                {"mark", profile.mark.to_string()}};
+                {"mark", profile.open.mark ? "auto" : profile.mark.to_string()}};
   for (const auto& source : profile.sources) {
     document["sources"].push_back(source.to_string());
   }
@@ -263,8 +264,8 @@ json profile_document(const Profile& profile) {
     document["ports"].push_back(port.to_string());
   }
   if (profile.side == Side::kHome) {
-    document["table"] = profile.table.value;
-    document["priority"] = profile.priority.value;
+    document["table"] = profile.open.table ? json("auto") : json(profile.table.value);
+    document["priority"] = profile.open.priority ? json("auto") : json(profile.priority.value);
     document["rp_filter"] = word_for(profile.rp_filter);
     document["nat"] = word_for(profile.nat);
     document["steering"] = word_for(profile.steering);

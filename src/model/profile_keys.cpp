@@ -76,6 +76,16 @@ Reader optional_scalar(std::optional<T> Profile::*member, Result<T> (*parse)(std
   };
 }
 
+/// One that may be left open.
+template <class T>
+Reader scalar_or_auto(T Profile::*member, bool OpenKeys::*open, Result<T> (*parse)(std::string_view),
+                      std::string_view right) {
+  return [=, read = scalar(member, parse, right)](const json& value, Profile& profile) -> Result<void> {
+    profile.open.*open = value == "auto";
+    return profile.open.*open ? Result<void>() : read(value, profile);
+  };
+}
+
 template <class T>
 Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
   return [=](const json& value, Profile& profile) -> Result<void> {
@@ -229,9 +239,13 @@ const std::array<ProfileKey, 15>& profile_keys() {
       {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
       {"sources", Belongs::kBoth, list(&Profile::sources, parse_source, "a list like [\"192.168.203.0/24\"]")},
       {"ports", Belongs::kBoth, list(&Profile::ports, PortRange::parse, "a list like [25]")},
-      {"mark", Belongs::kBoth, scalar(&Profile::mark, Mark::parse, "a mark like \"0x19\"")},
-      {"table", Belongs::kHomeOnly, scalar(&Profile::table, parse_table, "a table number like 100")},
-      {"priority", Belongs::kHomeOnly, scalar(&Profile::priority, parse_priority, "a rule priority like 10025")},
+      {"mark", Belongs::kBoth,
+       scalar_or_auto(&Profile::mark, &OpenKeys::mark, Mark::parse, "a mark like \"0x19\", or \"auto\"")},
+      {"table", Belongs::kHomeOnly,
+       scalar_or_auto(&Profile::table, &OpenKeys::table, parse_table, "a table number like 100, or \"auto\"")},
+      {"priority", Belongs::kHomeOnly,
+       scalar_or_auto(&Profile::priority, &OpenKeys::priority, parse_priority,
+                      "a rule priority like 10025, or \"auto\"")},
       {"rp_filter", Belongs::kHomeOnly,
        word(&Profile::rp_filter, parse_choice<RpFilterScope>, "\"all\" or \"tunnel\"")},
       {"nat", Belongs::kHomeOnly, word(&Profile::nat, parse_choice<HomeNat>, "\"preserve\" or \"masquerade\"")},

@@ -116,6 +116,10 @@ struct MatchText {
   std::string operator()(const MatchCtDirection& m) const {
     return m.direction == CtDirection::kReply ? "ct direction reply" : "ct direction original";
   }
+  std::string operator()(const MatchReversePath& m) const {
+    return fmt::format("fib saddr . {}iif oif {}", m.by_mark ? "mark . " : "",
+                       m.sense == Sense::kIs ? "exists" : "missing");
+  }
   std::string operator()(const MatchOpaque& m) const { return fmt::format("[{}]", m.what); }
 };
 

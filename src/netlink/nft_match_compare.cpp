@@ -184,6 +184,19 @@ Answer conntrack(const Loaded& value, nft::Sense sense, Bytes data) {
   return std::nullopt;
 }
 
+/// Compared with "none" (0), or where it is asked for no more than that, with "there is one" (1).
+Answer reverse_path(const Loaded& value, nft::Sense sense, Bytes data) {
+  if (is_masked(value) || data.size() != value.length) {
+    return std::nullopt;
+  }
+  const auto number = load_host32(data);
+  if (number > ((value.key & NFTA_FIB_F_PRESENT) != 0 ? 1U : 0U)) {
+    return std::nullopt;
+  }
+  const bool exists = (sense == nft::Sense::kIs) == (number == 1);
+  return nft::MatchReversePath{(value.key & NFTA_FIB_F_MARK) != 0, exists ? nft::Sense::kIs : nft::Sense::kIsNot};
+}
+
 }  // namespace
 
 std::optional<nft::Match> match_of_compare(const Loaded& value, std::uint32_t op, Bytes data,
@@ -200,6 +213,8 @@ std::optional<nft::Match> match_of_compare(const Loaded& value, std::uint32_t op
       return meta(value, *sense, data);
     case Loaded::Source::kConntrack:
       return conntrack(value, *sense, data);
+    case Loaded::Source::kReversePath:
+      return reverse_path(value, *sense, data);
     case Loaded::Source::kPayload:
     case Loaded::Source::kRouteMss:
     case Loaded::Source::kImmediate:

@@ -191,8 +191,22 @@ void RuleReader::byteorder(const Expression& e) {
   load(*target, std::move(swapped), e.raw);
 }
 
+/// The way back by the interface that the packet came in by: whether there is one, or that interface's index.
 void RuleReader::fib(const Expression& e) {
-  load_unmeasured(e, NFTA_FIB_DREG);
+  constexpr std::uint32_t kNeeded = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF;
+  const auto number = e.data.be32(NFTA_FIB_DREG);
+  const auto flags = e.data.be32(NFTA_FIB_FLAGS).value_or(0);
+  const bool plain = e.data.only({NFTA_FIB_DREG, NFTA_FIB_RESULT, NFTA_FIB_FLAGS}) && number &&
+                     e.data.be32(NFTA_FIB_RESULT) == NFT_FIB_RESULT_OIF && (flags & kNeeded) == kNeeded &&
+                     (flags & ~(kNeeded | NFTA_FIB_F_MARK | NFTA_FIB_F_PRESENT)) == 0;
+  if (!plain) {
+    load_unmeasured(e, NFTA_FIB_DREG);
+    return;
+  }
+  load(*number,
+       Loaded{
+           .source = Loaded::Source::kReversePath, .expression = e.name, .key = flags, .length = sizeof(std::uint32_t)},
+       e.raw);
 }
 
 /// Loads whose register attribute differs from one expression to the next: none of them is read here.

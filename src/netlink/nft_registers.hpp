@@ -43,11 +43,11 @@ class Pieces {
 /// A register's content, and the expressions that put it there. It views the message, which must outlive it: most of
 /// what is loaded becomes part of a known match, and copying it all took a quarter of the time to read a ruleset.
 struct Loaded {
-  enum class Source : std::uint8_t { kOther, kMeta, kPayload, kConntrack, kRouteMss, kImmediate };
+  enum class Source : std::uint8_t { kOther, kMeta, kPayload, kConntrack, kRouteMss, kReversePath, kImmediate };
 
   Source source = Source::kOther;
   std::string_view expression{};            ///< its name, for messages
-  std::uint32_t key = 0;                    ///< of the expressions meta and ct: enum nft_meta_keys, nft_ct_keys
+  std::uint32_t key = 0;                    ///< of meta and ct: enum nft_meta_keys, nft_ct_keys; of fib: its flags
   Field field{};                            ///< of kPayload
   Bytes immediate{};                        ///< of kImmediate
   std::size_t length = 0;                   ///< bytes

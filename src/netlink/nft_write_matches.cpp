@@ -181,4 +181,14 @@ Result<void> RuleWriter::operator()(const nft::MatchCtDirection& m) {
   return {};
 }
 
+Result<void> RuleWriter::operator()(const nft::MatchReversePath& m) {
+  auto* e = add("fib");
+  set(e, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+  set(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_OIF);
+  set(e, NFTNL_EXPR_FIB_FLAGS,
+      NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT | (m.by_mark ? std::uint32_t{NFTA_FIB_F_MARK} : 0U));
+  compare(m.sense, host_bytes(1));
+  return {};
+}
+
 }  // namespace smtpegress::netlink

@@ -25,8 +25,9 @@ std::string_view purpose_of_forward(const OwnChain& chain) {
 struct Purpose {
   std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
   std::string operator()(const OwnChain& chain) const {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kByName{{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
+        {"mark-replies", "marks replies over IPv6, so that a firewall's reverse-path filter sees their way back"},
         {"forward", ""},
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",

@@ -68,6 +68,8 @@ nft::Match any_match(Source& source) {
       return nft::MatchMark{any_mark(source), any_sense(source)};
     case 7:
       return nft::MatchCtState{source.ConsumeIntegral<std::uint32_t>()};
+    case 8:
+      return nft::MatchReversePath{source.ConsumeBool(), any_sense(source)};
     default:
       return nft::MatchCtDirection{source.ConsumeBool() ? nft::CtDirection::kOriginal : nft::CtDirection::kReply};
   }

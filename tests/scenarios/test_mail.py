@@ -6,10 +6,11 @@ from __future__ import annotations
 import unittest
 from pathlib import Path
 
-from scenario import ROOT, Scenario, topology
+from scenario import ENABLE_HOME, ROOT, Scenario, topology
 from lab.waiting import read_until
 
 SERVER = ROOT / "tests/lab/mx_server.py"
+LARGE = 10_000_000  # bytes
 
 
 class Mail(Scenario):
@@ -21,9 +22,9 @@ class Mail(Scenario):
     def test_ten_megabytes_at_the_first_try_are_seen_from_the_vps(self) -> None:
         self.enable_both()
         with self.no_leak():
-            result = self.lab.container.send_mail(10_000_000)
+            result = self.lab.container.send_mail(LARGE)
         self.assert_seen_from_vps(result)
-        self.assertGreaterEqual(result.size, 10_000_000)
+        self.assertGreaterEqual(result.size, LARGE)
 
     def test_the_order_of_the_two_sides_does_not_matter(self) -> None:
         self.enable_home()
@@ -43,6 +44,21 @@ class Mail(Scenario):
             self.assert_mail_passes()
         self.assertEqual(syn.count, 1)
         self.assertIn(f"mss {topology.TUNNEL_MTU - 40}", syn.packets[0])
+
+    def test_fragmentation_needed_gets_back_to_the_container(self) -> None:
+        """Behind the VPS the path is narrower than the tunnel. By a raw exception and by sidestep."""
+        self.lab.isp.run(["ip", "link", "set", topology.ISP_TO_MX, "mtu", "1300"])
+        for docker in ("exception", "sidestep"):
+            with self.subTest(docker=docker):
+                self.lab.container.run(["ip", "route", "flush", "cache"])
+                self.enable_vps()
+                self.egress(self.lab.home, *ENABLE_HOME, "--set", f"docker={docker}")
+                needed = "icmp[icmptype] == icmp-unreach and icmp[icmpcode] == 4"
+                with self.lab.capture(self.lab.container, topology.UPLINK, needed) as errors:
+                    result = self.lab.container.send_mail(LARGE, bound=10)
+                self.assertTrue(result.delivered, result.reason)
+                self.assertGreater(errors.count, 0)
+                self.disable_both()
 
 
 class EverythingElse(Scenario):

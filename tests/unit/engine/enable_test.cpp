@@ -337,5 +337,27 @@ TEST(Enable, AfterACrashHalfWay_CompletesAndDisableStillRestores) {
   }
 }
 
+TEST(Enable, TheStackIsDown_WhatWasMadeForItsBridgeIsNoDrift) {
+  for (const auto& [host, profile] : {std::pair{test::docker_home(), test::home_profile()},
+                                      {test::dual_home(), test::home_profile()},
+                                      {test::dual_home(), test::dual_home_profile()}}) {
+    EngineHost box(host);
+    ASSERT_TRUE(box.enable(profile));
+    test::remove_link(box.host(), test::kBridge);
+    const auto status = box.engine.status(profile.name, {});
+    ASSERT_TRUE(status);
+    for (const auto& finding : status->findings) {
+      EXPECT_EQ(finding.presence, Presence::kPresent) << describe(finding.object) << ": " << finding.detail;
+    }
+    box.kernel.forget_calls();
+    ASSERT_TRUE(box.enable(profile));
+    EXPECT_EQ(box.kernel.calls, std::vector<std::string>{});
+    test::add_link(box.host(), "br-another", "bridge", "192.168.203.1/24");
+    EXPECT_FALSE(box.engine.status(profile.name, {})->as_it_should_be()) << "its IPv6 guard goes by the name";
+    ASSERT_TRUE(box.enable(profile));
+    EXPECT_TRUE(box.engine.status(profile.name, {})->as_it_should_be());
+  }
+}
+
 }  // namespace
 }  // namespace smtpegress

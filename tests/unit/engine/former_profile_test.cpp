@@ -41,6 +41,25 @@ TEST(FormerProfile, IsInTheRecordWhileItsObjectsMayStand) {
   EXPECT_EQ(box.store.load("mailu-home").value().value().former, std::vector<Profile>{});
 }
 
+TEST(FormerProfile, AnotherPriority_TheRulesThatTheHostDecidesMoveWithTheRest) {
+  for (const auto& [host, settings] : {std::pair{test::dual_home(), ProfileOverrides{}},
+                                       {test::docker_home(), ProfileOverrides{{{"nat", "masquerade"}}}}}) {
+    EngineHost box(host);
+    const auto before = box.now();
+    ASSERT_TRUE(box.enable(test::home_profile(settings)));
+    auto moved = settings;
+    moved.settings.emplace_back("priority", "5200");
+    const auto report = box.enable(test::home_profile(moved));
+    ASSERT_TRUE(report) << test::said(report);
+    for (const auto& rule : box.host().state.rules) {
+      EXPECT_TRUE(rule.protocol != kOurProtocol || rule.priority == RulePriority{5200}) << to_string(rule);
+    }
+    EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+    ASSERT_TRUE(box.disable(test::home_profile()));
+    EXPECT_EQ(box.now(), before);
+  }
+}
+
 TEST(FormerProfile, AfterACrashInBetween_DisableTakesBackBoth) {
   EngineHost box(test::docker_home());
   const auto fresh = box.now();

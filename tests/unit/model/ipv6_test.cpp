@@ -157,7 +157,30 @@ TEST(LowerIpv6, MasqueradeAndSteeringByRule_HaveTheirIpv6Halves) {
                             DockerBackend::kIptables);
   EXPECT_NE(text.find("oifname \"wg0\" ip6 saddr fd00:203::/64 tcp dport 25 counter masquerade"), std::string::npos);
   EXPECT_NE(text.find("rule IPv6 10025: from fd00:203::/64 ipproto tcp dport 25 lookup 100"), std::string::npos);
-  EXPECT_EQ(text.find("fwmark"), std::string::npos) << text;
+  EXPECT_EQ(text.find("rule 10025: from all fwmark"), std::string::npos) << "IPv4 needs none: " << text;
+}
+
+TEST(LowerIpv6, RepliesAreMarkedWhereTheyArrive_ForFirewallsThatFilterByTheReversePath) {
+  for (const auto* steering : {"mark", "rule"}) {
+    const auto desired =
+        lower(test::dual_home_profile({{{"steering", steering}}}),
+              *resolve_host(test::dual_home_profile(), test::dual_home().state), test::dual_home().state);
+    const auto chain =
+        std::ranges::find_if(desired.chains, [](const OwnChain& c) { return c.hook.hook == nft::Hook::kPrerouting; });
+    ASSERT_NE(chain, desired.chains.end());
+    EXPECT_LT(chain->hook.priority, 0) << "firewalld's stands at filter + 10";
+    EXPECT_GT(chain->hook.priority, -200) << "connection tracking";
+    EXPECT_EQ(
+        nft::to_string(chain->rules.at(0)),
+        "iifname \"wg0\" ip6 daddr fd00:203::/64 tcp sport 25 ct state established ct direction reply counter meta "
+        "mark set 0x19");
+    EXPECT_EQ(nft::to_string(chain->rules.at(1)),
+              "iifname \"wg0\" ip6 daddr fd00:203::/64 meta l4proto ipv6-icmp ct state related counter meta mark set "
+              "0x19");
+    EXPECT_TRUE(std::ranges::any_of(desired.rules, [](const PolicyRule& rule) {
+      return rule.family == IpFamily::kV6 && rule.mark == Mark{0x19, 0xffffffff};
+    })) << steering;
+  }
 }
 
 TEST(AdmissionIpv6, EachFamilysChainsAreAskedForItsOwnMail) {

@@ -49,7 +49,7 @@ TEST(LowerHome, EverySourceAndPortHasItsMarkGuardAndReply) {
   EXPECT_EQ(count_role(chain_of(desired, nft::Hook::kForward), "guard"), 4);
   EXPECT_EQ(count_role(chain_of(desired, nft::Hook::kForward), "admit replies"), 4);
   EXPECT_EQ(count_role(chain_of(desired, nft::Hook::kPrerouting), "mark"), 4);
-  EXPECT_EQ(desired.foreign_rules.size(), 1U + 4U) << "one admission, an exception each";
+  EXPECT_EQ(desired.foreign_rules.size(), 1U + 4U + 2U) << "one admission, an exception each, one for path errors";
 }
 
 TEST(LowerHome, NoPolicyButAccept) {

@@ -1,5 +1,6 @@
 // The settings nat, steering and docker: what each leaves out, and what it puts there instead.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 
@@ -123,7 +124,8 @@ TEST(Sidestep, EveryRuleIsForRepliesOnly) {
     for (const auto& rule : desired.chains[i].rules) {
       EXPECT_TRUE(std::ranges::any_of(rule.matches,
                                       [](const nft::Match& m) {
-                                        return m == nft::Match(nft::MatchTcpFlags{0x17, 0x02, nft::Sense::kIsNot});
+                                        return m == nft::Match(nft::MatchTcpFlags{0x17, 0x02, nft::Sense::kIsNot}) ||
+                                               m == nft::Match(nft::MatchL4Proto{IPPROTO_ICMP, nft::Sense::kIs});
                                       }))
           << nft::to_string(rule) << ": a SYN from source port 25 would be a way in (FACTS 25)";
     }

@@ -136,7 +136,7 @@ std::vector<Drift> drifts() {
          std::erase_if(test::chain(h, "raw", "PREROUTING").rules,
                        [](const auto& r) { return !r.rule.comment.empty(); });
        },
-       {"create: raw exception"}},
+       {"create: raw exception", "create: raw exception"}},
       {"sysctl_altered", [](auto& h) { h.sysctls["net/ipv4/conf/all/rp_filter"] = "1"; }, {"replace: sysctl"}},
       {"forwarding_off", [](auto& h) { h.sysctls["net/ipv4/ip_forward"] = "0"; }, {"replace: sysctl"}},
       {"iptables_restore_turned_the_matches_round",

@@ -70,7 +70,7 @@ class Capture:
             self._process.stop(signal.SIGKILL)
         if dropped or captured != received:
             raise LabError(f"the capture lost packets: {captured} of {received}, {dropped} dropped")
-        lines = self._host.output(["tcpdump", "-n", "-tt", "-r", self._file]).splitlines()
+        lines = self._host.output(["tcpdump", "-n", "-tt", "-Z", "root", "-r", self._file]).splitlines()
         stamped = [line.split(" ", 1) for line in lines]
         self.times = [float(time) for time, _ in stamped]
         self.packets = [packet for _, packet in stamped]

@@ -13,27 +13,6 @@ from lab.firewall import load_docker_nftables
 
 BOTH = ("--subnet", at.CONTAINER_NET, "--subnet", at.CONTAINER6_NET)
 DUAL_HOME, DUAL_VPS = (*ENABLE_HOME, *BOTH), (*ENABLE_VPS, *BOTH)
-# What Docker's nftables backend adds to its IPv6 table for a network that has IPv6.
-DOCKER_BRIDGE6 = f"""table ip6 docker-bridges {{
-    chain raw-PREROUTING {{
-        ip6 daddr {at.CONTAINER6} iifname != "{at.BRIDGE}" counter drop
-    }}
-    chain nat-POSTROUTING {{
-        oifname != "{at.BRIDGE}" ip6 saddr {at.CONTAINER6_NET} counter masquerade
-    }}
-    chain in-bridge {{
-        ct state established,related counter accept
-        iifname "{at.BRIDGE}" counter accept
-        counter drop
-    }}
-    chain out-bridge {{
-        ct state established,related counter accept
-        counter accept
-    }}
-}}
-add element ip6 docker-bridges filter-forward-in-jumps {{ "{at.BRIDGE}" : jump in-bridge }}
-add element ip6 docker-bridges filter-forward-out-jumps {{ "{at.BRIDGE}" : jump out-bridge }}
-"""
 OTHER_SOURCE = "2001:db8:203::99"  # a second address of the container, in no source
 LARGE = 10_000_000
 
@@ -279,8 +258,7 @@ class WithoutDocker(DualStack):
         self.assertTrue(self.has_learned())
 
     def test_beside_dockers_nftables_backend(self) -> None:
-        load_docker_nftables(self.lab.home)
-        self.lab.home.run(["nft", "-f", "-"], input=DOCKER_BRIDGE6)
+        load_docker_nftables(self.lab.home, ipv6=True)
         fresh = self.lab.home.output(["nft", "-s", "list", "ruleset"])
         self.enable_dual()
         with self.no_leak(), self.knocking():

@@ -144,8 +144,7 @@ class UplinkAndTunnel(Cases):
     def test_masqueraded_connections_that_are_forgotten_leak_nothing(self) -> None:
         """With the tunnel's address the kernel forgets what it masqueraded as that: what still comes for it is answered
         by home itself."""
-        self.home_settings = ("--set", "nat=masquerade")
-        self.vps_settings = ("--subnet", f"{topology.HOME_TUNNEL}/32")
+        self.nat = "masquerade"
         self.install(drop_in=False)
         self.enable_both()
         client = self.lab.container.start(["/usr/bin/python3", "-c", _HOLD, topology.MX])

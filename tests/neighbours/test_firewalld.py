@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import unittest
 
-from neighbour import DONE, Completed, Neighbour, Options, Process, topology
+from neighbour import DONE, IPV6, Completed, Neighbour, Options, Process, topology
 from lab import Detail, HomeFirewall, poll
 from lab.chroot import Chroot
 from lab.waiting import read_until
 
 _SETTINGS = "/etc/firewalld/firewalld.conf"
-_ALLOWED = 'rule family="ipv4" source address="{}" port port="25" protocol="tcp" accept'
+_ALLOWED = 'rule family="{}" source address="{}" port port="25" protocol="tcp" accept'
 # What lets the mail through for good, and survives every reload. Its replies pass as established ones. firewalld asks a
 # policy only where an interface is in a zone by name: the tunnel, in the one that it is in already by default.
 _POLICY = (
     ("--permanent", "--new-policy=smtp-egress"),
     ("--permanent", "--policy=smtp-egress", "--add-ingress-zone=ANY"),
     ("--permanent", "--policy=smtp-egress", "--add-egress-zone=ANY"),
-    *(("--permanent", "--policy=smtp-egress", f"--add-rich-rule={_ALLOWED.format(source)}")
-      for source in (topology.CONTAINER_NET, f"{topology.HOME_TUNNEL}/32")),  # as either nat leaves home
+    *(("--permanent", "--policy=smtp-egress",
+       f"--add-rich-rule={_ALLOWED.format('ipv6' if ':' in source else 'ipv4', source)}")
+      for source in (*IPV6.container_nets, *IPV6.tunnel_addresses)),  # as either nat leaves home
     ("--permanent", "--zone=public", f"--add-interface={topology.TUNNEL}"),
 )
 
@@ -60,6 +61,14 @@ class Firewalld(Neighbour):
 
     def tell(self, *words: str) -> None:
         self.assertIn("success", self.ask(*words).stdout)
+
+    def check_itself(self) -> None:
+        """New: a zone and a rule, which it makes by building its own table anew."""
+        for words in (["--list-all"], ["--list-all-zones"], ["--get-active-zones"], ["--list-all-policies"]):
+            self.ask(*words)
+        self.tell("--zone=dmz", "--add-interface=added1")
+        self.tell("--zone=dmz", "--add-rich-rule=rule family=ipv6 source address=2001:db8:9::/48 reject")
+        self.ask("--zone=dmz", "--list-rich-rules")
 
     def add_policy(self) -> None:
         for words in _POLICY:

@@ -20,6 +20,10 @@ Gateway={topology.HOME_ROUTER}
 LinkLocalAddressing=no
 IPv6AcceptRA=no
 """
+_IPV6 = {
+    topology.UPLINK: f"Address={topology.HOME6}/64\nGateway={topology.HOME6_ROUTER}\n",
+    topology.TUNNEL: f"Address={topology.HOME6_TUNNEL}/64\n",
+}
 _TUNNEL = f"""[Match]
 Name={topology.TUNNEL}
 [Network]
@@ -49,7 +53,8 @@ class Networkd(Neighbour):
     def install(self, *, drop_in: bool) -> None:
         self.chroot = Chroot(self.lab.home, "bookworm")
         for name, text in self.networks.items():
-            self.chroot.path(f"/etc/systemd/network/10-{name}.network").write_text(text)
+            of_ipv6 = _IPV6[name] if self.family.ipv6 else ""
+            self.chroot.path(f"/etc/systemd/network/10-{name}.network").write_text(text + of_ipv6)
         if drop_in:
             folder = self.chroot.path("/etc/systemd/networkd.conf.d")
             folder.mkdir()

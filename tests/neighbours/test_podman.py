@@ -24,6 +24,11 @@ class PodmanNeighbour(EngineNeighbour):
         self.engine = Podman(self.lab.home, self.lab.mx, self.suite, firewall_driver=self.firewall_driver)
         self.compose_up()
 
+    def check_itself(self) -> None:
+        super().check_itself()
+        listing = ["nft", "list", "ruleset"] if self.firewall_driver else ["iptables-save"]
+        self.assertNotIn("incompatible", self.engine.system.run(listing).stderr)
+
     def restart(self) -> None:
         self.engine("restart", "--time", "0", "front")
         self.lab.container = self.engine.container("front")

@@ -27,6 +27,10 @@ class Ufw(Neighbour):
         self.ufw("--force", "enable")
         self.ufw("default", "deny", "routed")
 
+    def check_itself(self) -> None:
+        self.ufw("status", "verbose")
+        self.ufw("show", "raw")
+
     def work(self) -> None:
         """What an administrator does with it on a usual day."""
         self.ufw("reload")

@@ -40,6 +40,10 @@ class Vpn(Neighbour):
         self.leave()
         self.arrive()
 
+    def check_itself(self) -> None:
+        self.lab.home.run(["nft", "list", "ruleset"])
+        self.lab.home.run(["ip", "rule"])
+
     @contextlib.contextmanager
     def no_leak(self) -> Iterator[None]:
         """By the VPN is past the tunnel as well."""
@@ -51,6 +55,8 @@ class Vpn(Neighbour):
 
 class Harmless(Vpn):
     """VPNs that take nothing of the mail, whichever comes first."""
+
+    no_ipv6 = "imitated here with its IPv4 routes alone"
 
     def test_comes_and_goes_later(self) -> None:
         self.enable_both()

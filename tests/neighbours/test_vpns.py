@@ -13,6 +13,7 @@ from neighbour import Neighbour, topology
 from lab.tunnel import Tunnel, make_keys
 
 VPN_HOME, VPN_FAR = "10.66.0.2", "10.66.0.1"
+VPN_HOME6, VPN_FAR6 = "fd00:66::2", "fd00:66::1"
 FAR_END = "vpn"  # the VPN's interface at its provider, who is the ISP host here
 
 
@@ -204,24 +205,28 @@ class TailscaleBesideAMaskedMark(Tailscale):
 
 
 class WgQuick(Vpn):
-    """Another tunnel, with AllowedIPs = 0.0.0.0/0, raised by the real wg-quick. It lets the kernel choose its rules'
-    priorities: below the lowest there is.
+    """Another tunnel that takes everything (AllowedIPs = 0.0.0.0/0, ::/0), raised by the real wg-quick. It lets the
+    kernel choose its rules' priorities: below the lowest there is.
     """
 
     vpn = "vpn0"
 
     def begin(self) -> None:
         far, near = make_keys(self.lab.isp), make_keys(self.lab.home)
-        Tunnel(self.lab.isp, far, near.public, (f"{VPN_FAR}/24",), f"{VPN_HOME}/32", (), listen_port=51821,
+        ends = [(f"{VPN_FAR}/24", f"{VPN_HOME}/32", "0.0.0.0/0")]
+        if self.family.ipv6:
+            ends.append((f"{VPN_FAR6}/64", f"{VPN_HOME6}/128", "::/0"))
+        addresses, homes, all_there_is = zip(*ends)
+        Tunnel(self.lab.isp, far, near.public, addresses, ",".join(homes), (), listen_port=51821,
                interface=FAR_END).create()
         config = self.lab.home.path(f"/run/{self.vpn}.conf")
         config.touch(mode=0o600)
         config.write_text(f"""[Interface]
             PrivateKey = {near.private}
-            Address = {VPN_HOME}/24
+            Address = {",".join(homes)}
             [Peer]
             PublicKey = {far.public}
-            AllowedIPs = 0.0.0.0/0
+            AllowedIPs = {",".join(all_there_is)}
             Endpoint = {topology.HOME_ROUTER}:51821
         """)
 

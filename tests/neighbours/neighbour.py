@@ -19,11 +19,11 @@ from scenario import (  # noqa: E402
     DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, MailResult, Options, Process, Scenario, topology,
 )
 from day import LEAKED, OPENED, Day, WithoutUs  # noqa: E402
-from family import IPV4, IPV6  # noqa: E402
+from family import FAMILIES, IPV4, IPV6, Family  # noqa: E402
 from ways_in import ways_in  # noqa: E402
 
-__all__ = ["Completed", "DONE", "Host", "IPV6", "NOT_AS_IT_SHOULD_BE", "Neighbour", "Options", "Process", "rules_of",
-           "topology", "without_counters"]
+__all__ = ["Completed", "DONE", "FAMILIES", "Family", "Host", "IPV6", "NOT_AS_IT_SHOULD_BE", "Neighbour", "Options",
+           "Process", "rules_of", "topology", "without_counters"]
 
 _SAVE = "for family in iptables ip6tables; do echo \"== $family\"; $family-save; done; nft -s list ruleset"
 _NOT_RULES = re.compile(r"^#.*\n| \[\d+:\d+\]$", re.MULTILINE)  # iptables-save's remarks have the time in them

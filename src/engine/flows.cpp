@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/families.hpp"
+#include "model/private_networks.hpp"
 
 namespace smtpegress {
 
@@ -13,7 +14,8 @@ bool is_mail_of(const Flow& flow, const Profile& profile) {
     return std::ranges::any_of(profile.sources, [&](const Prefix& source) { return source.contains(address); });
   };
   // A reply from a source's own address: a published port of the host, sent back to a container (hairpin).
-  const bool local = of_sources(flow.destination) || of_sources(flow.reply_source);
+  const bool local = of_sources(flow.destination) || of_sources(flow.reply_source) ||
+                     (profile.side == Side::kHome && is_private(flow.reply_source));
   return of_sources(flow.source) && !local &&
          std::ranges::any_of(profile.ports, [&](const PortRange& p) { return p.contains(flow.destination_port); });
 }

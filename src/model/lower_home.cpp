@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "model/docker.hpp"
 #include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
+#include "model/private_networks.hpp"
 #include "model/rules.hpp"
 #include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
@@ -20,12 +22,34 @@ using namespace rules;
 constexpr std::uint32_t kLastMetric = std::numeric_limits<std::uint32_t>::max();
 const auto kLoopback = IfName::parse("lo").value();
 
-/// Packets to the sources' own networks are not mail on its way out: the next container's port 25, on the same bridge.
-void add_stays_local(const Profile& profile, const ResolvedHost& host, OwnChain& chain) {
-  for (const auto* networks : {&profile.sources, &host.source_networks}) {
-    for (const auto& network : *networks) {
-      chain.rules.push_back({{like(network), to(network)}, {leave_chain()}, "stays local"});
+/// Has this host, by the profile or by the containers' own networks, anything to steer or to refuse in this family? A
+/// kernel may have no IPv6 at all.
+bool has_part_in(const Profile& profile, const ResolvedHost& host, IpFamily family) {
+  return has_sources(profile, family) || std::ranges::any_of(host.other_networks, [&](const Prefix& network) {
+           return network.address.family == family;
+         });
+}
+
+/// What is sent there is not mail on its way out: the next container's port 25, on the same bridge; a mail server in
+/// the home's own network. By number and not by what this host is connected to now, so that nothing has to follow when
+/// networks come and go.
+std::vector<Prefix> local_networks(const Profile& profile, const ResolvedHost& host) {
+  std::vector<Prefix> networks;
+  for (const auto& network : kPrivateNetworks) {
+    if (has_part_in(profile, host, network.address.family)) {
+      networks.push_back(network);
     }
+  }
+  for (const auto* own : {&profile.sources, &host.source_networks}) {
+    std::ranges::copy_if(*own, std::back_inserter(networks),
+                         [](const Prefix& network) { return !is_private(network); });
+  }
+  return networks;
+}
+
+void add_stays_local(const Profile& profile, const ResolvedHost& host, OwnChain& chain) {
+  for (const auto& network : local_networks(profile, host)) {
+    chain.rules.push_back({{like(network), to(network)}, {leave_chain()}, "stays local"});
   }
 }
 
@@ -219,11 +243,11 @@ Route egress_route(const Profile& profile, RouteType type, const Prefix& destina
 void add_egress_routes(const Profile& profile, const ResolvedHost& host, IpFamily family, std::vector<Route>& routes) {
   const auto everything = Prefix::everything(family);
   routes.push_back(egress_route(profile, RouteType::kUnreachable, everything));
-  for (const auto* networks : {&profile.sources, &host.source_networks, &host.other_networks}) {
-    for (const auto& network : *networks) {
-      if (network.address.family == family) {
-        routes.push_back(egress_route(profile, RouteType::kThrow, network));
-      }
+  auto local = local_networks(profile, host);
+  std::ranges::copy_if(host.other_networks, std::back_inserter(local), [](const Prefix& n) { return !is_private(n); });
+  for (const auto& network : local) {
+    if (network.address.family == family) {
+      routes.push_back(egress_route(profile, RouteType::kThrow, network));
     }
   }
   if (has_sources(profile, family)) {
@@ -269,14 +293,6 @@ void add_policy_rules(const Profile& profile, const ResolvedHost& host, IpFamily
       }
     }
   }
-}
-
-/// Has this host, by the profile or by the containers' own networks, anything to steer or to refuse in this family? A
-/// kernel may have no IPv6 at all.
-bool has_part_in(const Profile& profile, const ResolvedHost& host, IpFamily family) {
-  return has_sources(profile, family) || std::ranges::any_of(host.other_networks, [&](const Prefix& network) {
-           return network.address.family == family;
-         });
 }
 
 /// Loose reverse-path filtering: replies come in by the tunnel, and the main table would answer them by the uplink. (A

@@ -101,18 +101,6 @@ bool refuses(const nft::Statement& statement) {
          is_opaque(statement, {"reject", "queue", "xt NFQUEUE", "xt REJECT", "synproxy", "tproxy", "xt TPROXY", "fwd"});
 }
 
-// The decoder's names for tests of the connection's state against a set or a map, whose elements it does not read.
-constexpr std::string_view kStateSet = "ct state set";
-constexpr std::string_view kStateMap = "ct state vmap";
-
-/// Such a set accepts what belongs to a known connection; one that accepts new ones too would accept anything.
-bool asks_for_state(const nft::Rule& rule) {
-  return std::ranges::any_of(rule.matches, [](const nft::Match& match) {
-    const auto* opaque = std::get_if<nft::MatchOpaque>(&match);
-    return opaque != nullptr && opaque->what == kStateSet;
-  });
-}
-
 /// What gives a packet another source address in postrouting, or another destination in prerouting.
 bool rewrites(const nft::Statement& statement) {
   return std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement) ||
@@ -125,7 +113,6 @@ struct Ending {
   std::optional<Obstacle> obstacle{};  ///< the first certain one, else the first there is
   bool accepted = false;               ///< surely accepted: nothing after it in the base chain counts
   bool returned = false;               ///< a `return`, or a `goto` that came back
-  bool perhaps = false;                ///< perhaps accepted: what comes behind is not certain to see the packets
 };
 
 /// Which of the packets have come this far.
@@ -162,11 +149,6 @@ class Walk {
         whole.accepted = true;
         return whole;
       }
-      const bool by_state = held == Holds::kMaybe && ending.accepted && !is_new() && asks_for_state(observed.rule);
-      if (ending.perhaps || by_state) {
-        whole.perhaps = true;
-        reached = {.some = false, .all = false};
-      }
       if (held == Holds::kYes && ending.returned) {
         break;  // of a base chain, to its policy
       }
@@ -178,7 +160,6 @@ class Walk {
   }
 
  private:
-  [[nodiscard]] bool is_new() const { return (packet_.ct_states & nft::kCtNew) != 0; }
   [[nodiscard]] bool is_certain(Reached here) const { return ends_ == Ends::kAll ? here.all : here.some; }
 
   Ending rule(const nft::ObservedChain& chain, const nft::Rule& rule, Reached here, int depth) {
@@ -188,9 +169,6 @@ class Walk {
       }
       if (refuses(statement)) {
         return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}};
-      }
-      if (is_opaque(statement, {kStateMap}) && !is_new()) {
-        return {{}, false, false, true};
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {
         return this->verdict(chain, rule, *verdict, here, depth);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/families.hpp"
+#include "model/private_networks.hpp"
 #include "net/contains.hpp"
 #include "smtpegress/state.hpp"
 
@@ -35,15 +36,9 @@ std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& l
   return found;
 }
 
-/// RFC 1918, RFC 6598 (carrier-grade NAT), link-local and RFC 4193: addresses that a provider maps to a public one.
-bool is_private(const IpAddress& address) {
-  const auto a = address.bytes[0];
-  const auto b = address.bytes[1];
-  if (address.family == IpFamily::kV6) {
-    return (a & 0xfe) == 0xfc;
-  }
-  return a == 10 || (a == 172 && (b & 0xf0) == 16) || (a == 192 && b == 168) || (a == 100 && (b & 0xc0) == 64) ||
-         (a == 169 && b == 254);
+/// An address that a provider maps to a public one.
+bool may_be_mapped(const IpAddress& address) {
+  return is_private(address) || is_link_local(address);
 }
 
 /// The address that an interface has for good: of IPv6 a public one before a private one, and one that an administrator
@@ -58,8 +53,9 @@ std::optional<IpAddress> lasting_address(const ObservedState& observed, const Li
     if (address.link != link.index || address.local.family != family || !usable) {
       continue;
     }
-    const int rank =
-        family == IpFamily::kV4 ? 1 : (is_private(address.local) ? 1 : 3) + ((address.flags & kPermanent) != 0 ? 1 : 0);
+    const int rank = family == IpFamily::kV4
+                         ? 1
+                         : (may_be_mapped(address.local) ? 1 : 3) + ((address.flags & kPermanent) != 0 ? 1 : 0);
     if (rank > best_rank) {
       best = address.local;
       best_rank = rank;
@@ -136,12 +132,12 @@ Result<void> resolve_public_address(const Profile& profile, const ObservedState&
   }
   if (!wanted) {
     host.snat_to[family] = own;
-    if (!is_private(*own)) {
+    if (!may_be_mapped(*own)) {
       host.public_ip[family] = own;
     }
   } else if (contains(addresses, *wanted)) {
     host.snat_to[family] = wanted;
-  } else if (const auto mapped = std::ranges::find_if(addresses, is_private); mapped != addresses.end()) {
+  } else if (const auto mapped = std::ranges::find_if(addresses, may_be_mapped); mapped != addresses.end()) {
     host.snat_to[family] = *mapped;  // the provider maps the public address to this one
   } else {
     return usage_error(

@@ -18,6 +18,7 @@
 #include "netlink/attribute_view.hpp"
 #include "netlink/exchange.hpp"
 #include "netlink/nft_codec.hpp"
+#include "netlink/nft_state_sets.hpp"
 
 namespace smtpegress::netlink {
 namespace {
@@ -28,8 +29,6 @@ constexpr int kAttempts = 10;  // a ruleset that changes more often than that is
 constexpr std::size_t kSurelyUncut = std::size_t{16} * 1024;
 constexpr const char* kPermissionHint = "it takes root, or CAP_NET_ADMIN in this network namespace";
 constexpr const char* kSupportHint = "this kernel lacks nf_tables or one of its modules";
-
-using ChainRule = std::pair<nft::ChainKey, nft::ObservedRule>;
 
 struct Request {
   nlmsghdr header{};
@@ -221,6 +220,7 @@ Result<nft::Ruleset> read_once(int fd) {
   if (!rules) {
     return std::unexpected(rules.error());
   }
+  read_state_sets(fd, *rules);
   nft::Ruleset ruleset{.generation = 0, .tables = {}, .chains = std::move(*chains)};
   for (auto& table : *tables) {
     if (table.dormant || table.owned) {

@@ -11,6 +11,21 @@
 
 namespace smtpegress::netlink {
 
+std::optional<nft::Verdict> verdict_in(const Attributes& data) {
+  const Attributes verdict(data.bytes(NFTA_DATA_VERDICT));
+  const auto number = verdict.be32(NFTA_VERDICT_CODE);
+  const auto chain = verdict.text(NFTA_VERDICT_CHAIN);
+  const auto known = std::ranges::find_if(
+      kVerdictNumbers, [&](const VerdictNumber& v) { return number == static_cast<std::uint32_t>(v.number); });
+  const bool plain = data.only({NFTA_DATA_VERDICT}) && verdict.only({NFTA_VERDICT_CODE}, {NFTA_VERDICT_CHAIN}) &&
+                     known != kVerdictNumbers.end();
+  const bool to_chain = plain && (known->code == nft::VerdictCode::kJump || known->code == nft::VerdictCode::kGoto);
+  if (!plain || to_chain != chain.has_value()) {
+    return std::nullopt;
+  }
+  return nft::Verdict{known->code, std::string(chain.value_or(""))};
+}
+
 void RuleReader::counter(const Expression& e) {
   if (!e.data.only({}, {NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS, NFTA_COUNTER_PAD})) {
     opaque_effect(e, "counter");
@@ -22,20 +37,12 @@ void RuleReader::counter(const Expression& e) {
 }
 
 void RuleReader::verdict(const Expression& e) {
-  const Attributes data(e.data.bytes(NFTA_IMMEDIATE_DATA));
-  const Attributes verdict(data.bytes(NFTA_DATA_VERDICT));
-  const auto number = verdict.be32(NFTA_VERDICT_CODE);
-  const auto chain = verdict.text(NFTA_VERDICT_CHAIN);
-  const auto known = std::ranges::find_if(
-      kVerdictNumbers, [&](const VerdictNumber& v) { return number == static_cast<std::uint32_t>(v.number); });
-  const bool plain = e.data.only({NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA}) && data.only({NFTA_DATA_VERDICT}) &&
-                     verdict.only({NFTA_VERDICT_CODE}, {NFTA_VERDICT_CHAIN}) && known != kVerdictNumbers.end();
-  const bool to_chain = plain && (known->code == nft::VerdictCode::kJump || known->code == nft::VerdictCode::kGoto);
-  if (!plain || to_chain != chain.has_value()) {
+  const auto verdict = verdict_in(Attributes(e.data.bytes(NFTA_IMMEDIATE_DATA)));
+  if (!verdict || !e.data.only({NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA})) {
     opaque_effect(e, "verdict");
     return;
   }
-  effect(nft::Verdict{known->code, std::string(chain.value_or(""))});
+  effect(*verdict);
 }
 
 void RuleReader::set_mark(const Expression& e) {

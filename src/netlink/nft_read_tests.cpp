@@ -83,9 +83,10 @@ void RuleReader::lookup(const Expression& e) {
   const Loaded* value = source(e, NFTA_LOOKUP_SREG, 0);
   const bool by_state = value != nullptr && value->what() == "ct state";
   if (!e.data.has(NFTA_LOOKUP_DREG)) {
-    opaque_test(e, by_state ? "ct state set" : "lookup", value);
+    opaque_test(e, std::string(by_state ? kStateSet : "lookup"), value);
   } else if (e.data.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT) {
-    opaque_effect(e, by_state ? "ct state vmap" : "vmap");  // a verdict from a map: what it does depends on the map
+    opaque_effect(e,
+                  std::string(by_state ? kStateMap : "vmap"));  // a verdict from a map: what it does depends on the map
   } else {
     opaque_test(e, "map", value);  // the lookup tests, what it loads is unknown
   }

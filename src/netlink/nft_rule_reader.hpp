@@ -92,6 +92,12 @@ class RuleReader {
 };
 
 [[nodiscard]] std::vector<std::uint8_t> copy_of(Bytes bytes);
+// What the reader calls tests of the connection's state against a set or a map.
+inline constexpr std::string_view kStateSet = "ct state set";
+inline constexpr std::string_view kStateMap = "ct state vmap";
+
+/// The verdict inside a data attribute; nothing where it holds anything else, or one that is not known.
+[[nodiscard]] std::optional<nft::Verdict> verdict_in(const Attributes& data);
 /// The value inside a data attribute (NFTA_DATA_VALUE); empty where it holds anything else.
 [[nodiscard]] Bytes data_value(const Attributes& attributes, std::uint16_t type);
 

@@ -53,7 +53,7 @@ struct Purpose {
       case RouteType::kUnicast:
         return "sends the mail into the tunnel";
       case RouteType::kThrow:
-        return "what the mail stack's own network sends to itself stays there";
+        return "what is sent there never takes the tunnel for mail: it is no part of the internet";
       default:
         return "while the tunnel is down, mail waits instead of leaving by the uplink";
     }

@@ -112,6 +112,18 @@ void add_nft_seeds(Seeds& seeds) {
     seeds.add("nft_chain", payload_of_step(AddChain{kInet, hook}).value());
   }
   seeds.add("nft_chain", payload_of_step(FlushChain{kIp}).value());
+  for (const auto verdict : {NF_ACCEPT, NFT_JUMP}) {
+    const auto number = octets(std::byteswap(static_cast<std::uint32_t>(verdict)));
+    auto code = attribute(NFTA_VERDICT_CODE, number);
+    if (verdict == NFT_JUMP) {
+      append(code, attribute(NFTA_VERDICT_CHAIN, octets("c")));
+    }
+    const auto key = attribute(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, octets(kCtNew)));
+    const auto data = attribute(NFTA_SET_ELEM_DATA, attribute(NFTA_DATA_VERDICT, code));
+    seeds.add("nft_state_sets",
+              joined({octets(nfgenmsg{}),
+                      attribute(NFTA_SET_ELEM_LIST_ELEMENTS, attribute(NFTA_LIST_ELEM, joined({key, data})))}));
+  }
   Octets any(512);
   for (std::size_t i = 0; i < any.size(); ++i) {
     any[i] = static_cast<std::uint8_t>(i * i * 7 + i);

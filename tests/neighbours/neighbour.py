@@ -61,7 +61,7 @@ class Neighbour(Scenario):
     without_us: WithoutUs | None = None  # what is known of it already
 
     def setUp(self) -> None:
-        self.options = dataclasses.replace(self.options, ipv6=self.family.ipv6)
+        self.options = dataclasses.replace(self.options, ipv6=self.options.ipv6 or self.family.ipv6)
         self.servers = tuple(dict.fromkeys((topology.MX, self.family.mx)))
         super().setUp()
         self.begin()

@@ -36,22 +36,39 @@ class Strict(Neighbour):
 class LocalNetworks(Neighbour):
     """A mail server in another network of the home's own."""
 
+    options = Options(ipv6=True)
     LAN, HOME_IN_LAN, SERVER = "lan0", "192.168.50.1", "192.168.50.25"
+    HOME_IN_LAN6, SERVER6 = "fd00:50::1", "fd00:50::25"
+    BOTH = ("--subnet", topology.CONTAINER_NET, "--subnet", topology.CONTAINER6_NET)
 
     def begin(self) -> None:
         self.lab.home.ip_batch(f"""
             link add {self.LAN} type veth peer name {self.LAN} netns {self.lab.mx.inner_pid}
             address add {self.HOME_IN_LAN}/24 dev {self.LAN}
+            address add {self.HOME_IN_LAN6}/64 dev {self.LAN}
             link set {self.LAN} up
         """)
-        self.lab.mx.ip_batch(f"address add {self.SERVER}/24 dev {self.LAN}\nlink set {self.LAN} up\n")
+        self.lab.mx.ip_batch(f"""
+            address add {self.SERVER}/24 dev {self.LAN}
+            address add {self.SERVER6}/64 dev {self.LAN}
+            link set {self.LAN} up
+        """)
+
+    def assert_mail_stays_local(self) -> None:
+        for server, seen_from in ((self.SERVER, self.HOME_IN_LAN), (self.SERVER6, self.HOME_IN_LAN6)):
+            mail = self.lab.container.send_mail(server=server, bound=5)
+            self.assertEqual(mail.seen_from, seen_from, f"not delivered to {server} in the home's network: {mail.reason}")
 
     def test_mail_to_it_stays_local(self) -> None:
-        self.assertEqual(self.lab.container.send_mail(server=self.SERVER).seen_from, self.HOME_IN_LAN)
-        self.enable_both()
-        self.assert_kept()
-        local = self.lab.container.send_mail(server=self.SERVER, bound=2)
-        self.assertEqual(local.seen_from, self.HOME_IN_LAN, f"not delivered to the local server: {local.reason}")
+        self.assert_mail_stays_local()
+        self.enable_vps(*self.BOTH)
+        for steering in ("mark", "rule"):
+            with self.subTest(steering=steering):
+                self.enable_home(*self.BOTH, "--set", f"steering={steering}")
+                self.assert_kept()
+                self.assert_mail_stays_local()
+                self.lab.home.run(["nft", "delete", "table", "inet", "smtp-egress-mailu-home"])
+                self.assert_mail_stays_local()  # by the routes alone
 
 
 if __name__ == "__main__":

@@ -202,7 +202,6 @@ TEST_F(NftToolsTest, Nft_OtherRules_StayOpaque) {
     const std::vector<std::pair<std::string, std::string>> cases{
         {"tcp dport { 25, 465 } accept", "lookup"},
         {"ip saddr . tcp dport { 10.0.0.1 . 25 } accept", "lookup"},
-        {"ct state vmap { established : accept, invalid : drop }", "ct state vmap"},
         {"fib daddr type local accept", "fib"},
         {"limit rate 10/second accept", "limit"},
         {"log prefix \"x\"", "log"},

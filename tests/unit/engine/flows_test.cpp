@@ -78,6 +78,15 @@ TEST(Flows, Hairpin_AContainerToItsOwnPublishedPort_IsKept) {
   }
 }
 
+TEST(Flows, ToAPrivateNetwork_AreNoneOfTheTunnels) {
+  for (const auto* server : {"192.168.1.20", "10.9.0.25", "172.17.0.4", "100.101.102.103"}) {
+    const auto flow = mail_flow("192.168.203.10", server, 25, "192.168.1.10");
+    EXPECT_FALSE(is_stale(flow, test::home_profile(), {}, PathChange::kOntoTunnel)) << server;
+    const auto kept = mail_flow("192.168.203.10", server, 25, "192.168.203.10");
+    EXPECT_FALSE(is_stale(kept, test::home_profile(), {}, PathChange::kOffTunnel)) << server;
+  }
+}
+
 TEST(Flows, EnableOfAnEnabledHost_DropsNone) {
   EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));

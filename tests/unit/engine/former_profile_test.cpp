@@ -76,8 +76,8 @@ TEST(FormerProfile, AfterACrashInBetween_StatusShowsWhatIsLeftOver) {
   ASSERT_TRUE(status);
   EXPECT_FALSE(status->as_it_should_be());
   EXPECT_EQ(std::ranges::count_if(status->findings, [](const Finding& f) { return f.detail.starts_with("left over"); }),
-            5)
-      << "three routes and two rules";
+            8)
+      << "six routes and two rules";
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ std::vector<Fault> faults() {
       {"no_route_back",
        true,
        [](FakeHost& host) { without_routes_to(host, "fd00:203::/64"); },
-       {"objects", "route-back"},
+       {"route-back"},
        "`ip -6 rule` and `ip -6 route get fd00:203::2 from 2001:4860:4860::8888 iif wg0`"},
       {"vps_no_route_back",
        false,

@@ -68,7 +68,9 @@ TEST(LowerHome, WithoutTheBridge_TheRestIsTheSame) {
 }
 
 TEST(LowerHome, ASourceThatIsAPartOfItsNetwork_TheRestOfThatNetworkStaysLocal) {
-  const auto desired = lowered(test::home_profile({{{"sources", "192.168.203.0/25"}}}), test::docker_home());
+  auto host = test::docker_home();
+  test::add_link(host, "br-public", "bridge", "203.0.113.1/24");
+  const auto desired = lowered(test::home_profile({{{"sources", "192.168.203.0/25,203.0.113.0/25"}}}), host);
   for (const auto hook : {nft::Hook::kPrerouting, nft::Hook::kForward}) {
     const auto& chain = chain_of(desired, hook);
     std::vector<std::string> local;
@@ -79,8 +81,9 @@ TEST(LowerHome, ASourceThatIsAPartOfItsNetwork_TheRestOfThatNetworkStaysLocal) {
         last_local = rule;
       }
     }
-    EXPECT_EQ(local,
-              (std::vector<std::string>{"ip daddr 192.168.203.0/25 return", "ip daddr 192.168.203.0/24 return"}));
+    EXPECT_EQ(local, (std::vector<std::string>{"ip daddr 10.0.0.0/8 return", "ip daddr 100.64.0.0/10 return",
+                                               "ip daddr 172.16.0.0/12 return", "ip daddr 192.168.0.0/16 return",
+                                               "ip daddr 203.0.113.0/25 return", "ip daddr 203.0.113.0/24 return"}));
     const auto decides = std::ranges::find_if(
         chain.rules, [](const nft::Rule& r) { return r.comment == "mark" || r.comment == "guard"; });
     EXPECT_LT(last_local - chain.rules.begin(), decides - chain.rules.begin()) << "or it would come too late";

@@ -208,24 +208,6 @@ TEST(PacketWalk, AJumpToNowhere_IsPassed) {
   EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -j GONE\n-A FORWARD -j ACCEPT\n"), "-");
 }
 
-// firewalld's: `ct state { established, related } accept`, or `ct state vmap { … }`, then a rejection.
-TEST(PacketWalk, AStateSetWhoseElementsAreNotRead_AcceptsRepliesPerhapsAndNothingNew) {
-  const nft::Rule by_set{{nft::MatchOpaque{"ct state set", {}}}, {nft::Counter{}, nft::Verdict{}}, {}};
-  const nft::Rule by_map{{}, {nft::StatementOpaque{"ct state vmap", {}}}, {}};
-  for (const auto& rule : {by_set, by_map}) {
-    nft::Ruleset ruleset;
-    test::add_iptables(ruleset, "*filter\n:FORWARD DROP\n");
-    auto& chain = ruleset.chains.front();
-    chain.rules.push_back({rule, 1, 0, 0});
-    auto packet = mail();
-    packet.ct_states = nft::kCtNew;
-    EXPECT_TRUE(find_obstacle(ruleset, chain, packet)->certain);
-    packet.ct_states = nft::kCtEstablished;
-    ASSERT_TRUE(find_obstacle(ruleset, chain, packet));
-    EXPECT_FALSE(find_obstacle(ruleset, chain, packet)->certain);
-  }
-}
-
 TEST(PacketWalk, SkippedRules_AreTakenAsNotThere) {
   nft::Ruleset ruleset;
   test::add_iptables(ruleset,

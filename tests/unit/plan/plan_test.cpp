@@ -64,7 +64,7 @@ std::vector<Drift> drifts() {
        {"create: egress route"}},
       {"local_networks_route_gone",
        [](auto& h) { std::erase_if(h.state.routes, [](const auto& r) { return r.type == RouteType::kThrow; }); },
-       {"create: egress route"}},
+       {"create: egress route", "create: egress route", "create: egress route", "create: egress route"}},
       {"route_of_ours_that_is_not_wanted",
        [](auto& h) {
          auto route = *std::ranges::find(h.state.routes, RouteType::kThrow, &Route::type);

@@ -1,0 +1,25 @@
+// Networks that the internet has no route to: what is sent to one stays among the sender's own networks.
+#pragma once
+
+#include <algorithm>
+#include <array>
+
+#include "smtpegress/net_types.hpp"
+
+namespace smtpegress {
+
+/// RFC 1918; RFC 6598, which carriers and Tailscale take addresses from; RFC 4193. (Link-local ones are never
+/// forwarded.)
+inline constexpr std::array kPrivateNetworks{
+    Prefix{{IpFamily::kV4, {10}}, 8},       Prefix{{IpFamily::kV4, {100, 64}}, 10},
+    Prefix{{IpFamily::kV4, {172, 16}}, 12}, Prefix{{IpFamily::kV4, {192, 168}}, 16},
+    Prefix{{IpFamily::kV6, {0xfc}}, 7},
+};
+
+/// Of an address or a network, whether it is in one of them.
+template <class Part>
+[[nodiscard]] bool is_private(const Part& part) {
+  return std::ranges::any_of(kPrivateNetworks, [&](const Prefix& network) { return network.contains(part); });
+}
+
+}  // namespace smtpegress

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 import unittest
+from typing import Callable
 
 from firewalld_neighbour import Firewalld
-from neighbour import IPV6, Options
+from neighbour import IPV6, Options, topology
 
 from lab import HomeFirewall
 
 
+_LARGE = 1_000_000
 _DROP = "meta nfproto ipv6 fib saddr . mark . iif oif missing drop"
 # An administrator's own, ahead of any mark that could be set: nothing of ours passes it.
 _OWN_FILTER = """table ip6 reverse-path {
@@ -43,15 +45,33 @@ class Cases(OverIpv6):
     def prepare(self) -> None:
         """What a person has to tell this firewalld anyway."""
 
-    def test_mail_passes_its_reverse_path_filter_in_each_variant(self) -> None:
+    def in_each_variant(self, check: Callable[[], None]) -> None:
         self.prepare()
         self.assert_in_force(_DROP)
         for self.steering, self.nat in itertools.product(("mark", "rule"), ("preserve", "masquerade")):
             with self.subTest(steering=self.steering, nat=self.nat):
                 self.enable_both()
-                with self.no_leak(), self.knocking():
-                    self.assert_mail_passes()
+                check()
                 self.disable_both()
+
+    def test_mail_passes_its_reverse_path_filter_in_each_variant(self) -> None:
+        def check() -> None:
+            with self.no_leak(), self.knocking():
+                self.assert_mail_passes()
+
+        self.in_each_variant(check)
+
+    def test_packet_too_big_passes_it_too(self) -> None:
+        """From a router behind the VPS, where the path is narrower than the tunnel."""
+        def check() -> None:
+            for host in (self.lab.mx, self.lab.container):
+                host.run(["ip", "-6", "route", "flush", "cache"])
+            with self.lab.capture(self.lab.container, topology.UPLINK, "icmp6 and ip6[40] == 2") as errors:
+                self.assert_mail_passes(_LARGE)
+            self.assertGreater(errors.count, 0, "nothing was too big: this proves nothing")
+
+        self.lab.isp.run(["ip", "link", "set", topology.ISP_TO_MX, "mtu", "1300"])
+        self.in_each_variant(check)
 
     def test_where_no_mail_passes_verify_says_so(self) -> None:
         """Whoever's filter it is. If this firewalld's lets the mail through, an administrator's own does not."""

@@ -20,19 +20,20 @@ import unittest
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from neighbour import FAMILIES, Family, Neighbour
+from neighbour import FAMILIES, Family, Neighbour, WithoutUs
 
 _STEERINGS, _NATS = ("mark", "rule"), ("preserve", "masquerade")
 _AT_A_TIME = 2  # rows; they wait more than they work
-_NAME, _COLUMN, _CONTROL = 34, 19, 15  # characters
+_NAME, _CONTROL, _COLUMN = 34, 15, 20  # characters
 _LEGEND = """\
   mail     the MX gets it from the VPS's address of that family, before and after the neighbour was at work
   0        packets to tcp/25 that the ISP counted on the home line, IPv4 and IPv6
   own      the neighbour restarts or loads anew, makes something new, lists its rules: no error; it is left as without us
   closed   the VPS reaches no unpublished port of the container, from source port 25 or any other, by SYN or ACK;
            (open): it does, and no more than without us
-A cell with anything else in it says what does not hold; its reason is below. "without us" is the same day without
-smtp-egress: does the container's tcp/25 reach the ISP (leaks, or the neighbour blocks it), is the port open to the VPS.
+A cell with anything else in it says what does not hold, and its reason follows the table. "untold": no mail, and verify
+on that host finds nothing. "without us" is the same day without smtp-egress: does the container's tcp/25 reach the ISP
+(leaks), or does the neighbour keep it back (blocks); is an unpublished port open to the VPS.
 """
 
 
@@ -64,14 +65,13 @@ class Row:
         return f"{self.module} {self.neighbour}"
 
     def type(self) -> type[Neighbour]:
-        found = getattr(importlib.import_module(f"test_{self.module}"), self.neighbour)
-        assert issubclass(found, Neighbour)
+        found: type[Neighbour] = getattr(importlib.import_module(f"test_{self.module}"), self.neighbour)
         return found
 
     def measure(self) -> tuple[str, list[Cell]]:
         """What is without us, and a cell for each variant."""
         cells: list[Cell] = []
-        known = None
+        known: WithoutUs | None = None
         for variant in VARIANTS:
             ways = {"family": self.family, "steering": variant.steering, "nat": variant.nat, "without_us": known}
             case = type(self.neighbour, (self.type(),), ways)("test_a_day")
@@ -93,11 +93,10 @@ class Row:
         return control, [Cell(*words) for words in cells]
 
 
-def _control(known: object) -> str:
+def _control(known: WithoutUs | None) -> str:
     if known is None:
         return "-"
-    _, leaks, ways_in = known
-    return f"{'leaks' if leaks else 'blocks'} {'open' if ways_in else 'closed'}"
+    return f"{'leaks' if known.leaks else 'blocks'} {'open' if known.ways_in else 'closed'}"
 
 
 def _cell(case: Neighbour, reason: str) -> Cell:
@@ -125,7 +124,7 @@ class Table:
 
     def add(self, row: Row, control: str, cells: Sequence[Cell]) -> None:
         texts = [f"{cell.text}{self._note(row, cell, variant)}" for cell, variant in zip(cells, VARIANTS)]
-        line = "".join(f"{text:{_COLUMN - 1}} " for text in texts)
+        line = "".join(f"{text:{_COLUMN - 1}} " for text in texts)  # a longer one moves the rest
         print(f"{str(row):{_NAME}} {row.family}  {control:{_CONTROL}}{line}".rstrip(), flush=True)
 
     def add_none(self, row: Row, why: str) -> None:
@@ -144,15 +143,18 @@ class Table:
 
 def main(names: Sequence[str]) -> int:
     table = Table()
-    with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(_AT_A_TIME)
+    try:
         wanted = list(rows(names))
         here = [row for row in wanted if not (row.family.ipv6 and row.type().no_ipv6)]
-        measured = dict(zip(here, (pool.submit(row.measured) for row in here)))
+        measured = dict(zip(here, [pool.submit(row.measured) for row in here]))
         for row in wanted:
             if row in measured:
                 table.add(row, *measured[row].result())
             else:
                 table.add_none(row, row.type().no_ipv6)
+    finally:
+        pool.shutdown(cancel_futures=True)  # interrupted, no further row begins
     table.end()
     return 1 if table.reasons else 0
 

@@ -37,9 +37,6 @@ class Day:
         except Exception:  # whatever it is: the table shall have the rest of the day too
             self.astray.append(Astray(words, traceback.format_exc()))
 
-    def held(self, words: str) -> bool:
-        return all(item.words != words for item in self.astray)
-
     def summary(self) -> str:
         """What does not hold, each once; nothing where all does."""
         return ", ".join(dict.fromkeys(f"{self.leaked} {LEAKED}" if item.words == LEAKED and self.leaked else item.words

@@ -28,7 +28,7 @@ _NAME, _CONTROL, _COLUMN = 34, 15, 20  # characters
 _LEGEND = """\
   mail     the MX gets it from the VPS's address of that family, before and after the neighbour was at work
   0        packets to tcp/25 that the ISP counted on the home line, IPv4 and IPv6
-  own      the neighbour restarts or loads anew, makes something new, lists its rules: no error; it is left as without us
+  own      the neighbour restarts or loads anew, makes something new, lists its rules: no error; left as without us
   closed   the VPS reaches no unpublished port of the container, from source port 25 or any other, by SYN or ACK;
            (open): it does, and no more than without us
 A cell with anything else in it says what does not hold, and its reason follows the table. "untold": no mail, and verify

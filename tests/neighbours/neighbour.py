@@ -16,7 +16,8 @@ from typing import Callable, Sequence
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenarios"))
 
 from scenario import (  # noqa: E402
-    DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, MailResult, Options, Process, Scenario, topology,
+    DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, MailResult, Options, Process, Scenario,
+    topology,
 )
 from day import LEAKED, OPENED, Day, WithoutUs  # noqa: E402
 from family import FAMILIES, IPV4, IPV6, Family  # noqa: E402

@@ -37,7 +37,7 @@ _KINDS = {"S": "SYN", ".": "ACK"}
 
 
 def ways_in(lab: Lab, family: Family) -> tuple[str, ...]:
-    """Of the packets above those that come as far as the container. LabError if they do not even reach the home host."""
+    """Of these packets those that come as far as the container. LabError if they do not even reach the home host."""
     wanted = f"tcp dst port {UNPUBLISHED}"
     with lab.capture(lab.home, topology.TUNNEL, wanted) as arriving, \
             lab.capture(lab.container, topology.UPLINK, wanted) as passing:

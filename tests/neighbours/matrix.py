@@ -32,8 +32,8 @@ _LEGEND = """\
   closed   the VPS reaches no unpublished port of the container, from source port 25 or any other, by SYN or ACK;
            (open): it does, and no more than without us
 A cell with anything else in it says what does not hold, and its reason follows the table. "untold": no mail, and verify
-on that host finds nothing. "without us" is the same day without smtp-egress: does the container's tcp/25 reach the ISP
-(leaks), or does the neighbour keep it back (blocks); is an unpublished port open to the VPS.
+on that host finds nothing. "without us" is the same day without smtp-egress: does the container's tcp/25 reach the ISP by
+the home line (leaks), or does a firewall or a VPN of the neighbour's have it (stays); is that port open to the VPS.
 """
 
 
@@ -96,7 +96,7 @@ class Row:
 def _control(known: WithoutUs | None) -> str:
     if known is None:
         return "-"
-    return f"{'leaks' if known.leaks else 'blocks'} {'open' if known.ways_in else 'closed'}"
+    return f"{'leaks' if known.leaks else 'stays'} {'open' if known.ways_in else 'closed'}"
 
 
 def _cell(case: Neighbour, reason: str) -> Cell:
@@ -127,9 +127,6 @@ class Table:
         line = "".join(f"{text:{_COLUMN - 1}} " for text in texts)  # a longer one moves the rest
         print(f"{str(row):{_NAME}} {row.family}  {control:{_CONTROL}}{line}".rstrip(), flush=True)
 
-    def add_none(self, row: Row, why: str) -> None:
-        print(f"{str(row):{_NAME}} {row.family}  not measured: {why}", flush=True)
-
     def _note(self, row: Row, cell: Cell, variant: Variant) -> str:
         if not cell.reason:
             return ""
@@ -146,13 +143,8 @@ def main(names: Sequence[str]) -> int:
     pool = concurrent.futures.ThreadPoolExecutor(_AT_A_TIME)
     try:
         wanted = list(rows(names))
-        here = [row for row in wanted if not (row.family.ipv6 and row.type().no_ipv6)]
-        measured = dict(zip(here, [pool.submit(row.measured) for row in here]))
-        for row in wanted:
-            if row in measured:
-                table.add(row, *measured[row].result())
-            else:
-                table.add_none(row, row.type().no_ipv6)
+        for row, measured in zip(wanted, [pool.submit(row.measured) for row in wanted]):
+            table.add(row, *measured.result())
     finally:
         pool.shutdown(cancel_futures=True)  # interrupted, no further row begins
     table.end()

@@ -54,7 +54,6 @@ class Neighbour(Scenario):
 
     side = "home"
     family = IPV4  # of the mail; with IPv6 the lab and the profile have both
-    no_ipv6 = ""  # why there is no IPv6 day beside this one
     steering, nat = "mark", "preserve"
     home_settings: tuple[str, ...] = ()  # further words of enable
     vps_settings: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ class Ufw(Neighbour):
 
     def begin(self) -> None:
         self.chroot = Chroot(self.host, "bookworm")
+        self.assertIn("\nIPV6=yes\n", self.chroot.path("/etc/default/ufw").read_text(), "Debian's own setting")
 
     def ufw(self, *words: str) -> Completed:
         """ufw tells some of its errors, and all its warnings, with exit code 0."""

@@ -32,8 +32,8 @@ _LEGEND = """\
   closed   the VPS reaches no unpublished port of the container, from source port 25 or any other, by SYN or ACK;
            (open): it does, and no more than without us
 A cell with anything else in it says what does not hold, and its reason follows the table. "untold": no mail, and verify
-on that host finds nothing. "without us" is the same day without smtp-egress: does the container's tcp/25 reach the ISP by
-the home line (leaks), or does a firewall or a VPN of the neighbour's have it (stays); is that port open to the VPS.
+on that host finds nothing. "without us" is the same day without smtp-egress: does the container's tcp/25 reach the ISP
+by the home line (leaks), or has a firewall or a VPN of the neighbour's taken it (stays); is that port open to the VPS.
 """
 
 

@@ -121,17 +121,9 @@ COMMIT
 -A ts-postrouting -m mark --mark 0x40000/0xff0000 -j MASQUERADE
 COMMIT
 """
-_NO_TAILSCALE_FIREWALL = """*filter
--D FORWARD -j ts-forward
--F ts-forward
--X ts-forward
-COMMIT
-*nat
--D POSTROUTING -j ts-postrouting
--F ts-postrouting
--X ts-postrouting
-COMMIT
-"""
+_NO_TAILSCALE_FIREWALL = "".join(
+    f"*{table}\n-D {chain} -j {own}\n-F {own}\n-X {own}\nCOMMIT\n"
+    for table, chain, own in (("filter", "FORWARD", "ts-forward"), ("nat", "POSTROUTING", "ts-postrouting")))
 
 
 class Tailscale(Harmless):
@@ -168,7 +160,8 @@ class TailscaleExitNode(Tailscale):
     """
 
     routes = {
-        "-4": (*Tailscale.routes["-4"], f"default via {VPN_FAR} dev {Tailscale.vpn}", f"throw {topology.CONTAINER_NET}"),
+        "-4": (*Tailscale.routes["-4"], f"default via {VPN_FAR} dev {Tailscale.vpn}",
+               f"throw {topology.CONTAINER_NET}"),
         "-6": (*Tailscale.routes["-6"], f"default via {VPN_FAR6} dev {Tailscale.vpn}",
                f"throw {topology.CONTAINER6_NET}"),
     }

@@ -19,6 +19,7 @@ from scenario import (  # noqa: E402
     DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, Completed, Host, MailResult, Options, Process, Scenario,
     topology,
 )
+from lab import poll  # noqa: E402
 from day import LEAKED, OPENED, Day, WithoutUs  # noqa: E402
 from family import FAMILIES, IPV4, IPV6, Family  # noqa: E402
 from ways_in import ways_in  # noqa: E402
@@ -159,7 +160,7 @@ class Neighbour(Scenario):
         before = self.lab.isp_leak_count()
         self.servers = (self.family.mx,)
         self.knock()
-        self.lab.home.reaches(self.family.home_router)  # what was sent before it has come when this is answered
+        poll(lambda: self.lab.home.reaches(self.family.home_router), "the ISP to answer, behind what it got before")
         return WithoutUs(left, self.lab.isp_leak_count() > before, ways_in(self.lab, self.family))
 
     def assert_a_day(self, work: Callable[[], object], *, prepare: Callable[[], object] = _nothing,

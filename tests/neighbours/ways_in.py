@@ -8,7 +8,7 @@ import re
 
 from family import Family
 
-from lab import Lab, LabError, topology
+from lab import Lab, LabError, poll, topology
 
 UNPUBLISHED = 8025
 
@@ -42,7 +42,7 @@ def ways_in(lab: Lab, family: Family) -> tuple[str, ...]:
     with lab.capture(lab.home, topology.TUNNEL, wanted) as arriving, \
             lab.capture(lab.container, topology.UPLINK, wanted) as passing:
         lab.vps.run(["/usr/bin/python3", "-c", SEND, family.vps_tunnel, family.container, str(UNPUBLISHED), *_SENT])
-        lab.home.reaches(family.vps_tunnel)  # what was sent before it has come when this is answered
+        poll(lambda: lab.home.reaches(family.vps_tunnel), "the VPS to answer, behind what it sent before")
     if arriving.count < len(_SENT):
         raise LabError(f"the VPS's packets should have come as far as the tunnel: {arriving.packets}")
     found = [_CAUGHT.search(packet) for packet in passing.packets]

@@ -2,7 +2,8 @@
 own Debian packages run in a chroot inside the lab's host (lab/chroot.py).
 
 Each test follows a person's day: the neighbour is there, smtp-egress is enabled, the neighbour works on. One such day in
-short is each file's `test_a_day`, which ctest runs; the whole is for tests/neighbours/run.
+short is each file's `test_a_day`, which ctest runs, and matrix.py for each family and profile; the whole is for
+tests/neighbours/run.
 """
 
 from __future__ import annotations
@@ -147,16 +148,19 @@ class Neighbour(Scenario):
         work()
         self.disable_both()
         with_us = self.all_of(self.host)
-        self.assert_same(self._spend_without_us(work, prepare).left, with_us)
+        self.assert_same(self._left_without_us(work, prepare), with_us)
 
-    def _spend_without_us(self, work: Callable[[], object], prepare: Callable[[], object]) -> WithoutUs:
-        """In a new lab, which the test can use for nothing else after it."""
+    def _left_without_us(self, work: Callable[[], object], prepare: Callable[[], object]) -> str:
         self.lab.close()
         self.raise_lab(self.options)
         self.begin()
         prepare()
         work()
-        left = self.all_of(self.host)
+        return self.all_of(self.host)
+
+    def _spend_without_us(self, work: Callable[[], object], prepare: Callable[[], object]) -> WithoutUs:
+        """In a new lab, which the test can use for nothing else after it."""
+        left = self._left_without_us(work, prepare)
         before = self.lab.isp_leak_count()
         self.servers = (self.family.mx,)
         self.knock()

@@ -41,7 +41,8 @@ _TABLE, _PRIORITY = 100, 10025
 _RULES = {f"{_PRIORITY}: from all fwmark 0x19 lookup {_TABLE} proto 25",
           f"{_PRIORITY}: from {topology.CONTAINER_NET} ipproto tcp dport 25 lookup {_TABLE} proto 25"}
 _UNBOUND_ROUTES = {f"unreachable default table {_TABLE} metric 4294967295 proto 25",
-                   f"throw {topology.CONTAINER_NET} table {_TABLE} proto 25"}
+                   *(f"throw {private} table {_TABLE} proto 25"
+                     for private in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"))}
 _TUNNEL_ROUTE = f"default dev {topology.TUNNEL} table {_TABLE} proto 25"
 
 

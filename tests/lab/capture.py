@@ -70,13 +70,17 @@ class Capture:
             self._process.stop(signal.SIGKILL)
         if dropped or captured != received:
             raise LabError(f"the capture lost packets: {captured} of {received}, {dropped} dropped")
-        lines = self._host.output(["tcpdump", "-n", "-tt", "-r", self._file]).splitlines()
+        lines = self._host.output(["tcpdump", "-n", "-tt", "-Z", "root", "-r", self._file]).splitlines()
         stamped = [line.split(" ", 1) for line in lines]
         self.times = [float(time) for time, _ in stamped]
         self.packets = [packet for _, packet in stamped]
         self.count = self._records()
         if self.count != captured:
             raise LabError(f"tcpdump told {captured} packets, its file has {self.count}")
+
+    def count_so_far(self) -> int:
+        """Packets on file by now: for waiting, inside the block."""
+        return self._records() if self._host.path(self._file).exists() else 0
 
     def _records(self) -> int:
         data = self._host.path(self._file).read_bytes()

@@ -75,6 +75,6 @@ class Docker(Engine):
     def _log(self) -> str:
         return self._host.path(_LOG).read_text(errors="replace")
 
-    def create_network(self, name: str = NETWORK, subnet: str = at.CONTAINER_NET) -> str:
+    def create_network(self, name: str = NETWORK, *subnets: str) -> str:
         """Makes a network; the name of its bridge."""
-        return f"br-{super().create_network(name, subnet)[:12]}"
+        return f"br-{super().create_network(name, *subnets)[:12]}"

@@ -26,6 +26,7 @@ from .waiting import poll
 NETWORK = "mailu_default"  # as `docker compose` names it
 
 _IMAGE = "lab"
+_USERS = b"root:x:0:0:root:/root:/bin/sh\n"
 _SLEEP = ("/usr/bin/sleep", "infinity")
 
 # The mount of a cgroup namespace of its own: only from the machine's would it change the options of the machine's.
@@ -49,6 +50,9 @@ def _machine_image() -> bytes:
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(entry)
+        users = tarfile.TarInfo("etc/passwd")  # tcpdump asks who it is
+        users.size = len(_USERS)
+        archive.addfile(users, io.BytesIO(_USERS))
         for name in ("bin", "sbin", "lib", "lib64"):
             entry = tarfile.TarInfo(name)
             entry.type, entry.linkname = tarfile.SYMTYPE, f"usr/{name}"
@@ -102,9 +106,11 @@ class Engine:
         """The command with these words; LabError unless it exits with 0."""
         return self.system.run([self.program, *words]).stdout.strip()
 
-    def create_network(self, name: str = NETWORK, subnet: str = at.CONTAINER_NET) -> str:
-        """Makes a network; what the engine says to it."""
-        return self("network", "create", "--subnet", subnet, name)
+    def create_network(self, name: str = NETWORK, *subnets: str) -> str:
+        """Makes a network, of IPv6 too where one of its subnets is; what the engine says to it."""
+        ipv6 = ["--ipv6"] if any(":" in subnet for subnet in subnets) else []
+        words = [word for subnet in subnets or (at.CONTAINER_NET,) for word in ("--subnet", subnet)]
+        return self("network", "create", *ipv6, *words, name)
 
     def run_container(self, name: str, *options: str, network: str = NETWORK,
                       command: Sequence[str] = _SLEEP) -> Container:

@@ -87,10 +87,11 @@ def _docker_rules(name: str, *, user_chain: bool) -> str:
     return "".join(line for line in lines if user_chain or "DOCKER-USER" not in line)
 
 
-def load_docker_nftables(home: Host, bridge: str = at.BRIDGE) -> None:
+def load_docker_nftables(home: Host, bridge: str = at.BRIDGE, *, ipv6: bool = False) -> None:
     """The rules of Docker's nftables backend, in place of what is there of them: dockerd, too, makes its tables anew."""
     fresh = "".join(f"table {table}\ndelete table {table}\n" for table in DOCKER_NFTABLES_TABLES)
-    home.run(["nft", "-f", "-"], input=fresh + _data("docker-nftables.nft", bridge))
+    of_ipv6 = _data("docker-nftables6.nft", bridge) if ipv6 else ""
+    home.run(["nft", "-f", "-"], input=fresh + _data("docker-nftables.nft", bridge) + of_ipv6)
 
 
 def raise_home(home: Host, options: Options) -> None:

@@ -21,13 +21,13 @@ _START_BOUND = 30  # seconds for incusd to answer, or to end
 class Incus:
     """incusd on a host, and the command line to it."""
 
-    def __init__(self, host: Host, container: Host) -> None:
+    def __init__(self, host: Host, container: Host, *, ipv6: bool = False) -> None:
         self.system = Chroot(host, "trixie")
         self._daemon: Process | None = None
         self.start()
-        self("network", "create", NETWORK, f"ipv4.address={at.CONTAINER_GATEWAY}/24", "ipv4.nat=true",
-             "ipv6.address=none")
-        plug_in(container, host, NETWORK)
+        of_ipv6 = (f"ipv6.address={at.CONTAINER6_GATEWAY}/64", "ipv6.nat=true") if ipv6 else ("ipv6.address=none",)
+        self("network", "create", NETWORK, f"ipv4.address={at.CONTAINER_GATEWAY}/24", "ipv4.nat=true", *of_ipv6)
+        plug_in(container, host, NETWORK, ipv6=ipv6)
 
     def __call__(self, *words: str, input: str | None = None) -> str:
         """`incus WORDS…`; LabError unless it exits with 0."""

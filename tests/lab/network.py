@@ -38,7 +38,7 @@ def _ip_forward(hosts: Mapping[str, Host], options: Options) -> None:
     # A real engine switches it on itself: only then does Docker drop what is forwarded.
     at_home = int(options.home_firewall is not HomeFirewall.ENGINE)
     hosts["home"].set_sysctls({"net/ipv4/ip_forward": at_home,
-                               "net/ipv6/conf/all/forwarding": int(options.ipv6) * options.home_ipv6_forward})
+                               "net/ipv6/conf/all/forwarding": at_home * int(options.ipv6) * options.home_ipv6_forward})
     hosts["isp"].set_sysctls({"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1})
     hosts["vps"].set_sysctls({"net/ipv4/ip_forward": options.vps_ip_forward,
                               "net/ipv6/conf/all/forwarding": int(options.ipv6) * options.vps_ip_forward})
@@ -82,15 +82,17 @@ def _home_bridge(home: Host, options: Options) -> None:
         address add {at.DOCKER0}/24 brd + dev docker0
         link set docker0 up
     """
+    address6 = f"address add {at.CONTAINER6_GATEWAY}/64 dev {at.BRIDGE}"
     home.ip_batch(f"""
         link add {at.BRIDGE} type bridge mcast_snooping 0
         address add {at.CONTAINER_GATEWAY}/24 brd + dev {at.BRIDGE}
+        {address6 if options.ipv6 else ""}
         link set {at.BRIDGE} up
         {docker0 if options.home_firewall in _FAKED_DOCKER else ""}
     """)
 
 
-def plug_in(container: Host, home: Host, bridge: str) -> None:
+def plug_in(container: Host, home: Host, bridge: str, *, ipv6: bool = False) -> None:
     """The container on a bridge of home's."""
     container.ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home.inner_pid}\n")
     home.ip_batch(f"link set {at.CONTAINER_VETH} master {bridge}\nlink set {at.CONTAINER_VETH} up\n")
@@ -99,6 +101,11 @@ def plug_in(container: Host, home: Host, bridge: str) -> None:
         link set {at.UPLINK} up
         route add default via {at.CONTAINER_GATEWAY}
     """)
+    if ipv6:
+        container.ip_batch(f"""
+            address add {at.CONTAINER6}/64 dev {at.UPLINK}
+            route add default via {at.CONTAINER6_GATEWAY}
+        """)
 
 
 def _vps(vps: Host, options: Options) -> None:
@@ -138,12 +145,7 @@ def _ipv6(hosts: Mapping[str, Host]) -> None:
     """)
     hosts["home"].ip_batch(f"""
         address add {at.HOME6}/64 dev {at.UPLINK}
-        address add {at.CONTAINER6_GATEWAY}/64 dev {at.BRIDGE}
         route add default via {at.HOME6_ROUTER}
-    """)
-    hosts["container"].ip_batch(f"""
-        address add {at.CONTAINER6}/64 dev {at.UPLINK}
-        route add default via {at.CONTAINER6_GATEWAY}
     """)
     hosts["vps"].ip_batch(f"""
         address add {at.VPS6}/64 dev {at.UPLINK}
@@ -162,7 +164,7 @@ def connect(hosts: Mapping[str, Host], options: Options) -> None:
     _home(hosts["home"])
     if options.home_firewall is not HomeFirewall.ENGINE:
         _home_bridge(hosts["home"], options)
-        plug_in(hosts["container"], hosts["home"], at.BRIDGE)
+        plug_in(hosts["container"], hosts["home"], at.BRIDGE, ipv6=options.ipv6)
     _vps(hosts["vps"], options)
     _isp(hosts["isp"], options)
     _mx(hosts["mx"])

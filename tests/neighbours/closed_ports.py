@@ -9,10 +9,10 @@ from typing import Iterator
 
 from docker_neighbour import DockerNeighbour
 from neighbour import Host, topology
+from ways_in import SEND, UNPUBLISHED
 
 from lab.waiting import read_until
 
-UNPUBLISHED = 8025
 PUBLISHED = 25
 SOURCE_PORTS = (25, 465, 0)  # 0: any
 
@@ -34,19 +34,6 @@ try:
     print("connected")
 except OSError as error:
     print(error)
-"""
-
-# One tcp segment from port 25 with nothing but ACK, as a reply has: only the connection's state tells it from one.
-_SEND_ACK = """
-import socket, struct, sys
-source, target, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-segment = struct.pack("!HHIIBBHHH", 25, port, 1, 1, 5 << 4, 0x10, 1024, 0, 0)
-pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, len(segment))
-total = sum(struct.unpack(f"!{(len(pseudo) + len(segment)) // 2}H", pseudo + segment))
-total = (total & 0xffff) + (total >> 16)
-check = ~((total & 0xffff) + (total >> 16)) & 0xffff
-raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-raw.sendto(segment[:16] + struct.pack("!H", check) + segment[18:], (target, 0))
 """
 
 
@@ -99,5 +86,5 @@ class ClosedPorts(DockerNeighbour):
         self.serve()
         with self.nothing_passes(2, port):
             for _ in range(2):
-                self.lab.vps.run(["/usr/bin/python3", "-c", _SEND_ACK, topology.VPS_TUNNEL, topology.CONTAINER,
-                                  str(port)])
+                self.lab.vps.run(["/usr/bin/python3", "-c", SEND, topology.VPS_TUNNEL, topology.CONTAINER, str(port),
+                                  "25/ACK"])

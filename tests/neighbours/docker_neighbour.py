@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import Iterator
 
 from engine_neighbour import EngineNeighbour, without_made_up_names
@@ -34,12 +35,19 @@ class DockerNeighbour(EngineNeighbour):
         self.lab.container = self.engine.container("front")
 
     def assert_dockers_rules_list(self) -> None:
-        """By the iptables that dockerd uses, and by the machine's, which may be another version: no complaint."""
-        for run in (self.engine.system.run, self.lab.home.run):
-            for words in (["iptables-save"], *(["iptables", "-t", table, "-S"] for table in TABLES)):
+        """By the iptables that dockerd uses, and by the machine's, which may be another version: no complaint. (The
+        machine's complains of every table of iptables-legacy's.)
+        """
+        runs = (self.engine.system.run, *([] if self.alternative else [self.lab.home.run]))
+        for run, iptables in itertools.product(runs, ("iptables", "ip6tables")):
+            for words in ([f"{iptables}-save"], *([iptables, "-t", table, "-S"] for table in TABLES)):
                 done = run(words)
                 for complaint in UNREADABLE:
                     self.assertNotIn(complaint, done.stderr + done.stdout, " ".join(words))
+
+    def check_itself(self) -> None:
+        super().check_itself()
+        self.assert_dockers_rules_list()
 
     @contextlib.contextmanager
     def rules_listed(self) -> Iterator[None]:
@@ -51,7 +59,8 @@ class DockerNeighbour(EngineNeighbour):
 
     def dockers_iptables(self) -> str:
         """All that the iptables of dockerd's tells; iptables-legacy's rules are to be seen by no other program."""
-        return without_counters(self.engine.system.run(["iptables-save"]).stdout)
+        saved = [self.engine.system.run([f"{iptables}-save"]).stdout for iptables in ("iptables", "ip6tables")]
+        return without_counters("".join(saved))
 
     def all_of(self, host: Host) -> str:
         return without_made_up_names(self.dockers_iptables()) + super().all_of(host)

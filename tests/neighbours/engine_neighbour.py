@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 
-from neighbour import Host, Neighbour, Options, rules_of, topology
+from neighbour import Host, Neighbour, Options, topology
 
 from lab import HomeFirewall
 from lab.engine import NETWORK, Container, Engine
 
+_FORWARDING = ("ipv4/ip_forward ", "ipv6/conf/all/forwarding ")
 # Drawn by lot: Docker's bridges and their ports, Podman's ids of containers and networks.
 _MADE_UP_NAME = re.compile(r"(?<![0-9a-z])(?:br-|veth)[0-9a-f]{7,12}\b|\b[0-9a-f]{64}\b|(?<=\bnv_)[0-9a-f]{8}(?=_)")
 
@@ -30,8 +31,12 @@ class EngineNeighbour(Neighbour):
     network: str  # what the engine said when it made NETWORK
 
     def compose_up(self) -> Container:
-        self.network = self.engine.create_network(subnet=self.subnet)
-        front = self.engine.run_container("front", "--ip", self.address, *self.published)
+        subnets, addresses = [self.subnet], ["--ip", self.address]
+        if self.family.ipv6:
+            subnets.append(topology.CONTAINER6_NET)
+            addresses += ["--ip6", topology.CONTAINER6]
+        self.network = self.engine.create_network(NETWORK, *subnets)
+        front = self.engine.run_container("front", *addresses, *self.published)
         self.lab.container = front
         return front
 
@@ -44,10 +49,20 @@ class EngineNeighbour(Neighbour):
         self.compose_up()
 
     def all_of(self, host: Host) -> str:
-        """Of the sysctls ip_forward alone: the others are born with an interface, and stay so."""
-        told, _, sysctls = self.lab.snapshot(host).partition("== sysctl\n")
-        forwarding = next(line for line in sysctls.splitlines() if line.startswith("ipv4/ip_forward "))
-        return without_made_up_names(f"{rules_of(host)}{told}{forwarding}\n")
+        """Of the sysctls the host's forwarding alone: the others are born with an interface, and stay so."""
+        told, _, sysctls = super().all_of(host).partition("== sysctl\n")
+        forwarding = [line for line in sysctls.splitlines() if line.startswith(_FORWARDING)]
+        return without_made_up_names("\n".join([told, *forwarding, ""]))
+
+    def check_itself(self) -> None:
+        """Makes a network, of both families where the mail stack's has, and a container, restarts it, and all goes."""
+        others = ("192.168.77.0/24", *(["fd00:77::/64"] if self.family.ipv6 else []))
+        self.engine.create_network("blog_default", *others)
+        self.engine.run_container("blog", "--publish", "8080:80", network="blog_default")
+        self.engine("restart", "--time", "0", "blog")
+        self.engine("ps", "--all")
+        self.engine("rm", "--force", "blog")
+        self.engine("network", "rm", "blog_default")
 
 
 class AnyEngine(EngineNeighbour):

@@ -8,7 +8,7 @@ import unittest
 import closed_ports
 import engine_neighbour
 from docker_neighbour import DockerNeighbour
-from neighbour import topology
+from neighbour import IPV6, topology
 
 
 class AtWork(closed_ports.ClosedPorts, engine_neighbour.AnyEngine, engine_neighbour.OtherNetworks):
@@ -57,6 +57,13 @@ class AtWork(closed_ports.ClosedPorts, engine_neighbour.AnyEngine, engine_neighb
         self.disable_both()
         self.assertEqual(self.lab.home.sysctl("net/ipv4/ip_forward"), "1")
         self.assertEqual(self.lab.container.seen_as(topology.MX, 443), topology.HOME)
+
+
+class DualStack(DockerNeighbour):
+    family = IPV6
+
+    def test_an_ipv6_day(self) -> None:
+        self.assert_a_day(self.restart_daemon)
 
 
 class LiveRestore(DockerNeighbour):

@@ -50,13 +50,16 @@ class Nftables(Backend):
 
     def compose_up(self) -> Container:
         front = super().compose_up()
-        load_docker_nftables(self.lab.home, self.bridge)
+        self.load_rules()
         return front
+
+    def load_rules(self) -> None:
+        load_docker_nftables(self.lab.home, self.bridge, ipv6=self.family.ipv6)
 
     def restart_daemon(self) -> None:
         """As dockerd 29 does, the tables are made anew."""
         super().restart_daemon()
-        load_docker_nftables(self.lab.home, self.bridge)
+        self.load_rules()
 
     def dockers_rules(self) -> str:
         listings = (["nft", "-s", "list", "table", *table.split()] for table in DOCKER_NFTABLES_TABLES)

@@ -13,7 +13,7 @@ from neighbour import Options, topology
 from lab import Host, poll
 from lab.docker import Docker
 
-_NETWORK, _SUBNET = "relay_default", "172.30.9.0/24"
+_NETWORK, _SUBNET, _SUBNET6 = "relay_default", "172.30.9.0/24", "fd00:9::/64"
 _BANNER = "220 relay.example.net"
 
 _SERVE = f"""
@@ -39,7 +39,7 @@ class DockerOnTheVps(EngineNeighbour):
 
     def begin(self) -> None:
         self.engine = Docker(self.lab.vps, self.lab.mx)
-        self.engine.create_network(_NETWORK, _SUBNET)
+        self.engine.create_network(_NETWORK, _SUBNET, *([_SUBNET6] if self.family.ipv6 else []))
         self.engine.run_container("relay", "--publish", "25:25", "--publish", "465:465", network=_NETWORK,
                                   command=("/usr/bin/python3", "-c", _SERVE))
         self.assert_relay_answers()
@@ -61,6 +61,10 @@ class DockerOnTheVps(EngineNeighbour):
 
     def restart_daemon(self) -> None:
         self.engine.restart()
+        self.assert_relay_answers()
+
+    def check_itself(self) -> None:
+        super().check_itself()
         self.assert_relay_answers()
 
     def test_a_day(self) -> None:

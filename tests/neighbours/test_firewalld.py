@@ -5,76 +5,15 @@ from __future__ import annotations
 
 import unittest
 
-from neighbour import DONE, Completed, Neighbour, Options, Process, topology
-from lab import Detail, HomeFirewall, poll
-from lab.chroot import Chroot
-from lab.waiting import read_until
+from firewalld_neighbour import Firewalld
+from neighbour import DONE, Completed, Options, topology
 
-_SETTINGS = "/etc/firewalld/firewalld.conf"
-_ALLOWED = 'rule family="ipv4" source address="{}" port port="25" protocol="tcp" accept'
-# What lets the mail through for good, and survives every reload. Its replies pass as established ones. firewalld asks a
-# policy only where an interface is in a zone by name: the tunnel, in the one that it is in already by default.
-_POLICY = (
-    ("--permanent", "--new-policy=smtp-egress"),
-    ("--permanent", "--policy=smtp-egress", "--add-ingress-zone=ANY"),
-    ("--permanent", "--policy=smtp-egress", "--add-egress-zone=ANY"),
-    *(("--permanent", "--policy=smtp-egress", f"--add-rich-rule={_ALLOWED.format(source)}")
-      for source in (topology.CONTAINER_NET, f"{topology.HOME_TUNNEL}/32")),  # as either nat leaves home
-    ("--permanent", "--zone=public", f"--add-interface={topology.TUNNEL}"),
-)
-
-
-class Firewalld(Neighbour):
-    suite = "bookworm"
-    others_use_iptables = True  # firewalld flushes those tables too, whoever's rules are in them
-    chroot: Chroot
-    daemon: Process
-
-    def begin(self) -> None:
-        """As its package leaves it on a host; on the VPS the tunnel's own port is let in."""
-        self.chroot = Chroot(self.host, self.suite)
-        self.configure()
-        self.chroot.run(["mkdir", "-p", "/run/dbus"])
-        bus = self.chroot.start(["dbus-daemon", "--system", "--nofork", "--nopidfile", "--print-address"])
-        read_until(bus.stdout, b"unix:", "the message bus")
-        self.start_daemon()
-        if self.side == "vps":
-            self.tell("--permanent", f"--add-port={topology.TUNNEL_PORT}/udp")
-            self.tell("--reload")
-
-    def configure(self) -> None:
-        pass
-
-    def start_daemon(self) -> None:
-        self.daemon = self.chroot.start(["firewalld", "--nofork", "--nopid"])
-        poll(lambda: self.chroot.run(["firewall-cmd", "--state"], check=False).returncode == 0, "firewalld to run")
-
-    def restart_daemon(self) -> None:
-        self.daemon.stop(bound=20)
-        self.start_daemon()
-
-    def ask(self, *words: str) -> Completed:
-        done = self.chroot.run(["firewall-cmd", *words])
-        self.assertNotIn("Error", done.stdout + done.stderr)
-        return done
-
-    def tell(self, *words: str) -> None:
-        self.assertIn("success", self.ask(*words).stdout)
-
-    def add_policy(self) -> None:
-        for words in _POLICY:
-            self.tell(*words)
-        self.tell("--reload")
+from lab import Detail, HomeFirewall
 
 
 class Cases(Firewalld):
     def test_a_day(self) -> None:
-        def day() -> None:
-            self.tell("--add-rich-rule=rule family=ipv4 source address=10.9.9.0/24 reject")
-            self.tell("--reload")
-            self.tell("--zone=internal", "--add-interface=added0")
-
-        self.assert_a_day(day, taken=("admission", "inet firewalld filter_FORWARD"))
+        self.spend_a_day()
 
     def test_mail_passes_and_other_forwarding_stays_rejected(self) -> None:
         before = self.lab.container.seen_as(topology.MX, 443, bound=1)
@@ -163,8 +102,7 @@ class OwnedTable(Firewalld):
     options = Options(home_firewall=HomeFirewall.NONE)
 
     def configure(self) -> None:
-        settings = self.chroot.path(_SETTINGS)
-        self.assertIn("NftablesTableOwner=yes", settings.read_text(), "Debian's own setting; else this proves nothing")
+        self.assert_default("NftablesTableOwner=yes")
 
     def enable_side(self) -> Completed:
         """The neighbour's own side, whatever comes of it."""
@@ -222,7 +160,7 @@ class OwnedTableOnTheVps(OwnedTable):
     side = "vps"
 
 
-del Firewalld, Cases  # unittest would run them as they are
+del Cases  # unittest would run it as it is
 
 if __name__ == "__main__":
     unittest.main()

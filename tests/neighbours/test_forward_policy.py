@@ -43,6 +43,12 @@ class Filter(Neighbour):
         self.host.run(["nft", "-f", _FILE])
 
 
+    def check_itself(self) -> None:
+        """Its administrator's own: a rule more, and all of them listed."""
+        self.host.run(["nft", "add", "rule", "inet", "filter", "forward", "tcp", "dport", "993", "accept"])
+        self.host.run(["nft", "list", "ruleset"])
+
+
 class Cases(Filter):
     def test_a_day(self) -> None:
         """Loaded anew it has our admission no longer: told, and mended."""

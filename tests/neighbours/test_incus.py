@@ -24,11 +24,18 @@ class IncusAtHome(Neighbour):
     incus: Incus
 
     def begin(self) -> None:
-        self.incus = Incus(self.lab.home, self.lab.container)
+        self.incus = Incus(self.lab.home, self.lab.container, ipv6=self.family.ipv6)
 
     def change_the_network(self) -> None:
         """Incus then makes the network's chains anew."""
         self.incus("network", "set", NETWORK, "dns.domain=example.net")
+
+    def check_itself(self) -> None:
+        """Another network, with IPv6 of its own too, is listed beside the first, and goes."""
+        self.incus("network", "create", "incusbr1", "ipv4.address=192.168.204.1/24", "ipv6.address=fd00:204::1/64")
+        self.assertIn("incusbr1", self.incus("network", "list", "--format", "csv"))
+        self.incus("network", "show", NETWORK)
+        self.incus("network", "delete", "incusbr1")
 
     def work(self) -> None:
         self.change_the_network()

@@ -20,6 +20,10 @@ Gateway={topology.HOME_ROUTER}
 LinkLocalAddressing=no
 IPv6AcceptRA=no
 """
+_IPV6 = {
+    topology.UPLINK: f"Address={topology.HOME6}/64\nGateway={topology.HOME6_ROUTER}\n",
+    topology.TUNNEL: f"Address={topology.HOME6_TUNNEL}/64\n",
+}
 _TUNNEL = f"""[Match]
 Name={topology.TUNNEL}
 [Network]
@@ -37,7 +41,8 @@ _TABLE, _PRIORITY = 100, 10025
 _RULES = {f"{_PRIORITY}: from all fwmark 0x19 lookup {_TABLE} proto 25",
           f"{_PRIORITY}: from {topology.CONTAINER_NET} ipproto tcp dport 25 lookup {_TABLE} proto 25"}
 _UNBOUND_ROUTES = {f"unreachable default table {_TABLE} metric 4294967295 proto 25",
-                   f"throw {topology.CONTAINER_NET} table {_TABLE} proto 25"}
+                   *(f"throw {private} table {_TABLE} proto 25"
+                     for private in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"))}
 _TUNNEL_ROUTE = f"default dev {topology.TUNNEL} table {_TABLE} proto 25"
 
 
@@ -49,7 +54,8 @@ class Networkd(Neighbour):
     def install(self, *, drop_in: bool) -> None:
         self.chroot = Chroot(self.lab.home, "bookworm")
         for name, text in self.networks.items():
-            self.chroot.path(f"/etc/systemd/network/10-{name}.network").write_text(text)
+            of_ipv6 = _IPV6[name] if self.family.ipv6 else ""
+            self.chroot.path(f"/etc/systemd/network/10-{name}.network").write_text(text + of_ipv6)
         if drop_in:
             folder = self.chroot.path("/etc/systemd/networkd.conf.d")
             folder.mkdir()
@@ -144,8 +150,7 @@ class UplinkAndTunnel(Cases):
     def test_masqueraded_connections_that_are_forgotten_leak_nothing(self) -> None:
         """With the tunnel's address the kernel forgets what it masqueraded as that: what still comes for it is answered
         by home itself."""
-        self.home_settings = ("--set", "nat=masquerade")
-        self.vps_settings = ("--subnet", f"{topology.HOME_TUNNEL}/32")
+        self.nat = "masquerade"
         self.install(drop_in=False)
         self.enable_both()
         client = self.lab.container.start(["/usr/bin/python3", "-c", _HOLD, topology.MX])

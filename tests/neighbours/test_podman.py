@@ -9,7 +9,7 @@ import unittest
 
 import engine_neighbour
 from engine_neighbour import EngineNeighbour
-from neighbour import topology
+from neighbour import IPV6, topology
 
 from lab.podman import Podman
 
@@ -24,6 +24,14 @@ class PodmanNeighbour(EngineNeighbour):
         self.engine = Podman(self.lab.home, self.lab.mx, self.suite, firewall_driver=self.firewall_driver)
         self.compose_up()
 
+    def check_itself(self) -> None:
+        super().check_itself()
+        listing = ["nft", "list", "ruleset"] if self.firewall_driver else ["iptables-save"]
+        self.assertNotIn("incompatible", self.engine.system.run(listing).stderr)
+
+    def reload(self) -> None:
+        self.engine("network", "reload", "--all")
+
     def restart(self) -> None:
         self.engine("restart", "--time", "0", "front")
         self.lab.container = self.engine.container("front")
@@ -31,7 +39,7 @@ class PodmanNeighbour(EngineNeighbour):
 
 class Cases(PodmanNeighbour, engine_neighbour.AnyEngine, engine_neighbour.OtherNetworks):
     def test_a_day(self) -> None:
-        self.assert_a_day(lambda: self.engine("network", "reload", "--all"))
+        self.assert_a_day(self.reload)
 
     def test_a_large_mail_passes_and_other_traffic_keeps_its_path(self) -> None:
         self.assertEqual(self.lab.container.seen_as(topology.MX, 443), topology.HOME)
@@ -92,6 +100,14 @@ class NftablesDriver(Cases):
     def test_the_driver_is_the_one_asked_for(self) -> None:
         self.assertIn("table inet netavark", self.lab.home.output(["nft", "list", "ruleset"]))
         self.assertNotIn("NETAVARK", self.lab.home.output(["iptables-save"]))
+
+
+class DualStack(PodmanNeighbour):
+    suite, firewall_driver = NftablesDriver.suite, NftablesDriver.firewall_driver
+    family = IPV6
+
+    def test_an_ipv6_day(self) -> None:
+        self.assert_a_day(self.reload)
 
 
 class IptablesDriverSendingAlone(Cases):

@@ -15,6 +15,7 @@ class Ufw(Neighbour):
 
     def begin(self) -> None:
         self.chroot = Chroot(self.host, "bookworm")
+        self.assertIn("\nIPV6=yes\n", self.chroot.path("/etc/default/ufw").read_text(), "Debian's own setting")
 
     def ufw(self, *words: str) -> Completed:
         """ufw tells some of its errors, and all its warnings, with exit code 0."""
@@ -26,6 +27,10 @@ class Ufw(Neighbour):
         self.ufw("allow", f"{topology.TUNNEL_PORT}/udp")
         self.ufw("--force", "enable")
         self.ufw("default", "deny", "routed")
+
+    def check_itself(self) -> None:
+        self.ufw("status", "verbose")
+        self.ufw("show", "raw")
 
     def work(self) -> None:
         """What an administrator does with it on a usual day."""

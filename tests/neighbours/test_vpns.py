@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import unittest
-from typing import Iterator
+from typing import Iterator, Mapping, Sequence
 
 from neighbour import Neighbour, topology
 from lab.tunnel import Tunnel, make_keys
 
 VPN_HOME, VPN_FAR = "10.66.0.2", "10.66.0.1"
+VPN_HOME6, VPN_FAR6 = "fd00:66::2", "fd00:66::1"
 FAR_END = "vpn"  # the VPN's interface at its provider, who is the ISP host here
 
 
@@ -29,6 +30,15 @@ class Vpn(Neighbour):
             link set {self.vpn} up
         """)
         self.lab.isp.ip_batch(f"address add {VPN_FAR}/24 dev {FAR_END}\nlink set {FAR_END} up\n")
+        if self.family.ipv6:
+            self.lab.home.ip_batch(f"address add {VPN_HOME6}/64 dev {self.vpn}\n")
+            self.lab.isp.ip_batch(f"address add {VPN_FAR6}/64 dev {FAR_END}\n")
+
+    def ip(self, commands: Mapping[str, Sequence[str]]) -> None:
+        """ip(8)'s commands, by its option for the family; those of IPv6 where the day is one."""
+        for option, lines in commands.items():
+            if option == "-4" or self.family.ipv6:
+                self.lab.home.run(["ip", option, "-batch", "-"], input="".join(f"{line}\n" for line in lines))
 
     def arrive(self) -> None:
         raise NotImplementedError
@@ -39,6 +49,10 @@ class Vpn(Neighbour):
     def restart(self) -> None:
         self.leave()
         self.arrive()
+
+    def check_itself(self) -> None:
+        self.lab.home.run(["nft", "list", "ruleset"])
+        self.lab.home.run(["ip", "rule"])
 
     @contextlib.contextmanager
     def no_leak(self) -> Iterator[None]:
@@ -73,13 +87,18 @@ class Harmless(Vpn):
 class OpenVpn(Harmless):
     """`redirect-gateway def1`."""
 
-    _HALVES = ("0.0.0.0/1", "128.0.0.0/1")
+    _HALVES = {"-4": [f"{half} via {VPN_FAR}" for half in ("0.0.0.0/1", "128.0.0.0/1")],
+               "-6": [f"{half} via {VPN_FAR6}" for half in ("::/1", "8000::/1")]}
+
+    def change(self, verb: str) -> None:
+        self.ip({option: [f"route {verb} {half} dev {self.vpn}" for half in halves]
+                 for option, halves in self._HALVES.items()})
 
     def arrive(self) -> None:
-        self.lab.home.ip_batch("".join(f"route add {half} via {VPN_FAR} dev {self.vpn}\n" for half in self._HALVES))
+        self.change("add")
 
     def leave(self) -> None:
-        self.lab.home.ip_batch("".join(f"route del {half} dev {self.vpn}\n" for half in self._HALVES))
+        self.change("del")
 
 
 _TAILSCALE_RULES = (
@@ -102,33 +121,36 @@ COMMIT
 -A ts-postrouting -m mark --mark 0x40000/0xff0000 -j MASQUERADE
 COMMIT
 """
-_NO_TAILSCALE_FIREWALL = """*filter
--D FORWARD -j ts-forward
--F ts-forward
--X ts-forward
-COMMIT
-*nat
--D POSTROUTING -j ts-postrouting
--F ts-postrouting
--X ts-postrouting
-COMMIT
-"""
+_NO_TAILSCALE_FIREWALL = "".join(
+    f"*{table}\n-D {chain} -j {own}\n-F {own}\n-X {own}\nCOMMIT\n"
+    for table, chain, own in (("filter", "FORWARD", "ts-forward"), ("nat", "POSTROUTING", "ts-postrouting")))
 
 
 class Tailscale(Harmless):
     """A member of a tailnet."""
 
     vpn = "tailscale0"
-    routes: tuple[str, ...] = (f"100.100.100.100 dev {vpn}", f"100.64.7.7 dev {vpn}")
+    routes: Mapping[str, tuple[str, ...]] = {
+        "-4": (f"100.100.100.100 dev {vpn}", f"100.64.7.7 dev {vpn}"),
+        "-6": (f"fd7a:115c:a1e0::53 dev {vpn}", f"fd7a:115c:a1e0::7 dev {vpn}"),
+    }
+
+    def load(self, rules: str) -> None:
+        self.lab.home.run(["iptables-restore", "--noflush"], input=rules)
+        if self.family.ipv6:
+            of_ipv6 = "".join(line for line in rules.splitlines(keepends=True) if "100.64.0.0/10" not in line)
+            self.lab.home.run(["ip6tables-restore", "--noflush"], input=of_ipv6)
 
     def arrive(self) -> None:
-        self.lab.home.run(["iptables-restore", "--noflush"], input=_TAILSCALE_FIREWALL)
-        self.lab.home.ip_batch("".join(f"route add {route} table 52\n" for route in self.routes) +
-                               "".join(f"rule add {rule}\n" for rule in _TAILSCALE_RULES))
+        self.load(_TAILSCALE_FIREWALL)
+        self.ip({option: [*(f"route add {route} table 52" for route in routes),
+                          *(f"rule add {rule}" for rule in _TAILSCALE_RULES)]
+                 for option, routes in self.routes.items()})
 
     def leave(self) -> None:
-        self.lab.home.ip_batch("".join(f"rule del {rule}\n" for rule in _TAILSCALE_RULES) + "route flush table 52\n")
-        self.lab.home.run(["iptables-restore", "--noflush"], input=_NO_TAILSCALE_FIREWALL)
+        self.ip({option: [*(f"rule del {rule}" for rule in _TAILSCALE_RULES), "route flush table 52"]
+                 for option in self.routes})
+        self.load(_NO_TAILSCALE_FIREWALL)
 
 
 class TailscaleExitNode(Tailscale):
@@ -137,7 +159,12 @@ class TailscaleExitNode(Tailscale):
     Its rule comes before ours by default: the mail is held back until our priority is below.
     """
 
-    routes = (*Tailscale.routes, f"default via {VPN_FAR} dev {Tailscale.vpn}", f"throw {topology.CONTAINER_NET}")
+    routes = {
+        "-4": (*Tailscale.routes["-4"], f"default via {VPN_FAR} dev {Tailscale.vpn}",
+               f"throw {topology.CONTAINER_NET}"),
+        "-6": (*Tailscale.routes["-6"], f"default via {VPN_FAR6} dev {Tailscale.vpn}",
+               f"throw {topology.CONTAINER6_NET}"),
+    }
 
     def test_a_day(self) -> None:
         self.home_settings += ("--set", "priority=5200")
@@ -198,24 +225,28 @@ class TailscaleBesideAMaskedMark(Tailscale):
 
 
 class WgQuick(Vpn):
-    """Another tunnel, with AllowedIPs = 0.0.0.0/0, raised by the real wg-quick. It lets the kernel choose its rules'
-    priorities: below the lowest there is.
+    """Another tunnel that takes everything (AllowedIPs = 0.0.0.0/0, ::/0), raised by the real wg-quick. It lets the
+    kernel choose its rules' priorities: below the lowest there is.
     """
 
     vpn = "vpn0"
 
     def begin(self) -> None:
         far, near = make_keys(self.lab.isp), make_keys(self.lab.home)
-        Tunnel(self.lab.isp, far, near.public, (f"{VPN_FAR}/24",), f"{VPN_HOME}/32", (), listen_port=51821,
+        ends = [(f"{VPN_FAR}/24", f"{VPN_HOME}/32", "0.0.0.0/0")]
+        if self.family.ipv6:
+            ends.append((f"{VPN_FAR6}/64", f"{VPN_HOME6}/128", "::/0"))
+        addresses, homes, all_there_is = zip(*ends)
+        Tunnel(self.lab.isp, far, near.public, addresses, ",".join(homes), (), listen_port=51821,
                interface=FAR_END).create()
         config = self.lab.home.path(f"/run/{self.vpn}.conf")
         config.touch(mode=0o600)
         config.write_text(f"""[Interface]
             PrivateKey = {near.private}
-            Address = {VPN_HOME}/24
+            Address = {",".join(homes)}
             [Peer]
             PublicKey = {far.public}
-            AllowedIPs = 0.0.0.0/0
+            AllowedIPs = {",".join(all_there_is)}
             Endpoint = {topology.HOME_ROUTER}:51821
         """)
 

@@ -37,15 +37,18 @@ DONE, NOT_AS_IT_SHOULD_BE, REFUSED, NOT_ENABLED, NOT_PERMITTED, KERNEL_REFUSED =
 ENABLE_HOME = ("enable", "mailu-home", "--tunnel", topology.TUNNEL)
 ENABLE_VPS = ("enable", "mailu-vps", "--public-ip", topology.VPS)
 
-# Opens connections to tcp/25, one every 5 ms, each with its own source port: without end, or as many as it is told.
+# Opens connections to tcp/25 of all addresses named, one every 5 ms, each with its own source port: without end, or as
+# many as it is told.
 _KNOCK = """
 import itertools, socket, sys, time
 print("knocking", flush=True)
 held = []
-for _ in range(int(sys.argv[2])) if len(sys.argv) > 2 else itertools.count():
-    knock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+rounds, servers = int(sys.argv[1]), itertools.cycle(sys.argv[2:])
+for _ in range(rounds) if rounds else itertools.count():
+    server = next(servers)
+    knock = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_STREAM)
     knock.setblocking(False)
-    knock.connect_ex((sys.argv[1], 25))
+    knock.connect_ex((server, 25))
     held.append(knock)
     if len(held) > 200:
         held.pop(0).close()
@@ -57,6 +60,7 @@ class Scenario(unittest.TestCase):
     """Each test gets a lab of its own, raised with `options`."""
 
     options = Options()
+    servers: tuple[str, ...] = (topology.MX,)  # whom the container knocks at
     lab: Lab
 
     def setUp(self) -> None:
@@ -142,7 +146,7 @@ class Scenario(unittest.TestCase):
     def knocking(self, host: Host | None = None) -> Iterator[Process]:
         """The container (or `host`) keeps opening connections to the MX's port 25 inside the block."""
         sender = host or self.lab.container
-        knocker = sender.start(["/usr/bin/python3", "-c", _KNOCK, topology.MX])
+        knocker = sender.start(["/usr/bin/python3", "-c", _KNOCK, "0", *self.servers])
         read_until(knocker.stdout, b"knocking", "the knocking client")
         try:
             yield knocker
@@ -151,7 +155,7 @@ class Scenario(unittest.TestCase):
 
     def knock(self, times: int = 5) -> None:
         """The container tries to open a connection to the MX's port 25 that many times, and does not wait for any."""
-        self.lab.container.run(["/usr/bin/python3", "-c", _KNOCK, topology.MX, str(times)])
+        self.lab.container.run(["/usr/bin/python3", "-c", _KNOCK, str(times), *self.servers])
 
     def try_mail(self) -> MailResult:
         """One attempt that need not succeed; it ends as soon as the client gives up."""

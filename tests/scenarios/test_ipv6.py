@@ -12,28 +12,8 @@ from lab.waiting import poll  # after scenario, which says where it is
 from lab.firewall import load_docker_nftables
 
 BOTH = ("--subnet", at.CONTAINER_NET, "--subnet", at.CONTAINER6_NET)
+AS_THE_TUNNEL = ("--subnet", f"{at.HOME_TUNNEL}/32", "--subnet", f"{at.HOME6_TUNNEL}/128")
 DUAL_HOME, DUAL_VPS = (*ENABLE_HOME, *BOTH), (*ENABLE_VPS, *BOTH)
-# What Docker's nftables backend adds to its IPv6 table for a network that has IPv6.
-DOCKER_BRIDGE6 = f"""table ip6 docker-bridges {{
-    chain raw-PREROUTING {{
-        ip6 daddr {at.CONTAINER6} iifname != "{at.BRIDGE}" counter drop
-    }}
-    chain nat-POSTROUTING {{
-        oifname != "{at.BRIDGE}" ip6 saddr {at.CONTAINER6_NET} counter masquerade
-    }}
-    chain in-bridge {{
-        ct state established,related counter accept
-        iifname "{at.BRIDGE}" counter accept
-        counter drop
-    }}
-    chain out-bridge {{
-        ct state established,related counter accept
-        counter accept
-    }}
-}}
-add element ip6 docker-bridges filter-forward-in-jumps {{ "{at.BRIDGE}" : jump in-bridge }}
-add element ip6 docker-bridges filter-forward-out-jumps {{ "{at.BRIDGE}" : jump out-bridge }}
-"""
 OTHER_SOURCE = "2001:db8:203::99"  # a second address of the container, in no source
 LARGE = 10_000_000
 
@@ -105,6 +85,21 @@ class Mail(DualStack):
         self.assert_same(vps, self.lab.snapshot(self.lab.vps))
         self.assertFalse(self.mail6(bound=2).delivered)
 
+    def test_another_place_for_our_rules_is_moved_to(self) -> None:
+        """By enable on an enabled host, as `verify` advises where another's rule comes first."""
+        fresh = self.lab.snapshot(self.lab.home)
+        self.egress(self.lab.vps, *DUAL_VPS, *AS_THE_TUNNEL)
+        for sources, nat, place in itertools.product((BOTH, ()), ("preserve", "masquerade"),
+                                                     ("priority=5200", "table=101", "mark=0x1a")):
+            with self.subTest(sources=sources, nat=nat, place=place):
+                enable = (*ENABLE_HOME, *sources, "--set", f"nat={nat}")
+                self.egress(self.lab.home, *enable)
+                self.egress(self.lab.home, *enable, "--set", place)
+                self.egress(self.lab.home, "verify", "mailu-home")
+                self.assert_mail_passes()
+                self.egress(self.lab.home, "disable", "mailu-home")
+                self.assert_same(fresh, self.lab.snapshot(self.lab.home))
+
     def test_everything_else_keeps_its_way(self) -> None:
         self.enable_dual()
         # (The kernel reports its multicast groups on any interface, whenever it likes.)
@@ -148,8 +143,7 @@ class Mail(DualStack):
         dockers = ("auto", "sidestep")
         for nat, steering, docker in itertools.product(("preserve", "masquerade"), ("mark", "rule"), dockers):
             with self.subTest(nat=nat, steering=steering, docker=docker):
-                tunnel = ("--subnet", f"{at.HOME_TUNNEL}/32", "--subnet", f"{at.HOME6_TUNNEL}/128")
-                self.egress(self.lab.vps, *ENABLE_VPS, *(tunnel if nat == "masquerade" else BOTH))
+                self.egress(self.lab.vps, *ENABLE_VPS, *(AS_THE_TUNNEL if nat == "masquerade" else BOTH))
                 enable = (*DUAL_HOME, "--set", f"nat={nat}", "--set", f"steering={steering}", "--set", f"docker={docker}")
                 self.egress(self.lab.home, *enable)
                 with self.no_leak(), self.knocking():
@@ -279,8 +273,7 @@ class WithoutDocker(DualStack):
         self.assertTrue(self.has_learned())
 
     def test_beside_dockers_nftables_backend(self) -> None:
-        load_docker_nftables(self.lab.home)
-        self.lab.home.run(["nft", "-f", "-"], input=DOCKER_BRIDGE6)
+        load_docker_nftables(self.lab.home, ipv6=True)
         fresh = self.lab.home.output(["nft", "-s", "list", "ruleset"])
         self.enable_dual()
         with self.no_leak(), self.knocking():

@@ -36,9 +36,11 @@ bool is_masqueraded(const Profile& profile) {
   return profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade;
 }
 
+/// What keeps certain peers back is no need for an admission, which would let those through too.
 bool could_drop(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const std::vector<FlowPacket>& packets) {
   return std::ranges::any_of(packets, [&](const FlowPacket& packet) {
-    return find_obstacle(ruleset, chain, packet.facts, is_tagged).has_value();
+    const auto obstacle = find_obstacle(ruleset, chain, packet.facts, is_tagged);
+    return obstacle && !obstacle->of_peers;
   });
 }
 

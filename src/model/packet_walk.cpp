@@ -16,6 +16,9 @@ Holds by_sense(Holds plain, Sense sense) {
   if (sense == Sense::kIs || plain == Holds::kMaybe || plain == Holds::kSome) {
     return plain;
   }
+  if (plain == Holds::kPeers) {
+    return Holds::kMaybe;  // all the others
+  }
   return plain == Holds::kYes ? Holds::kNo : Holds::kYes;
 }
 
@@ -25,7 +28,7 @@ Holds when(bool condition) {
 
 Holds within(const std::optional<Prefix>& facts, const Prefix& wanted) {
   if (!facts) {
-    return wanted.is_default() ? Holds::kYes : Holds::kMaybe;
+    return wanted.is_default() ? Holds::kYes : wanted.is_internet() ? Holds::kMaybe : Holds::kPeers;
   }
   if (wanted.contains(*facts)) {
     return Holds::kYes;
@@ -90,7 +93,11 @@ struct MatchHolds {
     const auto& returns = m.by_mark ? packet.returns_by_mark : packet.returns;
     return returns ? by_sense(when(*returns), m.sense) : Holds::kMaybe;
   }
-  Holds operator()(const nft::MatchOpaque&) const { return Holds::kMaybe; }
+  Holds operator()(const nft::MatchOpaque& m) const {
+    const bool names_peers =
+        (!packet.source && m.what.ends_with(" saddr set")) || (!packet.destination && m.what.ends_with(" daddr set"));
+    return names_peers ? Holds::kPeers : Holds::kMaybe;
+  }
 };
 
 /// Is it one of these statements that the decoder does not know in full?
@@ -121,12 +128,17 @@ struct Ending {
 
 /// Which of the packets have come this far.
 struct Reached {
-  bool some = true;  ///< at least some of them surely
-  bool all = true;   ///< all of them surely
+  bool some = true;       ///< at least some of them surely
+  bool all = true;        ///< all of them surely
+  bool of_peers = false;  ///< at most those of certain peers
 };
 
 void keep_worse(Ending& whole, const std::optional<Obstacle>& found) {
-  if (found && (!whole.obstacle || (found->certain && !whole.obstacle->certain))) {
+  if (!found) {
+    return;
+  }
+  const auto& before = whole.obstacle;
+  if (!before || (found->certain && !before->certain) || (before->of_peers && !found->of_peers)) {
     whole.obstacle = found;
   }
 }
@@ -143,7 +155,8 @@ class Walk {
       if (held == Holds::kNo) {
         continue;
       }
-      const Reached here{reached.some && held >= Holds::kSome, reached.all && held == Holds::kYes};
+      const Reached here{reached.some && held >= Holds::kSome, reached.all && held == Holds::kYes,
+                         reached.of_peers || held == Holds::kPeers};
       const auto ending = rule(chain, observed.rule, here, depth);
       keep_worse(whole, ending.obstacle);
       if (whole.obstacle && whole.obstacle->certain) {
@@ -158,7 +171,7 @@ class Walk {
       }
     }
     if (chain.hook && chain.hook->policy == nft::Policy::kDrop) {
-      keep_worse(whole, Obstacle{chain.key, "policy drop", is_certain(reached)});
+      keep_worse(whole, Obstacle{chain.key, "policy drop", is_certain(reached), reached.of_peers});
     }
     return whole;
   }
@@ -172,7 +185,7 @@ class Walk {
         set_mark(set->mark, here);
       }
       if (refuses(statement)) {
-        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}};
+        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here), here.of_peers}};
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {
         return this->verdict(chain, rule, *verdict, here, depth);
@@ -199,7 +212,7 @@ class Walk {
         return {{}, true};
       case nft::VerdictCode::kDrop:
       case nft::VerdictCode::kQueue:
-        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here)}};
+        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here), here.of_peers}};
       case nft::VerdictCode::kReturn:
         return {{}, false, true};
       case nft::VerdictCode::kContinue:

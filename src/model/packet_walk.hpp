@@ -31,8 +31,9 @@ struct PacketFacts {
 /// Where a packet may end.
 struct Obstacle {
   nft::ChainKey chain;
-  std::string rule;      ///< in nft's words; "policy drop" for the chain's policy
-  bool certain = false;  ///< packets surely end there, as many as was asked for; else it depends on what is not known
+  std::string rule;       ///< in nft's words; "policy drop" for the chain's policy
+  bool certain = false;   ///< packets surely end there, as many as was asked for; else it depends on what is not known
+  bool of_peers = false;  ///< of certain peers only, by their addresses: somebody's decision about those
 };
 
 /// When an obstacle counts as certain.
@@ -56,6 +57,7 @@ using SkipRule = bool (*)(const nft::Rule&);
 /// Do all of the rule's tests hold? In rising order.
 enum class Holds : std::uint8_t {
   kNo,
+  kPeers,  ///< for certain peers, by an address that the rule names and that is none of this host's
   kMaybe,  ///< it depends on something unknown: the peer's address, a test that the decoder does not understand
   kSome,   ///< for a part of these packets, surely: one container of the source network, the flow's first packet
   kYes,

@@ -79,11 +79,25 @@ void RuleReader::range(const Expression& e) {
   }
 }
 
+/// "ip6 daddr set", of one or more of whose addresses the packet's has to be.
+std::optional<std::string> RuleReader::address_set(const Expression& e, const Loaded* value) const {
+  const bool is_plain = e.data.be32(NFTA_LOOKUP_FLAGS).value_or(0) == 0;  // no NFT_LOOKUP_F_INV
+  if (value == nullptr || !network_ || value->source != Loaded::Source::kPayload || !is_plain) {
+    return std::nullopt;
+  }
+  const std::string family = *network_ == IpFamily::kV4 ? "ip" : "ip6";
+  if (value->field == address_field(*network_, nft::Side::kSource)) {
+    return family + " saddr set";
+  }
+  return value->field == address_field(*network_, nft::Side::kDestination) ? std::optional(family + " daddr set")
+                                                                           : std::nullopt;
+}
+
 void RuleReader::lookup(const Expression& e) {
   const Loaded* value = source(e, NFTA_LOOKUP_SREG, 0);
   const bool by_state = value != nullptr && value->what() == "ct state";
   if (!e.data.has(NFTA_LOOKUP_DREG)) {
-    opaque_test(e, std::string(by_state ? kStateSet : "lookup"), value);
+    opaque_test(e, by_state ? std::string(kStateSet) : address_set(e, value).value_or("lookup"), value);
   } else if (e.data.be32(NFTA_LOOKUP_DREG) == NFT_REG_VERDICT) {
     opaque_effect(e,
                   std::string(by_state ? kStateMap : "vmap"));  // a verdict from a map: what it does depends on the map

@@ -77,6 +77,7 @@ class RuleReader {
   void derive_unmeasured(const Expression& e, std::uint16_t source_attribute, std::uint16_t target_attribute);
   Loaded* source(const Expression& e, std::uint16_t register_attribute, std::size_t length);
 
+  [[nodiscard]] std::optional<std::string> address_set(const Expression& e, const Loaded* value) const;
   bool add_match(std::optional<nft::Match> match);
   void add_opaque(std::string what, std::vector<std::uint8_t> bytes);
   void opaque_test(const Expression& e, std::string what, const Loaded* read = nullptr);

@@ -286,7 +286,7 @@ TEST(NftForeign, Lookup_TakesInWhatItReads) {
     rule.add("lookup", {{NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1}, {NFTNL_EXPR_LOOKUP_SET, Octets{'s', 0}}});
     return rule.rule();
   };
-  EXPECT_EQ(opaque_parts(by_set(12)), std::vector<std::string>{"lookup"});
+  EXPECT_EQ(opaque_parts(by_set(12)), std::vector<std::string>{"ip saddr set"});
   EXPECT_NE(by_set(12), by_set(16)) << "a set of sources is not a set of destinations";
 }
 

@@ -203,7 +203,9 @@ TEST_F(NftToolsTest, Nft_OtherRules_StayOpaque) {
   in_new_namespace([] {
     const std::vector<std::pair<std::string, std::string>> cases{
         {"tcp dport { 25, 465 } accept", "lookup"},
-        {"ip saddr . tcp dport { 10.0.0.1 . 25 } accept", "lookup"},
+        {"ip saddr . tcp dport { 10.0.0.1 . 25 } accept", "ip saddr set"},
+        {"ip6 daddr { 2001:db8::1, 2001:db8::2 } accept", "ip6 daddr set"},
+        {"ip daddr != { 192.0.2.1, 192.0.2.2 } accept", "lookup"},
         {"fib daddr type local accept", "fib"},
         {"fib saddr oif missing drop", "fib"},
         {"fib saddr . iif oif 7 drop", "fib"},

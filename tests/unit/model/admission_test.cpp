@@ -88,6 +88,7 @@ TEST(Admission, ADropOfOneSenderOfTheNetwork_NeedsIt) {
 
 TEST(Admission, ADropThatOnlyRepliesMeet_NeedsIt) {
   EXPECT_EQ(home_places(":FORWARD ACCEPT\n-A FORWARD -d 192.168.203.0/24 -j DROP\n"), Places{"ip filter FORWARD"});
+  EXPECT_EQ(home_places(":FORWARD ACCEPT\n-A FORWARD -d 198.51.100.0/24 -j DROP\n"), Places{}) << "those peers alone";
 }
 
 TEST(Admission, ATestThatIsNotUnderstood_MayDrop) {

@@ -52,7 +52,9 @@ TEST(PacketWalk, Address) {
   EXPECT_EQ(test_of("! -s 192.168.203.10/32"), Holds::kSome);
   EXPECT_EQ(test_of("-s 10.0.0.0/8"), Holds::kNo);
   EXPECT_EQ(test_of("! -s 10.0.0.0/8"), Holds::kYes);
-  EXPECT_EQ(test_of("-d 198.51.100.0/24"), Holds::kMaybe) << "the peer may be anybody";
+  EXPECT_EQ(test_of("-d 198.51.100.0/24"), Holds::kPeers) << "the peer may be anybody";
+  EXPECT_EQ(test_of("! -d 198.51.100.0/24"), Holds::kMaybe) << "anybody but those";
+  EXPECT_EQ(test_of("-d 128.0.0.0/1"), Holds::kMaybe) << "half the internet";
   EXPECT_EQ(test_of("-d 0.0.0.0/0"), Holds::kYes);
 }
 
@@ -118,7 +120,7 @@ TEST(PacketWalk, AnOpaqueTest_MayHoldOrNot) {
 
 TEST(PacketWalk, ARule_HoldsAsMuchAsItsWeakestTest) {
   EXPECT_EQ(test_of("-i br-mailu -s 192.168.203.10/32"), Holds::kSome);
-  EXPECT_EQ(test_of("-s 192.168.203.10/32 -d 198.51.100.0/24"), Holds::kMaybe);
+  EXPECT_EQ(test_of("-s 192.168.203.10/32 -d 198.51.100.0/24"), Holds::kPeers);
   EXPECT_EQ(holds({}, mail()), Holds::kYes) << "no test at all";
 }
 
@@ -198,6 +200,23 @@ TEST(PacketWalk, AMarkThatIsSetOnTheWay_CountsFromThere) {
                  "0x19 -j ACCEPT\n"),
             "certain: policy drop")
       << "known for none of them any more, if some were marked anew";
+}
+
+TEST(PacketWalk, WhatEndsCertainPeersOnly_IsToldFromWhatMayEndAnybody) {
+  const auto of_peers = [](const std::string& rules) {
+    nft::Ruleset ruleset;
+    test::add_iptables(ruleset, "*filter\n" + rules);
+    const auto found = find_obstacle(ruleset, ruleset.chains.front(), mail());
+    return found && found->of_peers;
+  };
+  EXPECT_TRUE(of_peers(":FORWARD ACCEPT\n-A FORWARD -d 198.51.100.0/24 -j DROP\n"));
+  EXPECT_TRUE(of_peers(":FORWARD ACCEPT\n:BAD -\n-A FORWARD -d 198.51.100.0/24 -j BAD\n-A BAD -j DROP\n"));
+  EXPECT_TRUE(of_peers(":FORWARD ACCEPT\n-A FORWARD -d 198.51.100.0/24 -m set --match-set bans src -j DROP\n"));
+  EXPECT_FALSE(of_peers(":FORWARD ACCEPT\n-A FORWARD -m set --match-set bans src -j DROP\n"));
+  EXPECT_FALSE(of_peers(":FORWARD DROP\n-A FORWARD -d 198.51.100.0/24 -j DROP\n")) << "the policy is for all";
+  EXPECT_FALSE(
+      of_peers(":FORWARD ACCEPT\n-A FORWARD -d 198.51.100.0/24 -j DROP\n"
+               "-A FORWARD -m set --match-set bans src -j DROP\n"));
 }
 
 TEST(PacketWalk, ALoopOfChains_Ends) {

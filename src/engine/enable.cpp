@@ -116,6 +116,7 @@ class Enabling {
     report_.host = seen->host;
     record_.host = seen->host;
     report_.waiting = plan.waiting;
+    left_off_ = seen->left_off;
     closed_ = closed_tables(profile_, seen->host, seen->observed.ruleset);
     if (auto remembered = remember_sysctls(*seen, wanted); !remembered) {
       return std::unexpected(remembered.error());
@@ -270,6 +271,12 @@ class Enabling {
     if (forgotten_) {
       note_forgotten();
     }
+    for (const auto& key : left_off_) {
+      report_.notes.push_back(fmt::format(
+          "{} stays 0 as long as no network of the sources is here: Docker, Podman and Incus switch it on themselves; "
+          "after anything else, enable once more",
+          sysctl_name(key)));
+    }
     report_.needs_a_hand = !closed_.empty();
     for (const auto& table : closed_) {
       report_.notes.push_back(open_by_hand(table, profile_));
@@ -325,8 +332,9 @@ class Enabling {
   ByFamily<std::optional<std::vector<SavedSysctl>>> side_effects_;  ///< of ip_forward, where this command switches it
   DesiredState owned_;
   std::vector<nft::TableKey> closed_;  ///< tables that could drop the mail, and that no rule of ours can be put into
-  bool has_looked_ = false;            ///< in this round
-  bool complete_ = false;              ///< the last plan was carried out to its end
+  std::vector<std::string> left_off_;
+  bool has_looked_ = false;  ///< in this round
+  bool complete_ = false;    ///< the last plan was carried out to its end
   ApplyReport report_;
 };
 

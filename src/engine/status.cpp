@@ -45,7 +45,8 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
     return std::unexpected(closed.error());
   }
   const auto& profile = *closed;
-  auto seen = survey(kernel, profile, {}, record ? std::optional(record->host) : std::nullopt);
+  auto seen = survey(kernel, profile, record ? record->sysctls.saved : std::vector<SavedSysctl>{},
+                     record ? std::optional(record->host) : std::nullopt);
   if (!seen) {
     return std::unexpected(seen.error());
   }

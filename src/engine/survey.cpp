@@ -74,7 +74,32 @@ bool keep_links(const ResolvedHost& remembered, ResolvedHost& host) {
   return true;
 }
 
+/// Unless an earlier enable has switched it.
+void leave_forwarding_off(const Profile& profile, const std::vector<SavedSysctl>& further, Survey& seen) {
+  for (const auto family : families_of(profile)) {
+    const std::string key(traits_of(family).forwarding);
+    const bool has_network = std::ranges::any_of(profile.sources, [&](const Prefix& source) {
+      return source.address.family == family && is_here(source, seen.observed);
+    });
+    if (has_network || contains(further, key, &SavedSysctl::key) || seen.sysctls.at(key) != "0") {
+      continue;
+    }
+    seen.left_off.push_back(key);
+    std::erase_if(seen.desired.sysctls, [&](const SysctlSpec& sysctl) {
+      return sysctl.key == key || (family == IpFamily::kV6 && is_accept_ra(sysctl.key));
+    });
+  }
+}
+
 }  // namespace
+
+bool is_here(const Prefix& source, const ObservedState& observed) {
+  return std::ranges::any_of(observed.addresses,
+                             [&](const InterfaceAddress& address) { return source.overlaps(address.network()); }) ||
+         std::ranges::any_of(observed.routes, [&](const Route& route) {
+           return route.table == kMainTable && !route.destination.is_internet() && source.overlaps(route.destination);
+         });
+}
 
 Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<SavedSysctl>& further,
                       const std::optional<ResolvedHost>& remembered) {
@@ -119,6 +144,9 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
     return std::unexpected(values.error());
   }
   result.sysctls = *std::move(values);
+  if (profile.side == Side::kHome) {
+    leave_forwarding_off(profile, further, result);
+  }
   return result;
 }
 

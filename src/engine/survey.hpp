@@ -14,8 +14,14 @@ struct Survey {
   std::vector<Object> legacy;  ///< the shell scripts' objects
   DesiredState desired;        ///< as if those were gone already: they go in the same transaction, or are in the way
   SysctlValues sysctls;        ///< of the desired keys and of those asked for
+  std::vector<std::string> left_off{};  ///< forwarding that is not switched on yet; see is_here
   std::optional<Error> unresolved;
 };
+
+/// Has this host a network of the source's, on an interface or by a route? Before it has, forwarding at home is left
+/// off: what brings the network switches it on, and Docker closes its FORWARD chain to strangers only where it was the
+/// one to do so.
+[[nodiscard]] bool is_here(const Prefix& source, const ObservedState& observed);
 
 /// `further` are keys whose values are wanted beside the desired ones. `remembered` is taken where the host no longer
 /// answers what the profile leaves open (its default route is gone, say); `unresolved` then says why.

@@ -260,15 +260,9 @@ void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sen
 
 /// A source that is nowhere on this host is a mistyped one, and the real one's mail is not guarded.
 void check_sources(const Inquiry& ask) {
-  const auto& observed = ask.view.seen.observed;
   for (const auto& source : ask.view.profile.sources) {
-    const bool on_link = std::ranges::any_of(
-        observed.addresses, [&](const InterfaceAddress& address) { return source.overlaps(address.network()); });
-    const bool routed = std::ranges::any_of(observed.routes, [&](const Route& route) {
-      return route.table == kMainTable && !route.destination.is_internet() && source.overlaps(route.destination);
-    });
     const auto title = fmt::format("the source {} is a network of this host's", source.to_string());
-    if (on_link || routed) {
+    if (is_here(source, ask.view.seen.observed)) {
       ask.passed("sources", title, "");
     } else {
       ask.failed("sources", title, "no interface and no route of this host has it",

@@ -37,7 +37,7 @@ class Readable(Scenario):
     def test_iptables_lists_dockers_rules_unchanged(self) -> None:
         before = self.rules(self.lab.home)
         self.enable_home()
-        self.assert_rules_kept(self.lab.home, before, added=2)
+        self.assert_rules_kept(self.lab.home, before, added=3)
 
     def test_iptables_lists_the_vps_rules_unchanged(self) -> None:
         before = self.rules(self.lab.vps)

@@ -359,5 +359,32 @@ TEST(Enable, TheStackIsDown_WhatWasMadeForItsBridgeIsNoDrift) {
   }
 }
 
+TEST(Enable, BeforeTheSourcesNetworkIsThere_ForwardingIsLeftToWhatBringsIt) {
+  auto host = test::hardened_home();
+  test::remove_link(host, test::kBridge);
+  EngineHost box(host);
+  const auto report = box.enable(test::home_profile());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "0");
+  ASSERT_EQ(report->notes.size(), 1U);
+  EXPECT_NE(report->notes.front().find("net.ipv4.ip_forward stays 0 as long as"), std::string::npos);
+  EXPECT_TRUE(box.engine.status("mailu-home", {})->as_it_should_be());
+  test::forward(box.host());  // Docker does
+  test::add_link(box.host(), test::kBridge, "bridge", "192.168.203.1/24");
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  ASSERT_TRUE(box.disable(test::home_profile()));
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "1") << "not ours to switch off";
+}
+
+TEST(Enable, TheStackWentDownAndForwardingWasSwitchedOff_IsMended) {
+  EngineHost box(test::hardened_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  test::remove_link(box.host(), test::kBridge);
+  box.host().sysctls["net/ipv4/ip_forward"] = "0";
+  EXPECT_FALSE(box.engine.status("mailu-home", {})->as_it_should_be());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "1");
+}
+
 }  // namespace
 }  // namespace smtpegress

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "engine/flows.hpp"
 #include "engine/forwarding_users.hpp"
@@ -23,8 +24,8 @@ namespace {
 /// One enable, from the first look to the last.
 class Enabling {
  public:
-  Enabling(Kernel& kernel, StateStore& store, const Profile& profile, LegacyScripts legacy)
-      : kernel_(kernel), store_(store), profile_(profile), legacy_(legacy), transaction_(kernel) {}
+  Enabling(Kernel& kernel, StateStore& store, Profile profile, LegacyScripts legacy)
+      : kernel_(kernel), store_(store), profile_(std::move(profile)), legacy_(legacy), transaction_(kernel) {}
 
   Result<ApplyReport> run() {
     if (auto loaded = load(); !loaded) {

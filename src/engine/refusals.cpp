@@ -18,7 +18,7 @@ bool share_mail(const Profile& a, const Profile& b) {
 /// What a person calls it, and which settings choose another.
 std::pair<std::string_view, std::string_view> words_for(const Object& object) {
   if (std::holds_alternative<PolicyRule>(object)) {
-    return {"policy rule", "priority=…, --set table=… or --set mark=…"};
+    return {"policy rule", "priority=…, --set table=… or --set mark=… (auto: what is free)"};
   }
   return std::holds_alternative<Route>(object) ? std::pair("route", "table=…") : std::pair("rule", "mark=…");
 }

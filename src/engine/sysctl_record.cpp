@@ -176,7 +176,9 @@ SysctlRecord merge_saved(SysctlRecord record, const std::vector<SysctlSpec>& wan
     const bool is_default = sysctl.key == rp_filter_key("default");
     if (const auto* other = others.remembers(sysctl.key); other != nullptr) {
       record.saved.push_back({sysctl.key, other->find(sysctl.key)->previous, sysctl.value});
-      record.links = is_default ? other->links : std::move(record.links);
+      if (is_default) {
+        record.links = other->links;
+      }
       continue;
     }
     if (const auto value = current.find(sysctl.key); value != current.end() && value->second) {

@@ -166,6 +166,7 @@ void read_state_sets(int fd, std::vector<ChainRule>& rules) {
     }
     if (auto several = read_map(reader, chain.table, rule); !several.empty()) {
       std::vector<ChainRule> spelt_out;
+      spelt_out.reserve(several.size());
       for (auto& one : several) {
         spelt_out.emplace_back(chain, std::move(one));
       }

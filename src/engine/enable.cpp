@@ -273,10 +273,7 @@ class Enabling {
       note_forgotten();
     }
     for (const auto& key : left_off_) {
-      report_.notes.push_back(fmt::format(
-          "{} stays 0 as long as no network of the sources is here: Docker, Podman and Incus switch it on themselves; "
-          "after anything else, enable once more",
-          sysctl_name(key)));
+      report_.notes.push_back(waits_for_network(key));
     }
     report_.needs_a_hand = !closed_.empty();
     for (const auto& table : closed_) {

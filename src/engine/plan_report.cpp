@@ -44,6 +44,9 @@ Result<PlanReport> Engine::plan(const Profile& wanted, LegacyScripts legacy) {
   for (const auto& table : closed_tables(profile, seen->host, seen->observed.ruleset)) {
     report.notes.push_back(open_by_hand(table, profile));
   }
+  for (const auto& key : seen->left_off) {
+    report.notes.push_back(waits_for_network(key));
+  }
   if (legacy == LegacyScripts::kTakeOver) {
     report.legacy.clear();
   }

@@ -1,5 +1,7 @@
 #include "engine/survey.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/sysctl_record.hpp"
@@ -64,8 +66,10 @@ void keep_addresses(const ResolvedHost& remembered, ResolvedHost& host) {
 
 /// A mail stack that is down has no bridge (`docker compose down`). Nothing is gone that was made for it, and the same
 /// bridge comes back with it; one under another name is found, and takes its place.
-bool keep_links(const ResolvedHost& remembered, ResolvedHost& host) {
-  if (!host.source_links.empty() || remembered.source_links.empty()) {
+bool keep_links(const ResolvedHost& remembered, const ObservedState& observed, ResolvedHost& host) {
+  const bool are_gone =
+      std::ranges::all_of(remembered.source_links, [&](const IfName& link) { return observed.link(link) == nullptr; });
+  if (!host.source_links.empty() || remembered.source_links.empty() || !are_gone) {
     return false;
   }
   host.source_links = remembered.source_links;
@@ -92,6 +96,13 @@ void leave_forwarding_off(const Profile& profile, const std::vector<SavedSysctl>
 }
 
 }  // namespace
+
+std::string waits_for_network(const std::string& key) {
+  return fmt::format(
+      "{} stays 0 as long as no network of the sources is here: Docker, Podman and Incus switch it on themselves; "
+      "after anything else, enable once more",
+      sysctl_name(key));
+}
 
 bool is_here(const Prefix& source, const ObservedState& observed) {
   return std::ranges::any_of(observed.addresses,
@@ -120,7 +131,7 @@ Result<Survey> survey(Kernel& kernel, const Profile& profile, const std::vector<
   if (remembered && profile.nat == HomeNat::kMasquerade) {
     keep_addresses(*remembered, result.host);
   }
-  const bool kept = remembered && keep_links(*remembered, result.host);
+  const bool kept = remembered && keep_links(*remembered, result.observed, result.host);
   if (profile.side == Side::kHome) {
     result.host.docker = docker_backend(result.observed.ruleset, kernel.legacy_table_names());
   }

@@ -1,6 +1,7 @@
 // One look at the host from one profile's point of view: what every command starts with.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "engine/instances.hpp"
@@ -22,6 +23,9 @@ struct Survey {
 /// off: what brings the network switches it on, and Docker closes its FORWARD chain to strangers only where it was the
 /// one to do so.
 [[nodiscard]] bool is_here(const Prefix& source, const ObservedState& observed);
+
+/// Why forwarding is left off, for a person.
+[[nodiscard]] std::string waits_for_network(const std::string& key);
 
 /// `further` are keys whose values are wanted beside the desired ones. `remembered` is taken where the host no longer
 /// answers what the profile leaves open (its default route is gone, say); `unresolved` then says why.

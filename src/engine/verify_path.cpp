@@ -108,7 +108,8 @@ class Path {
     each(hook, ChainType::kFilter, packets_at, drop, met);
     return met;
   }
-  /// Does the way to the internet lead by this interface? Nothing where there is more than one such way.
+  /// Does the way to the internet lead by this interface? Nothing where the main table has not the one way that says
+  /// it.
   [[nodiscard]] std::optional<bool> returns_by(IpFamily family, const IfName& interface) const {
     const Route* best = nullptr;
     for (const auto& route : view_.seen.observed.routes) {
@@ -120,7 +121,7 @@ class Path {
       }
       best = best == nullptr || route.metric < best->metric ? &route : best;
     }
-    return best != nullptr && best->interface == interface;
+    return best != nullptr ? std::optional(best->interface == interface) : std::nullopt;
   }
   /// The chains that hang on one interface, and what passes it.
   void on_device(Hook hook, const IfName& device, const std::vector<FlowPacket>& packets, std::vector<Met>& met) const {

@@ -376,6 +376,15 @@ TEST(Enable, BeforeTheSourcesNetworkIsThere_ForwardingIsLeftToWhatBringsIt) {
   EXPECT_EQ(box.host().sysctls.at("net/ipv4/ip_forward"), "1") << "not ours to switch off";
 }
 
+TEST(Enable, OtherSourcesWhileTheOldBridgeStands_GuardNothingByIt) {
+  EngineHost box(test::dual_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  ASSERT_TRUE(box.enable(test::home_profile({{{"sources", "10.7.0.0/16"}}})));
+  for (const auto& rule : box.host().state.rules) {
+    EXPECT_TRUE(selectors_of(rule).incoming.empty()) << to_string(rule);
+  }
+}
+
 TEST(Enable, TheStackWentDownAndForwardingWasSwitchedOff_IsMended) {
   EngineHost box(test::hardened_home());
   ASSERT_TRUE(box.enable(test::home_profile()));

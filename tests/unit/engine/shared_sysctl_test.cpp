@@ -30,6 +30,14 @@ void damage(EngineHost& box, const Profile& profile) {
   box.directory.write(name, box.directory.read(name).substr(0, 100));
 }
 
+/// wg1's rp_filter is an administrator's own; default's is 0.
+test::FakeHost home_with_a_value_of_its_own() {
+  auto host = test::docker_home();
+  test::add_wireguard(host, "wg1", "10.0.2.2/24", "0.0.0.0/0");
+  host.sysctls["net/ipv4/conf/wg1/rp_filter"] = "2";
+  return host;
+}
+
 std::string joined(const std::vector<std::string>& notes) {
   std::string all;
   for (const auto& note : notes) {
@@ -117,10 +125,7 @@ TEST(SharedSysctls, IpForwardSwitchedOffMeanwhile_TheOtherLearnsOfTheSideEffects
 }
 
 TEST(SharedSysctls, AnInterfaceThatStoodBefore_IsNotTakenForOneBornWithOurValue) {
-  auto host = test::docker_home();
-  test::add_wireguard(host, "wg1", "10.0.2.2/24", "0.0.0.0/0");
-  host.sysctls["net/ipv4/conf/wg1/rp_filter"] = "2";  // an administrator's own; default's is 0
-  EngineHost box(host);
+  EngineHost box(home_with_a_value_of_its_own());
   const auto before = box.now();
   ASSERT_TRUE(box.enable(first()));
   const auto other = test::home_profile({{{"tunnel", "wg1"}}});
@@ -140,10 +145,7 @@ TEST(SharedSysctls, AnInterfaceMadeSinceTheFirstInstance_HasItsPreviousValueFrom
 }
 
 TEST(SharedSysctls, WhichInterfacesStoodBefore_IsLeftAgainByWhoeverTakesItOver) {
-  auto host = test::docker_home();
-  test::add_wireguard(host, "wg1", "10.0.2.2/24", "0.0.0.0/0");
-  host.sysctls["net/ipv4/conf/wg1/rp_filter"] = "2";  // an administrator's own; default's is 0
-  EngineHost box(host);
+  EngineHost box(home_with_a_value_of_its_own());
   const auto before = box.now();
   const auto third = [](const std::string& tunnel) {
     auto profile = test::home_profile(

@@ -12,6 +12,7 @@
 namespace smtpegress {
 namespace {
 
+using nft::ChainType;
 using nft::Family;
 using nft::Hook;
 using nft::Policy;
@@ -240,6 +241,39 @@ TEST(VerifyMend, ADropThatEnableLeaves_IsSaidToBeTheAdministrators) {
   const auto report = box.engine.verify("mailu-home", {});
   const auto check = std::ranges::find(report->checks, "replies-arrive", &Check::id);
   EXPECT_EQ(check->mend, "remove or move that rule, or let it spare the mail: enable does not touch it");
+}
+
+struct ReversePath {
+  bool by_mark;
+  std::int32_t priority;
+  bool has_default_route;
+  bool fails;
+};
+
+TEST(VerifyReversePath, AFilterThatDropsAllReplies_IsToldAndOneThatLetsThemPassIsNot) {
+  for (const auto& [by_mark, priority, has_default_route, fails] : {ReversePath{false, 10, true, true},
+                                                                    {true, 10, true, false},     // firewalld's
+                                                                    {true, -300, true, true},    // ahead of our mark
+                                                                    {false, 10, false, false}})  // not known here
+  {
+    EngineHost box(test::dual_home());
+    ASSERT_TRUE(box.enable(test::dual_home_profile()));
+    auto& chain =
+        add_chain(box.host(), Family::kIp6, {ChainType::kFilter, Hook::kPrerouting, priority, Policy::kAccept}, "");
+    chain.rules.push_back(
+        {{{nft::MatchReversePath{by_mark, nft::Sense::kIsNot}}, {nft::Verdict{nft::VerdictCode::kDrop, {}}}, {}},
+         901,
+         0,
+         0});
+    if (!has_default_route) {
+      std::erase_if(box.host().state.routes, [](const Route& route) {
+        return route.family == IpFamily::kV6 && route.table == kMainTable && route.destination.is_default();
+      });
+    }
+    const auto [failed, told] = test::failures(*box.engine.verify("mailu-home", {}));
+    EXPECT_EQ(failed.contains("replies-arrive"), fails) << by_mark << priority << told;
+    EXPECT_EQ(told.find("missing drop") != std::string::npos, fails) << told;
+  }
 }
 
 }  // namespace

@@ -23,7 +23,7 @@
 namespace smtpegress::netlink {
 namespace {
 
-constexpr int kAttempts = 10;  // a ruleset that changes more often than that is being reloaded in a loop
+constexpr int kAttempts = 50;  // a ruleset that changes more often than that is being reloaded in a loop
 // Bytes. A dump's datagram has room for 32 KiB (netlink_dump, net/netlink/af_netlink.c): one that is less than half
 // full did not end for want of room.
 constexpr std::size_t kSurelyUncut = std::size_t{16} * 1024;

@@ -112,7 +112,7 @@ void add_nft_seeds(Seeds& seeds) {
     seeds.add("nft_chain", payload_of_step(AddChain{kInet, hook}).value());
   }
   seeds.add("nft_chain", payload_of_step(FlushChain{kIp}).value());
-  for (const auto verdict : {NF_ACCEPT, NFT_JUMP}) {
+  for (const int verdict : {int{NF_ACCEPT}, int{NFT_JUMP}}) {
     const auto number = octets(std::byteswap(static_cast<std::uint32_t>(verdict)));
     auto code = attribute(NFTA_VERDICT_CODE, number);
     if (verdict == NFT_JUMP) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import signal
+import socket
 from dataclasses import dataclass, field
 
 from . import topology as at
@@ -63,13 +64,15 @@ class Tunnel:
     def _start_daemon(self) -> None:
         # In the foreground: it stays the lab's child, and its messages can be told when it fails.
         self._daemon = self.host.start(["wireguard-go", "-f", self.interface], env={"LOG_LEVEL": "error"})
-        socket = self.host.path(f"/run/wireguard/{self.interface}.sock")
+        path = self.host.path(f"/run/wireguard/{self.interface}.sock")
 
         def listening() -> bool:
             assert self._daemon is not None
             if not self._daemon.running():
                 raise LabError(f"wireguard-go on {self.host.name}: {self._daemon.stderr.read().decode().strip()}")
-            return socket.exists()
+            # The file is there a moment before anybody listens: wg(8) would then ask the kernel, in vain.
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect_ex(str(path)) == 0
 
         poll(listening, f"wireguard-go's control socket on {self.host.name}")
 

@@ -22,6 +22,8 @@ struct ObservedState {
 
   [[nodiscard]] const Link* link(const IfName& name) const;
   [[nodiscard]] const Link* link(int index) const;
+  /// The main table's default route of the lowest metric, by an interface; null where there is none.
+  [[nodiscard]] const Route* default_route(IpFamily family) const;
 };
 
 class Kernel {

@@ -111,13 +111,13 @@ struct MatchCtDirection {
   CtDirection direction = CtDirection::kOriginal;
   auto operator<=>(const MatchCtDirection&) const = default;
 };
-/// A test the decoder does not understand: may hold or not. `what` says which, for messages ("xt addrtype", "lookup").
 /// Whether the way back to the packet's source is by the interface that it came in by: `fib saddr . iif oif exists`.
 struct MatchReversePath {
   bool by_mark = false;      ///< looked up with the packet's mark: `fib saddr . mark . iif oif exists`
   Sense sense = Sense::kIs;  ///< kIsNot: `missing`
   auto operator<=>(const MatchReversePath&) const = default;
 };
+/// A test the decoder does not understand: may hold or not. `what` says which, for messages ("xt addrtype", "lookup").
 struct MatchOpaque {
   std::string what;
   std::vector<std::uint8_t> bytes;

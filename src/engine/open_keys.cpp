@@ -20,37 +20,50 @@ bool compares_mark(const nft::Rule& rule, const Mark& mark) {
   });
 }
 
-bool is_used(const Mark& mark, const std::string& name, const OtherInstances& others, const ObservedState& observed) {
-  const auto in_rule = [&](const nft::ObservedRule& observed_rule) {
-    const auto set = mark_set_by(observed_rule.rule);
-    return (set && set->is_taken_for(mark)) || compares_mark(observed_rule.rule, mark);
-  };
-  return std::ranges::any_of(observed.rules,
-                             [&](const PolicyRule& rule) { return rule.mark && rule.mark->is_taken_for(mark); }) ||
-         std::ranges::any_of(others.records,
-                             [&](const InstanceRecord& other) { return other.profile.mark.is_taken_for(mark); }) ||
-         std::ranges::any_of(observed.ruleset.chains, [&](const nft::ObservedChain& chain) {
-           return chain.key.table != own_table_key(name) && std::ranges::any_of(chain.rules, in_rule);
-         });
-}
+/// What this host has in use already, by anybody but the instance itself.
+struct Uses {
+  const std::string& name;
+  const OtherInstances& others;
+  const ObservedState& observed;
 
-bool is_used(TableId table, const std::string&, const OtherInstances& others, const ObservedState& observed) {
-  return contains(observed.rules, table, &PolicyRule::table) || contains(observed.routes, table, &Route::table) ||
-         std::ranges::any_of(others.records, [&](const InstanceRecord& other) { return other.profile.table == table; });
-}
+  [[nodiscard]] bool has(const Mark& mark) const {
+    const auto in_rule = [&](const nft::ObservedRule& rule) {
+      const auto set = mark_set_by(rule.rule);
+      return (set && set->is_taken_for(mark)) || compares_mark(rule.rule, mark);
+    };
+    return by_others([&](const Profile& other) { return other.mark.is_taken_for(mark); }) ||
+           std::ranges::any_of(observed.rules,
+                               [&](const PolicyRule& rule) { return rule.mark && rule.mark->is_taken_for(mark); }) ||
+           std::ranges::any_of(observed.ruleset.chains, [&](const nft::ObservedChain& chain) {
+             return chain.key.table != own_table_key(name) && std::ranges::any_of(chain.rules, in_rule);
+           });
+  }
+  [[nodiscard]] bool has(TableId table) const {
+    return by_others([&](const Profile& other) { return other.table == table; }) ||
+           contains(observed.rules, table, &PolicyRule::table) || contains(observed.routes, table, &Route::table);
+  }
+  [[nodiscard]] bool has(RulePriority priority) const {
+    return by_others([&](const Profile& other) { return other.priority == priority; }) ||
+           contains(observed.rules, priority, &PolicyRule::priority);
+  }
 
-bool is_used(RulePriority priority, const std::string&, const OtherInstances& others, const ObservedState& observed) {
-  return contains(observed.rules, priority, &PolicyRule::priority) ||
-         std::ranges::any_of(others.records,
-                             [&](const InstanceRecord& other) { return other.profile.priority == priority; });
-}
+ private:
+  template <class Predicate>
+  [[nodiscard]] bool by_others(Predicate uses) const {
+    return std::ranges::any_of(others.records, [&](const InstanceRecord& other) { return uses(other.profile); });
+  }
+};
 
+/// The value that the instance has, or else the first one that is free, counted up from `value`.
 template <class T>
-Result<void> take_free(T& value, std::string_view key, const Profile& profile, const OtherInstances& others,
-                       const ObservedState& observed) {
+Result<void> take(T& value, std::string_view key, const std::optional<T>& standing, const Uses& uses) {
+  if (standing) {
+    value = *standing;
+    return {};
+  }
   const T first = value;
   for (std::uint32_t i = 0; i < kTries; ++i, ++value.value) {
-    if (!is_used(value, profile.name, others, observed)) {
+    if (!uses.has(value)) {
       return {};
     }
   }
@@ -60,8 +73,8 @@ Result<void> take_free(T& value, std::string_view key, const Profile& profile, c
 }
 
 /// Of an instance that has no record: by the marks of its own table, or by its sources.
-const PolicyRule* standing_rule(const Profile& profile, const OtherInstances& others, const ObservedState& observed) {
-  const auto own_marks = marks_set_in(own_table_key(profile.name), observed.ruleset);
+const PolicyRule* standing_rule(const Profile& profile, const std::vector<Mark>& own_marks,
+                                const OtherInstances& others, const ObservedState& observed) {
   for (const auto& rule : observed.rules) {
     const auto selectors = selectors_of(rule);
     const bool is_its =
@@ -107,24 +120,20 @@ Result<Profile> close_open_keys(Kernel& kernel, const Profile& profile, const st
     return std::unexpected(observed.error());
   }
   const auto own_marks = marks_set_in(own_table_key(profile.name), observed->ruleset);
-  const auto* standing = standing_rule(profile, others, *observed);
-  Result<void> free;
-  if (profile.open.mark && !own_marks.empty()) {
-    closed.mark = own_marks.front();
-  } else if (profile.open.mark) {
-    free = take_free(closed.mark, "mark", profile, others, *observed);
+  const auto* standing = standing_rule(profile, own_marks, others, *observed);
+  const Uses uses{.name = profile.name, .others = others, .observed = *observed};
+  Result<void> taken;
+  if (profile.open.mark) {
+    taken = take(closed.mark, "mark", own_marks.empty() ? std::nullopt : std::optional(own_marks.front()), uses);
   }
-  if (profile.open.table && standing != nullptr) {
-    closed.table = standing->table;
-  } else if (profile.open.table && free) {
-    free = take_free(closed.table, "table", profile, others, *observed);
+  if (taken && profile.open.table) {
+    taken = take(closed.table, "table", standing != nullptr ? std::optional(standing->table) : std::nullopt, uses);
   }
-  if (profile.open.priority && standing != nullptr) {
-    closed.priority = standing->priority;
-  } else if (profile.open.priority && free) {
-    free = take_free(closed.priority, "priority", profile, others, *observed);
+  if (taken && profile.open.priority) {
+    taken =
+        take(closed.priority, "priority", standing != nullptr ? std::optional(standing->priority) : std::nullopt, uses);
   }
-  return free ? Result<Profile>(closed) : std::unexpected(free.error());
+  return taken ? Result<Profile>(closed) : std::unexpected(taken.error());
 }
 
 }  // namespace smtpegress

@@ -111,17 +111,13 @@ class Path {
   /// Does the way to the internet lead by this interface? Nothing where the main table has not the one way that says
   /// it.
   [[nodiscard]] std::optional<bool> returns_by(IpFamily family, const IfName& interface) const {
-    const Route* best = nullptr;
-    for (const auto& route : view_.seen.observed.routes) {
-      if (route.family != family || route.table != kMainTable || !route.destination.is_internet()) {
-        continue;
-      }
-      if (!route.destination.is_default()) {
-        return std::nullopt;
-      }
-      best = best == nullptr || route.metric < best->metric ? &route : best;
-    }
-    return best != nullptr ? std::optional(best->interface == interface) : std::nullopt;
+    const auto& observed = view_.seen.observed;
+    const bool in_parts = std::ranges::any_of(observed.routes, [&](const Route& route) {
+      return route.family == family && route.table == kMainTable && route.destination.is_internet() &&
+             !route.destination.is_default();
+    });
+    const auto* way = observed.default_route(family);
+    return in_parts || way == nullptr ? std::nullopt : std::optional(way->interface == interface);
   }
   /// The chains that hang on one interface, and what passes it.
   void on_device(Hook hook, const IfName& device, const std::vector<FlowPacket>& packets, std::vector<Met>& met) const {

@@ -102,9 +102,9 @@ OwnChain mark_chain(const Profile& profile, const ResolvedHost& host) {
 /// What the forward firewall's one stateless `meta mark` accept admits, and nothing else: the mail, where it has no
 /// mark yet, its replies, and the path's errors (FACTS 11, 34).
 void add_admission_marks(const Profile& profile, OwnChain& chain) {
-  for (const auto& source : profile.sources) {
-    for (const auto& ports : profile.ports) {
-      if (profile.steering == Steering::kRule) {
+  if (profile.steering == Steering::kRule) {
+    for (const auto& source : profile.sources) {
+      for (const auto& ports : profile.ports) {
         chain.rules.push_back(rule({out(profile.tunnel), like(source), from(source), tcp(), to_port(ports)},
                                    nft::SetMark{profile.mark}, "admit mail"));
       }

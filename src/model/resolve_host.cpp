@@ -12,19 +12,6 @@ namespace {
 
 constexpr std::string_view kOperation = "apply profile to this host:";
 
-/// The main table's default route of the lowest metric.
-const Route* default_route(const ObservedState& observed, IpFamily family) {
-  const Route* best = nullptr;
-  for (const auto& route : observed.routes) {
-    if (route.family == family && route.table == kMainTable && route.destination.is_default() &&
-        route.type == RouteType::kUnicast && !route.interface.empty() &&
-        (best == nullptr || route.metric < best->metric)) {
-      best = &route;
-    }
-  }
-  return best;
-}
-
 /// Addresses of an interface that others can send to, in the kernel's order: of IPv4 the first is the primary one.
 std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family) {
   std::vector<IpAddress> found;
@@ -98,7 +85,7 @@ Result<IfName> find_wan(const Profile& profile, const ObservedState& observed) {
     return *profile.wan;
   }
   for (const auto family : families_of(profile)) {
-    if (const auto* route = default_route(observed, family); route != nullptr) {
+    if (const auto* route = observed.default_route(family); route != nullptr) {
       return route->interface;
     }
   }
@@ -228,6 +215,18 @@ const Link* ObservedState::link(int index) const {
   return found == links.end() ? nullptr : &*found;
 }
 
+const Route* ObservedState::default_route(IpFamily family) const {
+  const Route* best = nullptr;
+  for (const auto& route : routes) {
+    if (route.family == family && route.table == kMainTable && route.destination.is_default() &&
+        route.type == RouteType::kUnicast && !route.interface.empty() &&
+        (best == nullptr || route.metric < best->metric)) {
+      best = &route;
+    }
+  }
+  return best;
+}
+
 Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& observed) {
   if (profile.side == Side::kVps) {
     if (auto fine = refuse_overlap(profile, observed); !fine) {
@@ -236,7 +235,7 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
     return resolve_vps(profile, observed);
   }
   for (const auto family : families_of(profile)) {
-    const auto* uplink = default_route(observed, family);
+    const auto* uplink = observed.default_route(family);
     if (uplink != nullptr && uplink->interface == profile.tunnel && uplink->gateway) {
       return usage_error(std::string(kOperation), fmt::format("tunnel {}", profile.tunnel.str()),
                          "is the uplink: the default route goes by it, and the mail would leave there; name the "

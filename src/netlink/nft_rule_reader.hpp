@@ -93,6 +93,7 @@ class RuleReader {
 };
 
 [[nodiscard]] std::vector<std::uint8_t> copy_of(Bytes bytes);
+
 // What the reader calls tests of the connection's state against a set or a map.
 inline constexpr std::string_view kStateSet = "ct state set";
 inline constexpr std::string_view kStateMap = "ct state vmap";

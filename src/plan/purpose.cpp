@@ -25,10 +25,9 @@ std::string_view purpose_of_forward(const OwnChain& chain) {
 struct Purpose {
   std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
   std::string operator()(const OwnChain& chain) const {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kByName{{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
         {"mark-replies", "marks replies over IPv6, so that a firewall's reverse-path filter sees their way back"},
-        {"forward", ""},
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",
          "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
@@ -41,9 +40,9 @@ struct Purpose {
       if (chain.key.name != name) {
         continue;
       }
-      return std::string(name == "forward" ? purpose_of_forward(chain) : purpose);
+      return std::string(purpose);
     }
-    return "";
+    return chain.key.name == "forward" ? std::string(purpose_of_forward(chain)) : "";
   }
   std::string operator()(const ForeignChainRule& rule) const {
     return rule.chain.table.name == "raw" ? "lets replies out of the tunnel past Docker's raw drop"

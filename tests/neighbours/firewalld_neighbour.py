@@ -83,6 +83,19 @@ class Firewalld(Neighbour):
             self.tell(*words)
         self.tell("--reload")
 
+    def assert_policy_survives(self, *loads: str) -> None:
+        """A policy of firewalld's own lets the mail through: no rule of ours is needed, or lost."""
+        self.add_policy()
+        self.enable_both()
+        with self.no_leak(), self.knocking():
+            self.assert_kept()
+            for load in loads:
+                self.tell(load)
+                if self.others_use_iptables:
+                    self.assert_told_and_mended("admission", "ip filter")
+                else:
+                    self.assert_kept()
+
     def spend_a_day(self) -> None:
         """With a table that others may write to."""
         def day() -> None:

@@ -63,16 +63,7 @@ class Cases(Firewalld):
                 self.assert_kept()
 
     def test_a_policy_of_firewalld_s_own_survives_reloads(self) -> None:
-        self.add_policy()
-        self.enable_both()
-        with self.no_leak(), self.knocking():
-            self.assert_kept()
-            for load in ("--reload", "--complete-reload"):
-                self.tell(load)
-                if self.others_use_iptables:
-                    self.assert_told_and_mended("admission", "ip filter")
-                else:
-                    self.assert_kept()
+        self.assert_policy_survives("--reload", "--complete-reload")
 
     def test_a_policy_that_comes_later_takes_the_place_of_ours(self) -> None:
         self.enable_both()

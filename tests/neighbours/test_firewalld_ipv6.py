@@ -93,12 +93,7 @@ class Strict(Cases):
 
     def test_a_policy_of_its_own_survives_reloads(self) -> None:
         """What firewalld rejects by the destination (2002:c0a8::/32 and the like) is no reason for a rule of ours."""
-        self.add_policy()
-        self.enable_both()
-        with self.no_leak(), self.knocking():
-            self.assert_kept()
-            self.tell("--reload")
-            self.assert_kept()
+        self.assert_policy_survives("--reload")
 
 
 class OwnedTable(Cases):

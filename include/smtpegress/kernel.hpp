@@ -37,11 +37,12 @@ class Kernel {
   /// number of times, then an error: no partial dump is ever returned.
   virtual Result<ObservedState> observe() = 0;
 
-  /// iptables-legacy's IPv4 tables, which filter beside nf_tables and are not in observe()'s ruleset; as nf_tables
-  /// would have them, family ip. Empty where there are none.
+  /// iptables-legacy's and ip6tables-legacy's tables, which filter beside nf_tables and are not in observe()'s ruleset;
+  /// as nf_tables would have them, families ip and ip6. Empty where there are none.
   virtual Result<nft::Ruleset> legacy_tables() = 0;
 
-  /// Their names alone, which costs next to nothing; empty where there are none, or where this process may not know.
+  /// The names of IPv4's alone, which costs next to nothing; empty where there are none, or where this process may not
+  /// know.
   virtual std::vector<std::string> legacy_table_names() = 0;
 
   /// The value without its newline; an absent file (an interface that is gone) is errnum ENOENT.

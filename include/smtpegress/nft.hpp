@@ -53,6 +53,9 @@ struct BaseHook {
 enum class Side : std::uint8_t { kSource, kDestination };  ///< of an address or a port
 enum class Way : std::uint8_t { kIn, kOut };               ///< iifname, oifname
 enum class Sense : std::uint8_t { kIs, kIsNot };
+[[nodiscard]] constexpr Sense opposite(Sense sense) noexcept {
+  return sense == Sense::kIs ? Sense::kIsNot : Sense::kIs;
+}
 
 struct MatchInterface {
   Way way = Way::kIn;
@@ -111,6 +114,11 @@ struct MatchCtDirection {
   CtDirection direction = CtDirection::kOriginal;
   auto operator<=>(const MatchCtDirection&) const = default;
 };
+/// Whether the connection's destination was translated: `ct status dnat`. Untracked packets fail it either way.
+struct MatchCtDnat {
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchCtDnat&) const = default;
+};
 /// Whether the way back to the packet's source is by the interface that it came in by: `fib saddr . iif oif exists`.
 struct MatchReversePath {
   bool by_mark = false;      ///< looked up with the packet's mark: `fib saddr . mark . iif oif exists`
@@ -125,7 +133,7 @@ struct MatchOpaque {
 };
 
 using Match = std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags,
-                           MatchMark, MatchCtState, MatchCtDirection, MatchReversePath, MatchOpaque>;
+                           MatchMark, MatchCtState, MatchCtDirection, MatchCtDnat, MatchReversePath, MatchOpaque>;
 
 /// Counts; the values are not part of what a rule is, and live in ObservedRule.
 struct Counter {

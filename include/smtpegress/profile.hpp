@@ -38,6 +38,12 @@ enum class DockerBypass : std::uint8_t {
   kSidestep,   ///< replies bear another address while they pass it (FACTS 26b); no rule in a chain of Docker's
 };
 
+/// What may begin a connection with a source out of the tunnel.
+enum class Inbound : std::uint8_t {
+  kAny,        ///< whatever the host's own firewall lets in, as without us
+  kPublished,  ///< only what this host publishes: what it gives to the source by translating the destination
+};
+
 /// Keys that are left open ("auto"): enable takes a value that is free on the host.
 struct OpenKeys {
   bool mark = false;
@@ -65,6 +71,7 @@ struct Profile {
   HomeNat nat = HomeNat::kPreserve;
   Steering steering = Steering::kMark;
   DockerBypass docker = DockerBypass::kAuto;
+  Inbound inbound = Inbound::kAny;
 
   // VPS only.
   std::optional<IfName> wan;            ///< absent: the default route's interface

@@ -331,8 +331,8 @@ class Enabling {
   DesiredState owned_;
   std::vector<nft::TableKey> closed_;  ///< tables that could drop the mail, and that no rule of ours can be put into
   std::vector<std::string> left_off_;  ///< forwarding that waits for the sources' network
-  bool has_looked_ = false;  ///< in this round
-  bool complete_ = false;    ///< the last plan was carried out to its end
+  bool has_looked_ = false;            ///< in this round
+  bool complete_ = false;              ///< the last plan was carried out to its end
   ApplyReport report_;
 };
 

@@ -223,7 +223,7 @@ void check_legacy_tables(const Inquiry& ask) {
                     "nft does not show these rules and enable does not reach them: `iptables-legacy-save` lists "
                     "them. Remove that one, or move all to iptables-nft (`iptables-legacy-save | "
                     "iptables-nft-restore -n`), then empty them there (`iptables-legacy -F`, `-P FORWARD ACCEPT`) "
-                    "and enable again",
+                    "and enable again; for IPv6 the same with ip6tables",
                 .enable_reaches = false};
   const auto tables = ask.kernel.legacy_tables();
   if (!tables) {
@@ -231,7 +231,7 @@ void check_legacy_tables(const Inquiry& ask) {
     return;
   }
   for (const auto& table : tables->tables) {
-    words.seen += (words.seen.empty() ? "its tables: " : ", ") + table.name;
+    words.seen += (words.seen.empty() ? "its tables: " : ", ") + to_string(table);
   }
   const Path path(ask.view, *tables);
   std::vector<Met> met;

@@ -83,7 +83,7 @@ class LinuxKernel final : public Kernel {
   Result<nft::Ruleset> legacy_tables() override { return netlink::read_iptables_legacy(); }
 
   std::vector<std::string> legacy_table_names() override {
-    return netlink::iptables_legacy_names().value_or(std::vector<std::string>{});
+    return netlink::iptables_legacy_names(IpFamily::kV4).value_or(std::vector<std::string>{});
   }
 
   Result<std::string> read_sysctl(const std::string& key) override { return read_sysctl_file(key); }

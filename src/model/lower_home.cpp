@@ -171,6 +171,21 @@ void add_stray_refusal(const Profile& profile, OwnChain& chain) {
   }
 }
 
+/// Nothing begins a connection with a source but by a port that this host publishes. Some firewalls let all in that the
+/// tunnel's peer sends (Podman's, Incus's), and the peer is a machine on the internet.
+void add_inbound_refusal(const Profile& profile, OwnChain& chain) {
+  for (const auto& source : profile.sources) {
+    const std::vector<nft::Match> arriving{in(profile.tunnel), like(source), to(source)};
+    const auto refuse = [&](std::initializer_list<nft::Match> what) {
+      auto matches = arriving;
+      matches.insert(matches.end(), what);
+      chain.rules.push_back(rule(std::move(matches), drop(), "inbound"));
+    };
+    refuse({state(nft::kCtInvalid | nft::kCtUntracked)});  // these have no status to look at
+    refuse({state(nft::kCtNew), not_translated()});
+  }
+}
+
 /// Admission, then the guard: what no one may send past the tunnel. It stands without tunnel, route or rule. Bridged
 /// packets come by here too (br_netfilter), hence "stays local".
 OwnChain forward_chain(const Profile& profile, const ResolvedHost& host, bool marks_admission) {
@@ -179,6 +194,9 @@ OwnChain forward_chain(const Profile& profile, const ResolvedHost& host, bool ma
                  {}};
   if (profile.nat == HomeNat::kPreserve) {
     add_stray_refusal(profile, chain);
+  }
+  if (profile.inbound == Inbound::kPublished) {
+    add_inbound_refusal(profile, chain);
   }
   if (marks_admission) {
     add_admission_marks(profile, chain);

@@ -224,6 +224,7 @@ Result<Profile> read_profile(std::string name, std::string_view origin, const js
                   .nat = HomeNat::kPreserve,
                   .steering = Steering::kMark,
                   .docker = DockerBypass::kAuto,
+                  .inbound = Inbound::kAny,
                   .wan = {},
                   .public_ip = {},
                   .public_ip6 = {}};
@@ -270,6 +271,7 @@ json profile_document(const Profile& profile) {
     document["nat"] = word_for(profile.nat);
     document["steering"] = word_for(profile.steering);
     document["docker"] = word_for(profile.docker);
+    document["inbound"] = word_for(profile.inbound);
   } else {
     document["wan"] = profile.wan ? profile.wan->str() : "auto";
     for (const auto family : kBothFamilies) {

@@ -232,8 +232,8 @@ Result<std::string> parse_text(std::string_view text) {
 
 }  // namespace
 
-const std::array<ProfileKey, 15>& profile_keys() {
-  static const std::array<ProfileKey, 15> kKeys{{
+std::span<const ProfileKey> profile_keys() {
+  static const auto kKeys = std::to_array<ProfileKey>({
       {"description", Belongs::kBoth, word(&Profile::description, parse_text, "a text")},
       {"side", Belongs::kBoth, word(&Profile::side, parse_choice<Side>, "\"home\" or \"vps\"")},
       {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
@@ -252,12 +252,13 @@ const std::array<ProfileKey, 15>& profile_keys() {
       {"steering", Belongs::kHomeOnly, word(&Profile::steering, parse_choice<Steering>, "\"mark\" or \"rule\"")},
       {"docker", Belongs::kHomeOnly,
        word(&Profile::docker, parse_choice<DockerBypass>, "\"auto\", \"exception\" or \"sidestep\"")},
+      {"inbound", Belongs::kHomeOnly, word(&Profile::inbound, parse_choice<Inbound>, "\"any\" or \"published\"")},
       {"wan", Belongs::kVpsOnly, optional_scalar(&Profile::wan, IfName::parse, "an interface name, or \"auto\"")},
       {"public_ip", Belongs::kVpsOnly,
        optional_scalar(&Profile::public_ip, parse_public_ip, "an IPv4 address like \"203.0.113.10\", or \"auto\"")},
       {"public_ip6", Belongs::kVpsOnly,
        optional_scalar(&Profile::public_ip6, parse_public_ip6, "an IPv6 address like \"2001:db8::10\", or \"auto\"")},
-  }};
+  });
   return kKeys;
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -34,6 +35,8 @@ constexpr auto choices_of() {
     return std::array{std::pair{"preserve", HomeNat::kPreserve}, std::pair{"masquerade", HomeNat::kMasquerade}};
   } else if constexpr (std::is_same_v<Choice, Steering>) {
     return std::array{std::pair{"mark", Steering::kMark}, std::pair{"rule", Steering::kRule}};
+  } else if constexpr (std::is_same_v<Choice, Inbound>) {
+    return std::array{std::pair{"any", Inbound::kAny}, std::pair{"published", Inbound::kPublished}};
   } else {
     static_assert(std::is_same_v<Choice, DockerBypass>);
     return std::array{std::pair{"auto", DockerBypass::kAuto}, std::pair{"exception", DockerBypass::kException},
@@ -52,6 +55,6 @@ constexpr const char* word_for(Choice choice) {
 }
 
 /// All of them, in the order in which messages list them.
-[[nodiscard]] const std::array<ProfileKey, 15>& profile_keys();
+[[nodiscard]] std::span<const ProfileKey> profile_keys();
 
 }  // namespace smtpegress

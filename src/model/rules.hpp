@@ -62,6 +62,9 @@ inline nft::Match state(std::uint32_t states) {
 inline nft::Match reply() {
   return nft::MatchCtDirection{nft::CtDirection::kReply};
 }
+inline nft::Match not_translated() {
+  return nft::MatchCtDnat{nft::Sense::kIsNot};
+}
 inline nft::Match marked(const Mark& mark) {
   return nft::MatchMark{mark, nft::Sense::kIs};
 }

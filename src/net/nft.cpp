@@ -113,6 +113,9 @@ struct MatchText {
     return fmt::format("meta mark {}{}", sense_text(m.sense), m.mark.to_string());
   }
   std::string operator()(const MatchCtState& m) const { return "ct state " + bits_text(m.states, kCtStateNames, ','); }
+  std::string operator()(const MatchCtDnat& m) const {
+    return m.sense == Sense::kIs ? "ct status dnat" : "ct status ! dnat";
+  }
   std::string operator()(const MatchCtDirection& m) const {
     return m.direction == CtDirection::kReply ? "ct direction reply" : "ct direction original";
   }

@@ -1,4 +1,5 @@
-// Entries of iptables-legacy (linux/netfilter_ipv4/ip_tables.h) as rules: bytes in, values out.
+// Entries of iptables-legacy (linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h) as rules: bytes in,
+// values out.
 #include "netlink/iptables_legacy.hpp"
 
 // libc's structures before linux/*, see nft_layout.hpp.
@@ -6,15 +7,16 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <type_traits>
 
 #include "netlink/attribute_view.hpp"
 #include "netlink/nft_rule_reader.hpp"
@@ -24,25 +26,27 @@ namespace {
 
 constexpr const char* kOperation = "read iptables-legacy";
 constexpr std::array kChainNames{"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};  // by hook
-constexpr std::size_t kNameSize = IFNAMSIZ;
 
-std::unexpected<Error> malformed(const std::string& table) {
-  return system_error(kOperation, "table " + table, EBADMSG, {},
+std::unexpected<Error> malformed(const nft::TableKey& table) {
+  return system_error(kOperation, "table " + to_string(table), EBADMSG, {},
                       "the kernel sent entries this program cannot read; please report it with `uname -r`");
 }
 
-/// ipt_entry without its flexible array, which no member may follow.
+/// ipt_entry or ip6t_entry without its flexible array, which no member may follow.
+template <class Ip>
 struct EntryHead {
-  ipt_ip ip;
+  Ip ip;
   std::uint32_t nfcache;
   std::uint16_t target_offset;
   std::uint16_t next_offset;
   std::uint32_t comefrom;
   xt_counters counters;
 };
-static_assert(sizeof(EntryHead) == sizeof(ipt_entry) &&
-              offsetof(EntryHead, target_offset) == offsetof(ipt_entry, target_offset) &&
-              offsetof(EntryHead, counters) == offsetof(ipt_entry, counters));
+template <class Ip, class Entry>
+constexpr bool kIsHeadOf = sizeof(EntryHead<Ip>) == sizeof(Entry) &&
+                           offsetof(EntryHead<Ip>, target_offset) == offsetof(Entry, target_offset) &&
+                           offsetof(EntryHead<Ip>, counters) == offsetof(Entry, counters);
+static_assert(kIsHeadOf<ipt_ip, ipt_entry> && kIsHeadOf<ip6t_ip6, ip6t_entry>);
 
 /// The beginning of xt_entry_match and of xt_entry_target, likewise.
 struct ExtensionHead {
@@ -52,10 +56,29 @@ struct ExtensionHead {
 };
 static_assert(sizeof(ExtensionHead) == sizeof(xt_entry_match) && sizeof(ExtensionHead) == sizeof(xt_entry_target));
 
-/// One ipt_entry and where it is.
+/// What an entry tests in the packet's own headers. ipt_ip and ip6t_ip6 have the same fields in other sizes.
+struct HeaderTests {
+  IpFamily family = IpFamily::kV4;
+  Bytes source;
+  Bytes source_mask;
+  Bytes destination;
+  Bytes destination_mask;
+  Bytes in;
+  Bytes in_mask;
+  Bytes out;
+  Bytes out_mask;
+  std::uint16_t protocol = 0;  ///< 0: any
+  bool of_fragments = false;
+  std::uint8_t inverted = 0;  ///< IPT_INV_*, IP6T_INV_*
+};
+
+/// One entry and where it is.
 struct Entry {
   std::uint32_t offset = 0;
-  EntryHead head{};
+  std::uint32_t next = 0;  ///< where the one behind it begins
+  HeaderTests tests;
+  bool is_goto = false;
+  xt_counters counters{};
   Bytes matches;
   Bytes target;  ///< with its header
 };
@@ -74,11 +97,39 @@ Extension extension_of(Bytes bytes) {
           .info = bytes.subspan(std::min(sizeof head, bytes.size()))};
 }
 
+static_assert(IPT_INV_VIA_IN == IP6T_INV_VIA_IN && IPT_INV_VIA_OUT == IP6T_INV_VIA_OUT &&
+              IPT_INV_SRCIP == IP6T_INV_SRCIP && IPT_INV_DSTIP == IP6T_INV_DSTIP && IPT_INV_PROTO == IP6T_INV_PROTO);
+
+/// `bytes` are those of `ip`. IPv6 tests no fragments here, and the protocol only where it is told to.
+template <class Ip>
+HeaderTests tests_of(const Ip& ip, Bytes bytes) {
+  const auto field = [&](std::size_t offset, std::size_t size) { return bytes.subspan(offset, size); };
+  HeaderTests tests{.source = field(offsetof(Ip, src), sizeof ip.src),
+                    .source_mask = field(offsetof(Ip, smsk), sizeof ip.smsk),
+                    .destination = field(offsetof(Ip, dst), sizeof ip.dst),
+                    .destination_mask = field(offsetof(Ip, dmsk), sizeof ip.dmsk),
+                    .in = field(offsetof(Ip, iniface), sizeof ip.iniface),
+                    .in_mask = field(offsetof(Ip, iniface_mask), sizeof ip.iniface_mask),
+                    .out = field(offsetof(Ip, outiface), sizeof ip.outiface),
+                    .out_mask = field(offsetof(Ip, outiface_mask), sizeof ip.outiface_mask),
+                    .protocol = ip.proto,
+                    .inverted = ip.invflags};
+  if constexpr (std::is_same_v<Ip, ip6t_ip6>) {
+    tests.family = IpFamily::kV6;
+    tests.protocol = (ip.flags & IP6T_F_PROTO) != 0 ? ip.proto : std::uint16_t{0};
+  } else {
+    tests.of_fragments = (ip.flags & IPT_F_FRAG) != 0 || (ip.invflags & IPT_INV_FRAG) != 0;
+  }
+  return tests;
+}
+
+template <class Ip>
 std::optional<std::vector<Entry>> entries_of(Bytes blob) {
+  constexpr unsigned kGoto = std::is_same_v<Ip, ip6t_ip6> ? IP6T_F_GOTO : IPT_F_GOTO;
   std::vector<Entry> entries;
   for (std::uint32_t offset = 0; offset < blob.size();) {
-    const auto head = header_of<EntryHead>(blob.subspan(offset));
-    const bool whole = head && head->target_offset >= sizeof(EntryHead) &&
+    const auto head = header_of<EntryHead<Ip>>(blob.subspan(offset));
+    const bool whole = head && head->target_offset >= sizeof *head &&
                        head->target_offset + sizeof(ExtensionHead) <= head->next_offset &&
                        head->next_offset <= blob.size() - offset;
     if (!whole) {
@@ -86,8 +137,11 @@ std::optional<std::vector<Entry>> entries_of(Bytes blob) {
     }
     const auto entry = blob.subspan(offset, head->next_offset);
     entries.push_back({.offset = offset,
-                       .head = *head,
-                       .matches = entry.subspan(sizeof(EntryHead), head->target_offset - sizeof(EntryHead)),
+                       .next = offset + head->next_offset,
+                       .tests = tests_of(head->ip, entry.first(sizeof head->ip)),
+                       .is_goto = (head->ip.flags & kGoto) != 0,
+                       .counters = head->counters,
+                       .matches = entry.subspan(sizeof *head, head->target_offset - sizeof *head),
                        .target = entry.subspan(head->target_offset)});
     offset += head->next_offset;
   }
@@ -109,8 +163,8 @@ bool is_byte(std::uint8_t byte) {
   return byte == Value;
 }
 
-nft::Sense sense_of(const ipt_ip& ip, unsigned bit) {
-  return (ip.invflags & bit) != 0 ? nft::Sense::kIsNot : nft::Sense::kIs;
+nft::Sense sense_of(const HeaderTests& tests, unsigned bit) {
+  return (tests.inverted & bit) != 0 ? nft::Sense::kIsNot : nft::Sense::kIs;
 }
 
 nft::Match opaque(std::string what, Bytes bytes) {
@@ -118,22 +172,24 @@ nft::Match opaque(std::string what, Bytes bytes) {
 }
 
 /// Address and mask in network order. Opaque: a mask with a gap, and an address outside its mask, which no packet has.
-void add_address(nft::Rule& rule, nft::Side side, Bytes address, Bytes mask, nft::Sense sense) {
-  const std::uint32_t bits = load_be32(mask);
-  const std::uint32_t value = load_be32(address);
-  const auto length = static_cast<std::uint8_t>(std::countl_one(bits));
-  if (bits == 0 && value == 0 && sense == nft::Sense::kIs) {
+void add_address(nft::Rule& rule, nft::Side side, Bytes address, Bytes mask, const HeaderTests& tests, unsigned bit) {
+  const auto sense = sense_of(tests, bit);
+  const bool is_any = std::ranges::all_of(mask, is_byte<0>);
+  if (is_any && std::ranges::all_of(address, is_byte<0>) && sense == nft::Sense::kIs) {
     return;
   }
-  if ((value & ~bits) != 0) {
-    rule.matches.push_back(opaque("address", address));
-    return;
+  for (std::size_t i = 0; i < address.size(); ++i) {
+    if ((address[i] & ~mask[i]) != 0) {
+      rule.matches.push_back(opaque("address", address));
+      return;
+    }
   }
-  if (bits == 0 || bits != (~std::uint64_t{0} << (32 - length) & 0xffffffff)) {
+  const auto length = prefix_length(mask);
+  if (is_any || !length) {
     rule.matches.push_back(opaque("address mask", mask));
     return;
   }
-  nft::MatchAddress match{.side = side, .prefix = {IpAddress{.family = IpFamily::kV4}, length}, .sense = sense};
+  nft::MatchAddress match{.side = side, .prefix = {IpAddress{.family = tests.family}, *length}, .sense = sense};
   std::ranges::copy(address, match.prefix.address.bytes.begin());
   rule.matches.emplace_back(match);
 }
@@ -158,25 +214,19 @@ void add_interface(nft::Rule& rule, nft::Way way, Bytes name, Bytes mask, nft::S
       nft::MatchInterface{.way = way, .name = text, .wildcard = text.size() == counting, .sense = sense});
 }
 
-void add_header_tests(nft::Rule& rule, const ipt_ip& ip) {
-  const Bytes bytes(reinterpret_cast<const std::uint8_t*>(&ip), sizeof ip);
-  const auto field = [&](std::size_t offset, std::size_t size) { return bytes.subspan(offset, size); };
-  add_interface(rule, nft::Way::kIn, field(offsetof(ipt_ip, iniface), kNameSize),
-                field(offsetof(ipt_ip, iniface_mask), kNameSize), sense_of(ip, IPT_INV_VIA_IN));
-  add_interface(rule, nft::Way::kOut, field(offsetof(ipt_ip, outiface), kNameSize),
-                field(offsetof(ipt_ip, outiface_mask), kNameSize), sense_of(ip, IPT_INV_VIA_OUT));
-  add_address(rule, nft::Side::kSource, field(offsetof(ipt_ip, src), 4), field(offsetof(ipt_ip, smsk), 4),
-              sense_of(ip, IPT_INV_SRCIP));
-  add_address(rule, nft::Side::kDestination, field(offsetof(ipt_ip, dst), 4), field(offsetof(ipt_ip, dmsk), 4),
-              sense_of(ip, IPT_INV_DSTIP));
-  if (ip.proto > UINT8_MAX) {
-    rule.matches.push_back(opaque("protocol", field(offsetof(ipt_ip, proto), sizeof ip.proto)));  // no packet has it
-  } else if (ip.proto != 0) {
-    rule.matches.emplace_back(
-        nft::MatchL4Proto{.protocol = static_cast<std::uint8_t>(ip.proto), .sense = sense_of(ip, IPT_INV_PROTO)});
+void add_header_tests(nft::Rule& rule, const HeaderTests& tests) {
+  add_interface(rule, nft::Way::kIn, tests.in, tests.in_mask, sense_of(tests, IPT_INV_VIA_IN));
+  add_interface(rule, nft::Way::kOut, tests.out, tests.out_mask, sense_of(tests, IPT_INV_VIA_OUT));
+  add_address(rule, nft::Side::kSource, tests.source, tests.source_mask, tests, IPT_INV_SRCIP);
+  add_address(rule, nft::Side::kDestination, tests.destination, tests.destination_mask, tests, IPT_INV_DSTIP);
+  if (tests.protocol > UINT8_MAX) {
+    rule.matches.push_back(opaque("protocol", {}));  // no packet has it
+  } else if (tests.protocol != 0) {
+    rule.matches.emplace_back(nft::MatchL4Proto{.protocol = static_cast<std::uint8_t>(tests.protocol),
+                                                .sense = sense_of(tests, IPT_INV_PROTO)});
   }
-  if ((ip.flags & IPT_F_FRAG) != 0 || (ip.invflags & IPT_INV_FRAG) != 0) {
-    rule.matches.push_back(opaque("fragment", bytes));
+  if (tests.of_fragments) {
+    rule.matches.push_back(opaque("fragment", {}));
   }
 }
 
@@ -212,10 +262,10 @@ using Targets = std::map<std::uint32_t, std::string>;
 std::optional<nft::Verdict> verdict_statement(const Entry& entry, int number, const Targets& targets) {
   if (number >= 0) {
     const auto target = targets.find(static_cast<std::uint32_t>(number));
-    const bool is_goto = (entry.head.ip.flags & IPT_F_GOTO) != 0;
-    return target == targets.end() ? std::nullopt
-                                   : std::optional(nft::Verdict{
-                                         is_goto ? nft::VerdictCode::kGoto : nft::VerdictCode::kJump, target->second});
+    return target == targets.end()
+               ? std::nullopt
+               : std::optional(
+                     nft::Verdict{entry.is_goto ? nft::VerdictCode::kGoto : nft::VerdictCode::kJump, target->second});
   }
   switch (-(number + 1)) {
     case NF_ACCEPT:
@@ -233,13 +283,13 @@ std::optional<nft::Verdict> verdict_statement(const Entry& entry, int number, co
 
 std::optional<nft::Rule> rule_of(const Entry& entry, const Targets& targets) {
   nft::Rule rule;
-  add_header_tests(rule, entry.head.ip);
+  add_header_tests(rule, entry.tests);
   if (!add_matches(rule, entry.matches)) {
     return std::nullopt;
   }
   const auto target = extension_of(entry.target);
   if (const auto number = verdict_of(entry)) {
-    if (*number == static_cast<int>(entry.offset + entry.head.next_offset)) {
+    if (*number == static_cast<int>(entry.next)) {
       return rule;  // a rule without a target goes on with the next one
     }
     const auto verdict = verdict_statement(entry, *number, targets);
@@ -255,7 +305,7 @@ std::optional<nft::Rule> rule_of(const Entry& entry, const Targets& targets) {
   return rule;
 }
 
-/// Of iptables' tables, linux/netfilter_ipv4.h: NF_IP_PRI_*.
+/// Of iptables' tables, linux/netfilter_ipv4.h: NF_IP_PRI_*; IPv6's are the same.
 std::int32_t priority_of(const std::string& table, nft::Hook hook) {
   if (table == "raw") {
     return NF_IP_PRI_RAW;
@@ -269,22 +319,22 @@ std::int32_t priority_of(const std::string& table, nft::Hook hook) {
   return table == "security" ? NF_IP_PRI_SECURITY : NF_IP_PRI_FILTER;
 }
 
-nft::ObservedChain built_in(const std::string& table, std::size_t hook) {
-  const nft::BaseHook base{.type = table == "nat" ? nft::ChainType::kNat : nft::ChainType::kFilter,
+nft::ObservedChain built_in(const nft::TableKey& table, std::size_t hook) {
+  const nft::BaseHook base{.type = table.name == "nat" ? nft::ChainType::kNat : nft::ChainType::kFilter,
                            .hook = static_cast<nft::Hook>(hook),
-                           .priority = priority_of(table, static_cast<nft::Hook>(hook)),
+                           .priority = priority_of(table.name, static_cast<nft::Hook>(hook)),
                            .policy = nft::Policy::kAccept};
-  return {.key = {{nft::Family::kIp, table}, kChainNames.at(hook)}, .handle = 0, .hook = base, .rules = {}};
+  return {.key = {table, kChainNames.at(hook)}, .handle = 0, .hook = base, .rules = {}};
 }
 
 /// What the entries have in common while they are read one after another.
 class TableReader {
  public:
-  TableReader(const std::string& table, const LegacyHooks& hooks, const std::vector<Entry>& entries)
+  TableReader(const nft::TableKey& table, const LegacyHooks& hooks, const std::vector<Entry>& entries)
       : table_(table), hooks_(hooks) {
     for (const auto& entry : entries) {
       if (is_chain_head(entry)) {
-        targets_[entry.offset + entry.head.next_offset] = chain_name(entry);
+        targets_[entry.next] = chain_name(entry);
       }
     }
   }
@@ -292,8 +342,7 @@ class TableReader {
   /// False where the entry makes no sense.
   bool read(const Entry& entry) {
     if (is_chain_head(entry)) {
-      chains_.push_back(
-          {.key = {{nft::Family::kIp, table_}, chain_name(entry)}, .handle = 0, .hook = std::nullopt, .rules = {}});
+      chains_.push_back({.key = {table_, chain_name(entry)}, .handle = 0, .hook = std::nullopt, .rules = {}});
       return true;
     }
     bool is_policy = false;
@@ -316,13 +365,13 @@ class TableReader {
     if (!rule) {
       return false;
     }
-    chains_.back().rules.push_back({*std::move(rule), 0, entry.head.counters.pcnt, entry.head.counters.bcnt});
+    chains_.back().rules.push_back({*std::move(rule), 0, entry.counters.pcnt, entry.counters.bcnt});
     return true;
   }
   std::vector<nft::ObservedChain> take() && { return std::move(chains_); }
 
  private:
-  const std::string& table_;
+  const nft::TableKey& table_;
   const LegacyHooks& hooks_;
   Targets targets_;
   std::vector<nft::ObservedChain> chains_;
@@ -330,9 +379,9 @@ class TableReader {
 
 }  // namespace
 
-Result<std::vector<nft::ObservedChain>> decode_legacy_table(const std::string& table, const LegacyHooks& hooks,
+Result<std::vector<nft::ObservedChain>> decode_legacy_table(const nft::TableKey& table, const LegacyHooks& hooks,
                                                             Bytes entries) {
-  auto all = entries_of(entries);
+  auto all = table.family == nft::Family::kIp ? entries_of<ipt_ip>(entries) : entries_of<ip6t_ip6>(entries);
   if (!all) {
     return malformed(table);
   }

@@ -1,6 +1,7 @@
 // What a comparison with a register's content means, in the field's terms.
 #include "netlink/nft_rule_reader.hpp"
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include <algorithm>
@@ -87,17 +88,6 @@ Answer meta(const Loaded& value, nft::Sense sense, Bytes data) {
   }
 }
 
-/// The length of a prefix whose mask this is; nothing where the ones have a gap.
-std::optional<std::uint8_t> prefix_length(Bytes mask) {
-  unsigned bits = 0;
-  for (const auto byte : mask) {
-    bits += static_cast<unsigned>(std::popcount(byte));
-  }
-  const auto expected = prefix_mask(bits);
-  return std::ranges::equal(mask, Bytes(expected).first(mask.size())) ? std::optional(static_cast<std::uint8_t>(bits))
-                                                                      : std::nullopt;
-}
-
 Answer address(const Loaded& value, nft::Sense sense, Bytes data, IpFamily family) {
   for (const auto side : {nft::Side::kSource, nft::Side::kDestination}) {
     const Field whole = address_field(family, side);
@@ -178,6 +168,10 @@ Answer conntrack(const Loaded& value, nft::Sense sense, Bytes data) {
       sense == nft::Sense::kIsNot) {
     return nft::MatchCtState{load_host32(value.mask)};
   }
+  const bool tests_dnat = value.key == NFT_CT_STATUS && is_masked(value) && load_host32(value.mask) == IPS_DST_NAT;
+  if (tests_dnat && all_zero(value.flip) && all_zero(data)) {
+    return nft::MatchCtDnat{nft::opposite(sense)};
+  }
   if (value.key == NFT_CT_DIRECTION && !is_masked(value) && sense == nft::Sense::kIs && data[0] <= 1) {
     return nft::MatchCtDirection{data[0] == 0 ? nft::CtDirection::kOriginal : nft::CtDirection::kReply};
   }
@@ -198,6 +192,16 @@ Answer reverse_path(const Loaded& value, nft::Sense sense, Bytes data) {
 }
 
 }  // namespace
+
+std::optional<std::uint8_t> prefix_length(Bytes mask) {
+  unsigned bits = 0;
+  for (const auto byte : mask) {
+    bits += static_cast<unsigned>(std::popcount(byte));
+  }
+  const auto expected = prefix_mask(bits);
+  return std::ranges::equal(mask, Bytes(expected).first(mask.size())) ? std::optional(static_cast<std::uint8_t>(bits))
+                                                                      : std::nullopt;
+}
 
 std::optional<nft::Match> match_of_compare(const Loaded& value, std::uint32_t op, Bytes data,
                                            std::optional<IpFamily> network) {

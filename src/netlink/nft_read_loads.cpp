@@ -44,6 +44,7 @@ std::optional<std::size_t> meta_length(std::uint32_t key) {
 std::optional<std::size_t> conntrack_length(std::uint32_t key) {
   switch (key) {
     case NFT_CT_STATE:
+    case NFT_CT_STATUS:
       return 4;
     case NFT_CT_DIRECTION:
       return 1;

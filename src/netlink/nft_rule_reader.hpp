@@ -94,6 +94,9 @@ class RuleReader {
 
 [[nodiscard]] std::vector<std::uint8_t> copy_of(Bytes bytes);
 
+/// The length of a prefix whose mask this is; nothing where the ones have a gap.
+[[nodiscard]] std::optional<std::uint8_t> prefix_length(Bytes mask);
+
 // What the reader calls tests of the connection's state against a set or a map.
 inline constexpr std::string_view kStateSet = "ct state set";
 inline constexpr std::string_view kStateMap = "ct state vmap";

@@ -38,6 +38,7 @@ class RuleWriter {
   Result<void> operator()(const nft::MatchMark& m);
   Result<void> operator()(const nft::MatchCtState& m);
   Result<void> operator()(const nft::MatchCtDirection& m);
+  Result<void> operator()(const nft::MatchCtDnat& m);
   Result<void> operator()(const nft::MatchReversePath& m);
   Result<void> operator()(const nft::MatchOpaque& m) { return refused(m.what, "a foreign match cannot be written"); }
 

@@ -1,6 +1,7 @@
 // RuleWriter's expressions and matches.
 #include "netlink/nft_rule_writer.hpp"
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <net/if.h>
 
@@ -178,6 +179,13 @@ Result<void> RuleWriter::operator()(const nft::MatchCtState& m) {
 Result<void> RuleWriter::operator()(const nft::MatchCtDirection& m) {
   load_ct(NFT_CT_DIRECTION);
   compare(nft::Sense::kIs, std::array{static_cast<std::uint8_t>(m.direction)});
+  return {};
+}
+
+Result<void> RuleWriter::operator()(const nft::MatchCtDnat& m) {
+  load_ct(NFT_CT_STATUS);
+  bitwise(host_bytes(IPS_DST_NAT), Data(kZeros).first(4));
+  compare(nft::opposite(m.sense), Data(kZeros).first(4));
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -54,17 +55,18 @@ inline constexpr int kAccept = -NF_ACCEPT - 1;
 inline constexpr int kDrop = -NF_DROP - 1;
 
 /// A table in the making: entries one after another, and where the built-in chains begin and end.
-class LegacyTable {
+template <class Ip, class Entry>
+class BasicLegacyTable {
  public:
   /// What comes next is this chain's first entry.
-  LegacyTable& begin(nft::Hook hook) {
+  BasicLegacyTable& begin(nft::Hook hook) {
     hooks_.valid |= 1U << std::to_underlying(hook);
     hooks_.entry[std::to_underlying(hook)] = size();
     return *this;
   }
-  LegacyTable& rule(const ipt_ip& ip, const EntryBytes& target, const EntryBytes& matches = {}) {
-    ipt_entry head{};
-    head.ip = ip;
+  BasicLegacyTable& rule(const Ip& ip, const EntryBytes& target, const EntryBytes& matches = {}) {
+    Entry head{};
+    std::memcpy(&head, &ip, sizeof ip);  // its first member, of another name in each family
     head.target_offset = static_cast<std::uint16_t>(sizeof head + matches.size());
     head.next_offset = static_cast<std::uint16_t>(head.target_offset + target.size());
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(&head);
@@ -74,18 +76,18 @@ class LegacyTable {
     return *this;
   }
   /// The built-in chain's policy, its last entry.
-  LegacyTable& policy(nft::Hook hook, int verdict) {
+  BasicLegacyTable& policy(nft::Hook hook, int verdict) {
     hooks_.underflow[std::to_underlying(hook)] = size();
     return rule({}, standard_target(verdict));
   }
   /// The head of a user chain.
-  LegacyTable& user_chain(std::string_view name) {
+  BasicLegacyTable& user_chain(std::string_view name) {
     char text[XT_FUNCTION_MAXNAMELEN] = {};
     std::ranges::copy(name.substr(0, sizeof text - 1), std::begin(text));
     return rule({}, extension(XT_ERROR_TARGET, 0, text));
   }
   /// The entry that every table ends with.
-  LegacyTable& end() { return user_chain(XT_ERROR_TARGET); }
+  BasicLegacyTable& end() { return user_chain(XT_ERROR_TARGET); }
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(entries_.size()); }
   [[nodiscard]] const netlink::LegacyHooks& hooks() const { return hooks_; }
@@ -96,5 +98,8 @@ class LegacyTable {
   netlink::LegacyHooks hooks_;
   EntryBytes entries_;
 };
+
+using LegacyTable = BasicLegacyTable<ipt_ip, ipt_entry>;
+using Legacy6Table = BasicLegacyTable<ip6t_ip6, ip6t_entry>;
 
 }  // namespace smtpegress::test

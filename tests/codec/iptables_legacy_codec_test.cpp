@@ -24,7 +24,7 @@ LegacyTable table_with(const ipt_ip& head, int verdict = test::kAccept) {
 }
 
 Result<std::vector<nft::ObservedChain>> decoded(const LegacyTable& table) {
-  return decode_legacy_table("filter", table.hooks(), table.entries());
+  return decode_legacy_table({nft::Family::kIp, "filter"}, table.hooks(), table.entries());
 }
 
 /// The rule with this head, as text.
@@ -78,6 +78,34 @@ TEST(IptablesLegacyCodec, Decode_ProtocolThatNoPacketHas_IsOpaque) {
   EXPECT_EQ(text_of(head), "[protocol] accept");
 }
 
+/// The IPv6 rule with this head, as text.
+std::string text_of(const ip6t_ip6& head) {
+  test::Legacy6Table table;
+  table.begin(Hook::kForward).rule(head, standard_target(test::kAccept));
+  table.policy(Hook::kForward, test::kDrop).end();
+  const auto chains = decode_legacy_table({nft::Family::kIp6, "filter"}, table.hooks(), table.entries());
+  return chains ? to_string(chains->front().rules.front().rule) : chains.error().message();
+}
+
+TEST(IptablesLegacyCodec, Decode_IPv6Heads_AreTheKernelsTests) {
+  EXPECT_EQ(text_of(ip6t_ip6{}), "accept");
+  ip6t_ip6 head{};
+  head.dst.s6_addr[0] = 0xfd;
+  std::fill_n(std::begin(head.dmsk.s6_addr), 8, std::uint8_t{0xff});
+  head.invflags = IP6T_INV_DSTIP;
+  EXPECT_EQ(text_of(head), "ip6 daddr != fd00::/64 accept");
+  head.dst.s6_addr[15] = 1;
+  EXPECT_EQ(text_of(head), "[address] accept");
+}
+
+TEST(IptablesLegacyCodec, Decode_IPv6Protocol_CountsWhereItIsAskedFor) {
+  ip6t_ip6 head{};
+  head.proto = IPPROTO_TCP;
+  EXPECT_EQ(text_of(head), "accept") << "ip6_packet_match() goes by the flag";
+  head.flags = IP6T_F_PROTO;
+  EXPECT_EQ(text_of(head), "meta l4proto tcp accept");
+}
+
 TEST(IptablesLegacyCodec, Decode_VerdictThatIsNone_IsRefused) {
   for (const int verdict : {std::numeric_limits<int>::min(), -100, 1, std::numeric_limits<int>::max()}) {
     const auto chains = decoded(table_with({}, verdict));
@@ -108,7 +136,9 @@ TEST(IptablesLegacyCodec, Decode_CutShort_IsRefused) {
   const auto table = table_with(from(0xc0a8cb00, 0xffffff00));
   const auto last = sizeof(ipt_entry) + sizeof(xt_error_target);  // bytes of the entry that ends the table
   for (std::size_t cut = 1; cut < last; ++cut) {
-    EXPECT_FALSE(decode_legacy_table("filter", table.hooks(), Bytes(table.entries()).first(table.size() - cut))) << cut;
+    EXPECT_FALSE(decode_legacy_table({nft::Family::kIp, "filter"}, table.hooks(),
+                                     Bytes(table.entries()).first(table.size() - cut)))
+        << cut;
   }
 }
 

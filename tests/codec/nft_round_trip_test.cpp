@@ -115,6 +115,8 @@ TEST(NftRoundTrip, ProtocolsFlagsMarksAndStates_AreKept) {
   }
   expect_round_trip(kIpChain, MatchCtDirection{CtDirection::kOriginal});
   expect_round_trip(kIpChain, MatchCtDirection{CtDirection::kReply});
+  expect_round_trip(kIpChain, MatchCtDnat{Sense::kIs});
+  expect_round_trip(kIpChain, MatchCtDnat{Sense::kIsNot});
   for (const bool by_mark : {false, true}) {
     for (const auto sense : {Sense::kIs, Sense::kIsNot}) {
       expect_round_trip(kIpChain, MatchReversePath{by_mark, sense});

@@ -1,7 +1,8 @@
-// iptables-legacy's tables. The first byte of an input says what the rest is: a whole table (its hooks, then entries),
-// or one rule's head and a packet, which must match for us where it does for the kernel.
+// iptables-legacy's tables of both families. The first byte of an input says what the rest is: a whole table (its
+// hooks, then entries), or one rule's head and a packet, which must match for us where it does for the kernel.
 #include "netlink/iptables_legacy.hpp"
 
+#include <functional>
 #include <optional>
 
 #include "codec/iptables_legacy_bytes.hpp"
@@ -27,7 +28,8 @@ T take(fuzz::Bytes& input) {
 }
 
 /// In a buffer of exactly their size, so that the sanitizer sees what is read beyond.
-Result<std::vector<nft::ObservedChain>> decoded(const std::string& table, const LegacyHooks& hooks, fuzz::Bytes bytes) {
+Result<std::vector<nft::ObservedChain>> decoded(const nft::TableKey& table, const LegacyHooks& hooks,
+                                                fuzz::Bytes bytes) {
   const auto exact = std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size());
   std::ranges::copy(bytes, exact.get());
   return decode_legacy_table(table, hooks, {exact.get(), bytes.size()});
@@ -53,7 +55,7 @@ void check_rule(const nft::Rule& rule, const std::vector<nft::ObservedChain>& ch
   }
 }
 
-void check_table(const std::string& table, fuzz::Bytes input) {
+void check_table(const nft::TableKey& table, fuzz::Bytes input) {
   const auto hooks = take<LegacyHooks>(input);
   const auto chains = decoded(table, hooks, input);
   if (!chains) {
@@ -62,7 +64,7 @@ void check_table(const std::string& table, fuzz::Bytes input) {
   }
   std::size_t entries = 0;
   for (const auto& chain : *chains) {
-    fuzz::must(chain.key.table == nft::TableKey{nft::Family::kIp, table}, "a chain is the table's");
+    fuzz::must(chain.key.table == table, "a chain is the table's");
     fuzz::must(!chain.hook || (hooks.valid & 1U << std::to_underlying(chain.hook->hook)) != 0,
                "a chain has a hook that the table has");
     entries += chain.rules.size();
@@ -70,17 +72,56 @@ void check_table(const std::string& table, fuzz::Bytes input) {
       check_rule(observed.rule, *chains);
     }
   }
-  fuzz::must(entries * sizeof(ipt_entry) <= input.size(), "a rule is an entry");
+  const auto smallest = table.family == nft::Family::kIp ? sizeof(ipt_entry) : sizeof(ip6t_entry);
+  fuzz::must(entries * smallest <= input.size(), "a rule is an entry");
   fuzz::must(input.empty() || !decoded(table, hooks, input.first(input.size() - 1)), "a table cut short is refused");
 }
 
+/// What the families have apart: the kernel's structures, and which protocol a head tests for (0: any).
+struct Ip4 {
+  static constexpr auto kFamily = nft::Family::kIp;
+  static constexpr auto kIpFamily = IpFamily::kV4;
+  using Head = ipt_ip;
+  using Address = in_addr;
+  using Table = test::LegacyTable;
+  static unsigned protocol(const Head& head) { return head.proto; }
+  static bool excludes_whole(const Head& head) {
+    return ((head.flags & IPT_F_FRAG) != 0) != ((head.invflags & IPT_INV_FRAG) != 0);
+  }
+};
+struct Ip6 {
+  static constexpr auto kFamily = nft::Family::kIp6;
+  static constexpr auto kIpFamily = IpFamily::kV6;
+  using Head = ip6t_ip6;
+  using Address = in6_addr;
+  using Table = test::Legacy6Table;
+  static unsigned protocol(const Head& head) { return (head.flags & IP6T_F_PROTO) != 0 ? head.proto : 0U; }
+  static bool excludes_whole(const Head&) { return false; }
+};
+
+template <class Ip>
 struct Packet {
-  in_addr source;
-  in_addr destination;
+  typename Ip::Address source;
+  typename Ip::Address destination;
   std::uint8_t protocol;
   char in[IFNAMSIZ];
   char out[IFNAMSIZ];
 };
+
+template <class Address>
+Address combined(const Address& a, const Address& b, auto operation) {
+  Address result{};
+  const auto* first = reinterpret_cast<const std::uint8_t*>(&a);
+  const auto* second = reinterpret_cast<const std::uint8_t*>(&b);
+  std::transform(first, first + sizeof a, second, reinterpret_cast<std::uint8_t*>(&result), operation);
+  return result;
+}
+
+template <class Address>
+bool differs(const Address& address, const Address& mask, const Address& wanted) {
+  const auto masked = combined(address, mask, std::bit_and<std::uint8_t>{});
+  return std::memcmp(&masked, &wanted, sizeof wanted) != 0;
+}
 
 /// As an interface's name is: ended, and nothing behind its end.
 void end_name(char (&name)[IFNAMSIZ]) {
@@ -89,12 +130,13 @@ void end_name(char (&name)[IFNAMSIZ]) {
 }
 
 /// The packet that the rule tests for, but for the bits that are set in `other`.
-Packet packet_like(const ipt_ip& rule, const Packet& other) {
-  Packet packet{.source = {rule.src.s_addr ^ other.source.s_addr},
-                .destination = {rule.dst.s_addr ^ other.destination.s_addr},
-                .protocol = static_cast<std::uint8_t>(rule.proto ^ other.protocol),
-                .in = {},
-                .out = {}};
+template <class Ip>
+Packet<Ip> packet_like(const typename Ip::Head& rule, const Packet<Ip>& other) {
+  Packet<Ip> packet{.source = combined(rule.src, other.source, std::bit_xor<std::uint8_t>{}),
+                    .destination = combined(rule.dst, other.destination, std::bit_xor<std::uint8_t>{}),
+                    .protocol = static_cast<std::uint8_t>(rule.proto ^ other.protocol),
+                    .in = {},
+                    .out = {}};
   const auto mixed = [](char a, char b) { return static_cast<char>(a ^ b); };
   std::ranges::transform(rule.iniface, other.in, std::begin(packet.in), mixed);
   std::ranges::transform(rule.outiface, other.out, std::begin(packet.out), mixed);
@@ -103,42 +145,48 @@ Packet packet_like(const ipt_ip& rule, const Packet& other) {
   return packet;
 }
 
-/// ip_packet_match(), net/ipv4/netfilter/ip_tables.c, for what is no fragment.
-bool kernel_matches(const ipt_ip& rule, const Packet& packet) {
-  const auto fails = [&](unsigned inverted, bool differs) { return differs != ((rule.invflags & inverted) != 0); };
-  const auto differs = [](const char* name, const char* wanted, const unsigned char* mask) {
+/// ip_packet_match(), net/ipv4/netfilter/ip_tables.c, for what is no fragment; ip6_packet_match(), likewise.
+template <class Ip>
+bool kernel_matches(const typename Ip::Head& rule, const Packet<Ip>& packet) {
+  const auto fails = [&](unsigned inverted, bool differ) { return differ != ((rule.invflags & inverted) != 0); };
+  const auto other_name = [](const char* name, const char* wanted, const unsigned char* mask) {
     unsigned bits = 0;
     for (std::size_t i = 0; i < IFNAMSIZ; ++i) {
       bits |= static_cast<unsigned>(name[i] ^ wanted[i]) & mask[i];
     }
     return bits != 0;
   };
-  return !fails(IPT_INV_SRCIP, (packet.source.s_addr & rule.smsk.s_addr) != rule.src.s_addr) &&
-         !fails(IPT_INV_DSTIP, (packet.destination.s_addr & rule.dmsk.s_addr) != rule.dst.s_addr) &&
-         !fails(IPT_INV_VIA_IN, differs(packet.in, rule.iniface, rule.iniface_mask)) &&
-         !fails(IPT_INV_VIA_OUT, differs(packet.out, rule.outiface, rule.outiface_mask)) &&
-         (rule.proto == 0 || !fails(IPT_INV_PROTO, packet.protocol != rule.proto)) &&
-         !fails(IPT_INV_FRAG, (rule.flags & IPT_F_FRAG) != 0);
+  const auto protocol = Ip::protocol(rule);
+  return !fails(IPT_INV_SRCIP, differs(packet.source, rule.smsk, rule.src)) &&
+         !fails(IPT_INV_DSTIP, differs(packet.destination, rule.dmsk, rule.dst)) &&
+         !fails(IPT_INV_VIA_IN, other_name(packet.in, rule.iniface, rule.iniface_mask)) &&
+         !fails(IPT_INV_VIA_OUT, other_name(packet.out, rule.outiface, rule.outiface_mask)) &&
+         (protocol == 0 || !fails(IPT_INV_PROTO, packet.protocol != protocol)) && !Ip::excludes_whole(rule);
 }
 
-bool holds(const nft::MatchInterface& match, const Packet& packet) {
+template <class Ip>
+bool holds(const nft::MatchInterface& match, const Packet<Ip>& packet) {
   const std::string_view name = match.way == nft::Way::kIn ? packet.in : packet.out;
   const bool is = match.wildcard ? name.starts_with(match.name) : name == match.name;
   return is == (match.sense == nft::Sense::kIs);
 }
 
-bool holds(const nft::MatchAddress& match, const Packet& packet) {
-  IpAddress address{.family = IpFamily::kV4};
-  std::memcpy(address.bytes.data(), match.side == nft::Side::kSource ? &packet.source : &packet.destination, 4);
+template <class Ip>
+bool holds(const nft::MatchAddress& match, const Packet<Ip>& packet) {
+  IpAddress address{.family = Ip::kIpFamily};
+  std::memcpy(address.bytes.data(), match.side == nft::Side::kSource ? &packet.source : &packet.destination,
+              sizeof packet.source);
   return match.prefix.contains(address) == (match.sense == nft::Sense::kIs);
 }
 
-bool holds(const nft::MatchL4Proto& match, const Packet& packet) {
+template <class Ip>
+bool holds(const nft::MatchL4Proto& match, const Packet<Ip>& packet) {
   return (match.protocol == packet.protocol) == (match.sense == nft::Sense::kIs);
 }
 
 /// Nothing where a test is not understood.
-std::optional<bool> we_match(const nft::Rule& rule, const Packet& packet) {
+template <class Ip>
+std::optional<bool> we_match(const nft::Rule& rule, const Packet<Ip>& packet) {
   bool all = true;
   for (const auto& match : rule.matches) {
     const auto one = std::visit(
@@ -158,14 +206,15 @@ std::optional<bool> we_match(const nft::Rule& rule, const Packet& packet) {
   return all;
 }
 
+template <class Ip>
 void check_head(fuzz::Bytes input) {
-  const auto head = take<ipt_ip>(input);
+  const auto head = take<typename Ip::Head>(input);
   const auto verdict = take<int>(input);
-  const auto packet = packet_like(head, take<Packet>(input));
-  test::LegacyTable table;
+  const auto packet = packet_like<Ip>(head, take<Packet<Ip>>(input));
+  typename Ip::Table table;
   table.begin(nft::Hook::kForward).rule(head, test::standard_target(verdict));
   table.policy(nft::Hook::kForward, test::kAccept).end();
-  const auto chains = decoded("filter", table.hooks(), table.entries());
+  const auto chains = decoded({Ip::kFamily, "filter"}, table.hooks(), table.entries());
   if (!chains) {
     fuzz::must_be_malformed(chains.error());
     fuzz::must(verdict != test::kAccept && verdict != test::kDrop, "a plain verdict is understood, whatever is tested");
@@ -173,7 +222,7 @@ void check_head(fuzz::Bytes input) {
   }
   fuzz::must(chains->size() == 1 && chains->front().rules.size() == 1, "there is one rule");
   const auto matches = we_match(chains->front().rules.front().rule, packet);
-  fuzz::must(!matches || *matches == kernel_matches(head, packet), "a head that is understood is as the kernel's");
+  fuzz::must(!matches || *matches == kernel_matches<Ip>(head, packet), "a head that is understood is as the kernel's");
 }
 
 }  // namespace
@@ -182,9 +231,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::Bytes input(data, size);
   const auto kind = take<std::uint8_t>(input);
   if (kind < std::size(kTables)) {
-    check_table(kTables[kind], input);
+    check_table({nft::Family::kIp, kTables[kind]}, input);
+  } else if (kind < 2 * std::size(kTables)) {
+    check_table({nft::Family::kIp6, kTables[kind - std::size(kTables)]}, input);
+  } else if (kind % 2 != 0) {
+    check_head<Ip4>(input);
   } else {
-    check_head(input);
+    check_head<Ip6>(input);
   }
   return 0;
 }

@@ -20,6 +20,8 @@ using test::standard_target;
 constexpr std::uint8_t kFilter = 0;  // by iptables_legacy.cpp's list
 constexpr std::uint8_t kNat = 1;
 constexpr std::uint8_t kHead = 0xff;
+constexpr std::uint8_t kFilter6 = 6;
+constexpr std::uint8_t kHead6 = 0xfe;
 
 /// "192.168.203.0/24" from "br-mail" to anything but "eth+", tcp.
 ipt_ip mail_head() {
@@ -35,7 +37,7 @@ ipt_ip mail_head() {
   return head;
 }
 
-void add(Seeds& seeds, std::uint8_t table, const LegacyTable& content) {
+void add(Seeds& seeds, std::uint8_t table, const auto& content) {
   Octets input{table};
   for (const auto& part : {octets(content.hooks()), content.entries()}) {
     input.insert(input.end(), part.begin(), part.end());
@@ -85,20 +87,49 @@ void add_nat(Seeds& seeds) {
   add(seeds, kNat, table);
 }
 
+/// fd00:203::/64 from "br-mail", tcp.
+ip6t_ip6 mail_head6() {
+  ip6t_ip6 head{};
+  for (const auto& [at, byte] : {std::pair{0, 0xfd}, {2, 0x02}, {3, 0x03}}) {
+    head.src.s6_addr[at] = static_cast<std::uint8_t>(byte);
+  }
+  std::fill_n(std::begin(head.smsk.s6_addr), 8, std::uint8_t{0xff});
+  std::ranges::copy(std::string_view("br-mail"), std::begin(head.iniface));
+  std::fill_n(std::begin(head.iniface_mask), sizeof "br-mail", std::uint8_t{0xff});
+  head.proto = IPPROTO_TCP;
+  head.flags = IP6T_F_PROTO;
+  return head;
+}
+
+void add_filter6(Seeds& seeds) {
+  test::Legacy6Table table;
+  table.begin(Hook::kForward).rule(mail_head6(), standard_target(test::kAccept), to_port_25());
+  table.rule({}, extension("REJECT", 0, std::uint32_t{0})).policy(Hook::kForward, test::kDrop).end();
+  add(seeds, kFilter6, table);
+}
+
+void add_head(Seeds& seeds, std::uint8_t kind, const auto& head, std::size_t packet) {
+  Octets input{kind};
+  for (const auto& part : {octets(head), octets(test::kAccept), Octets(packet)}) {  // the packet: as the head has it
+    input.insert(input.end(), part.begin(), part.end());
+  }
+  seeds.add("iptables_legacy", input);
+}
+
 }  // namespace
 
 void add_legacy_seeds(Seeds& seeds) {
   add_filter(seeds);
   add_nat(seeds);
+  add_filter6(seeds);
   ipt_ip plain{};
   ipt_ip fragment{};
   fragment.flags = IPT_F_FRAG;
   for (const auto& head : {plain, mail_head(), fragment}) {
-    Octets input{kHead};
-    for (const auto& part : {octets(head), octets(test::kAccept), Octets(41)}) {  // the packet: as the head has it
-      input.insert(input.end(), part.begin(), part.end());
-    }
-    seeds.add("iptables_legacy", input);
+    add_head(seeds, kHead, head, 41);
+  }
+  for (const auto& head : {ip6t_ip6{}, mail_head6()}) {
+    add_head(seeds, kHead6, head, 65);
   }
 }
 

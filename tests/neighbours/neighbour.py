@@ -56,7 +56,7 @@ class Neighbour(Scenario):
 
     side = "home"
     family = IPV4  # of the mail; with IPv6 the lab and the profile have both
-    steering, nat = "mark", "preserve"
+    steering, nat, inbound = "mark", "preserve", "any"
     home_settings: tuple[str, ...] = ()  # further words of enable
     vps_settings: tuple[str, ...] = ()
     day = Day()  # what the last one showed
@@ -86,7 +86,8 @@ class Neighbour(Scenario):
         return _named(self.family.container_nets) if self.family.ipv6 else []
 
     def enable_home(self, *further: str) -> Completed:
-        ways = [word for key, way, default in (("steering", self.steering, "mark"), ("nat", self.nat, "preserve"))
+        ways = [word for key, way, default in (("steering", self.steering, "mark"), ("nat", self.nat, "preserve"),
+                                                       ("inbound", self.inbound, "any"))
                 if way != default for word in ("--set", f"{key}={way}")]
         return self.egress(self.lab.home, *ENABLE_HOME, *self._sources_at("home"), *ways, *self.home_settings, *further)
 
@@ -188,6 +189,8 @@ class Neighbour(Scenario):
         with day.part(OPENED):
             opened = set(day.ways_in) - set(self.without_us.ways_in if self.without_us else ())
             self.assertEqual(opened, set(), "an unpublished port can be reached from the VPS: source port/packet")
+            if self.inbound == "published":
+                self.assertEqual(day.ways_in, (), "what is not published can be reached from the VPS")
         if day.astray:
             self.fail(day.reasons())
 

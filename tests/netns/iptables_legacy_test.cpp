@@ -18,12 +18,14 @@ nft::Ruleset read() {
   return ruleset.value_or(nft::Ruleset{});
 }
 
-void restore(const std::string& rules) {
-  test::must_run("iptables-legacy-restore <<'END'\n" + rules + "END\n");
+void restore(const std::string& rules, nft::Family family = nft::Family::kIp) {
+  const std::string program = family == nft::Family::kIp ? "iptables" : "ip6tables";
+  test::must_run(program + "-legacy-restore <<'END'\n" + rules + "END\n");
 }
 
-std::vector<std::string> rules_of(const nft::Ruleset& ruleset, const std::string& table, const std::string& chain) {
-  const auto* found = ruleset.find({{nft::Family::kIp, table}, chain});
+std::vector<std::string> rules_of(const nft::Ruleset& ruleset, const std::string& table, const std::string& chain,
+                                  nft::Family family = nft::Family::kIp) {
+  const auto* found = ruleset.find({{family, table}, chain});
   std::vector<std::string> texts;
   if (found == nullptr) {
     ADD_FAILURE() << "no chain " << chain;
@@ -90,6 +92,43 @@ COMMIT
   });
 }
 
+TEST_F(IptablesLegacy, Read_IPv6_BesideIPv4) {
+  test::in_new_namespace([] {
+    restore("*filter\n:FORWARD ACCEPT\n-A FORWARD -s 10.0.0.0/8 -j DROP\nCOMMIT\n");
+    restore(R"(*filter
+:INPUT ACCEPT
+:FORWARD DROP
+:OUTPUT ACCEPT
+:USER -
+-A FORWARD -s fd00:203::/64 -i br-mail ! -o eth+ -p tcp -m tcp --dport 25 -j USER
+-A FORWARD ! -d fd00::/9 -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment "so be it" -j ACCEPT
+-A FORWARD -s 2001:db8::7 -g USER
+-A FORWARD -p udp
+-A FORWARD -d ::1/ffff::ffff -j REJECT
+-A USER ! -p tcp -j DROP
+COMMIT
+*raw
+:PREROUTING ACCEPT
+:OUTPUT ACCEPT
+-A PREROUTING -p ipv6-icmp -j ACCEPT
+COMMIT
+)",
+            nft::Family::kIp6);
+    const auto ruleset = read();
+    EXPECT_EQ(ruleset.tables.size(), 3U);
+    using Texts = std::vector<std::string>;
+    EXPECT_EQ(rules_of(ruleset, "filter", "FORWARD"), (Texts{"ip saddr 10.0.0.0/8 drop"}));
+    EXPECT_EQ(rules_of(ruleset, "filter", "FORWARD", nft::Family::kIp6),
+              (Texts{R"(iifname "br-mail" oifname != "eth*" ip6 saddr fd00:203::/64 tcp dport 25 jump USER)",
+                     "ip6 daddr != fd00::/9 ct state established,related accept # so be it",
+                     "ip6 saddr 2001:db8::7/128 goto USER", "meta l4proto udp", "[address mask] [xt REJECT]"}));
+    EXPECT_EQ(rules_of(ruleset, "filter", "USER", nft::Family::kIp6), (Texts{"meta l4proto != tcp drop", "return"}));
+    EXPECT_EQ(rules_of(ruleset, "raw", "PREROUTING", nft::Family::kIp6), (Texts{"meta l4proto ipv6-icmp accept"}));
+    EXPECT_EQ(ruleset.find({{nft::Family::kIp6, "filter"}, "FORWARD"})->hook,
+              (nft::BaseHook{nft::ChainType::kFilter, nft::Hook::kForward, 0, nft::Policy::kDrop}));
+  });
+}
+
 TEST_F(IptablesLegacy, Read_ManyRules_AllOfThem) {
   test::in_new_namespace([] {
     std::string rules = "*raw\n:PREROUTING DROP\n:OUTPUT ACCEPT\n";
@@ -106,13 +145,15 @@ TEST_F(IptablesLegacy, Read_ManyRules_AllOfThem) {
 
 /// Bytes of any kind: an error, or chains; never a read outside of them (the sanitizers watch).
 TEST(IptablesLegacyTable, Decode_Garbage_IsRefused) {
-  EXPECT_TRUE(decode_legacy_table("filter", {}, {})->empty());
-  for (std::size_t size = 1; size < 400; size += 7) {
-    for (const std::uint8_t fill : {std::uint8_t{0}, std::uint8_t{1}, std::uint8_t{0x70}, std::uint8_t{0xff}}) {
-      const std::vector<std::uint8_t> bytes(size, fill);
-      const auto chains = decode_legacy_table("filter", {.valid = 31}, bytes);
-      ASSERT_FALSE(chains) << size;
-      EXPECT_EQ(chains.error().errnum, EBADMSG);
+  for (const auto family : {nft::Family::kIp, nft::Family::kIp6}) {
+    EXPECT_TRUE(decode_legacy_table({family, "filter"}, {}, {})->empty());
+    for (std::size_t size = 1; size < 400; size += 7) {
+      for (const std::uint8_t fill : {std::uint8_t{0}, std::uint8_t{1}, std::uint8_t{0x70}, std::uint8_t{0xff}}) {
+        const std::vector<std::uint8_t> bytes(size, fill);
+        const auto chains = decode_legacy_table({family, "filter"}, {.valid = 31}, bytes);
+        ASSERT_FALSE(chains) << size;
+        EXPECT_EQ(chains.error().errnum, EBADMSG);
+      }
     }
   }
 }

@@ -148,6 +148,8 @@ TEST_F(NftToolsTest, Nft_WritesTheSameFilterRules) {
       {"ct state established,related counter", {{MatchCtState{kCtEstablished | kCtRelated}}, {Counter{}}, {}}},
       {"ct state untracked counter", {{MatchCtState{kCtUntracked}}, {Counter{}}, {}}},
       {"ct direction reply counter", {{MatchCtDirection{CtDirection::kReply}}, {Counter{}}, {}}},
+      {"ct status dnat counter", {{MatchCtDnat{Sense::kIs}}, {Counter{}}, {}}},
+      {"ct status ! dnat counter", {{MatchCtDnat{Sense::kIsNot}}, {Counter{}}, {}}},
       {"fib saddr . iif oif exists counter", {{MatchReversePath{false, Sense::kIs}}, {Counter{}}, {}}},
       {"fib saddr . mark . iif oif exists counter", {{MatchReversePath{true, Sense::kIs}}, {Counter{}}, {}}},
       {"meta nfproto ipv6 counter", {{kIp6}, {Counter{}}, {}}},

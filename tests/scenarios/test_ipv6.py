@@ -158,6 +158,17 @@ class Mail(DualStack):
                 self.assert_same(fresh, self.lab.snapshot(self.lab.home))
 
 
+class Legacy(DualStack):
+    def test_a_drop_in_ip6tables_legacy_is_told(self) -> None:
+        """Its tables work beside nf_tables, which does not show them."""
+        self.enable_dual()
+        self.lab.home.run(["ip6tables-legacy", "-A", "FORWARD", "-o", at.TUNNEL, "-j", "DROP"])
+        self.assertFalse(self.mail6(bound=2).delivered)
+        self.assert_mail_passes()
+        done = self.egress(self.lab.home, "verify", "mailu-home", expect=NOT_AS_IT_SHOULD_BE)
+        self.assert_said(done, "ip6 filter FORWARD", "ip6tables")
+
+
 class FailClosed(DualStack):
     def setUp(self) -> None:
         super().setUp()

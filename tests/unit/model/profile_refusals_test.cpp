@@ -32,7 +32,7 @@ TEST(ProfileRefusal, UnknownKey_NamesTheKnownOnesOfThisSide) {
   EXPECT_EQ(home_with(R"("tunel": "wg0")"),
             "read profile x.json: key 'tunel': is not known; known are description, side, tunnel, sources, ports, "
             "mark, table, "
-            "priority, rp_filter, nat, steering, docker");
+            "priority, rp_filter, nat, steering, docker, inbound");
   EXPECT_NE(vps_with(R"("tunel": "wg0")").find("mark, wan, public_ip"), std::string::npos);
 }
 

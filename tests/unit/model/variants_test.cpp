@@ -69,6 +69,23 @@ TEST(Preserve, WhatLooksLikeAReplyAndAnswersNothing_ComesNoFurther) {
   EXPECT_EQ(strays(lowered(test::home_profile({{{"nat", "masquerade"}}}), test::docker_home())), 0);
 }
 
+TEST(Inbound, WhatIsNotPublished_IsDroppedWhereTheProfileSaysSo) {
+  const auto refusals = [](const DesiredState& desired) {
+    std::vector<std::string> texts;
+    for (const auto& rule : desired.chains.front().rules) {
+      if (rule.comment == "inbound") {
+        texts.push_back(nft::to_string(rule));
+      }
+    }
+    return texts;
+  };
+  EXPECT_TRUE(refusals(lowered(test::home_profile(), test::docker_home())).empty()) << "as without us (P1)";
+  EXPECT_EQ(refusals(lowered(test::home_profile({{{"inbound", "published"}}}), test::docker_home())),
+            (std::vector<std::string>{
+                "iifname \"wg0\" ip daddr 192.168.203.0/24 ct state invalid,untracked counter drop",
+                "iifname \"wg0\" ip daddr 192.168.203.0/24 ct state new ct status ! dnat counter drop"}));
+}
+
 TEST(SteeringByRule, HasNoMarkNoRuleByItAndNoRpFilter) {
   const auto desired =
       lowered(test::home_profile({{{"steering", "rule"}, {"nat", "masquerade"}}}), test::docker_home());

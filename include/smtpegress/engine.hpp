@@ -63,11 +63,14 @@ struct VerifyReport {
   [[nodiscard]] bool passed() const;
 };
 
+/// The subnets of a network of Docker's; asked only for a profile that names one.
+using DockerNetworks = std::function<Result<std::vector<Prefix>>(const std::string& network)>;
+
 class Engine {
  public:
   /// `now` gives seconds since the epoch, for the age of a handshake.
-  Engine(Kernel& kernel, StateStore& store, std::function<std::int64_t()> now)
-      : kernel_(kernel), store_(store), now_(std::move(now)) {}
+  Engine(Kernel& kernel, StateStore& store, std::function<std::int64_t()> now, DockerNetworks docker)
+      : kernel_(kernel), store_(store), now_(std::move(now)), docker_(std::move(docker)) {}
 
   /// The whole desired state, or the host as it was: after an error everything made has been taken back (kKernel names
   /// what could not be). kUsage: nothing was touched. Objects whose tunnel is not there yet are in `waiting`.
@@ -86,6 +89,7 @@ class Engine {
   Kernel& kernel_;
   StateStore& store_;
   std::function<std::int64_t()> now_;
+  DockerNetworks docker_;
 };
 
 }  // namespace smtpegress

@@ -53,12 +53,27 @@ struct OpenKeys {
   auto operator<=>(const OpenKeys&) const = default;
 };
 
+/// Networks of the mail stack, by a name that the host knows them by. Asked for anew at each enable.
+struct NamedSource {
+  enum class Kind : std::uint8_t {
+    kDockerNetwork,  ///< a bridge network of Docker's: its subnets
+    kInterface,      ///< an interface of the host's, a bridge of Incus's, say: the networks of its addresses
+  };
+  Kind kind = Kind::kDockerNetwork;
+  std::string name;
+
+  [[nodiscard]] std::string to_string() const;  ///< "docker network mailu_default"
+  auto operator<=>(const NamedSource&) const = default;
+};
+
 struct Profile {
   std::string name;  ///< the instance's name: letters, digits, '.', '_', '-'; at most 48 bytes
   std::string description;
   Side side = Side::kHome;
   IfName tunnel;
   std::vector<Prefix> sources;  ///< of either family, none overlapping another
+  /// Home only. As written, their networks are not among `sources` yet; in an instance's record they are.
+  std::vector<NamedSource> named_sources{};
   std::vector<PortRange> ports;
   Mark mark;  ///< home: what steers the flow; VPS: what the forward firewall admits
 

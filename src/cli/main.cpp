@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <ranges>
 
@@ -11,6 +12,7 @@
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
+#include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
 
@@ -21,6 +23,11 @@ constexpr int kNotAsItShouldBe = 1;  // exit code
 
 std::int64_t seconds_since_epoch() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+Result<std::vector<Prefix>> networks_of_docker(const std::string& network) {
+  const auto socket = docker::socket_path(std::getenv("DOCKER_HOST"));
+  return socket ? docker::subnets_of(*socket, network) : std::unexpected(socket.error());
 }
 
 void print(const Options& options, const std::string& text) {
@@ -44,7 +51,7 @@ class Run {
       : options_(options),
         kernel_(make_linux_kernel()),
         store_(options.state_dir),
-        engine_(*kernel_, store_, seconds_since_epoch) {}
+        engine_(*kernel_, store_, seconds_since_epoch, networks_of_docker) {}
 
   Result<int> command() {
     switch (options_.command) {

@@ -20,6 +20,7 @@ constexpr std::string_view kDefaultStateDir = "/run/smtp-egress";
 struct ProfileFlags {
   std::optional<std::string> tunnel;  ///< an empty one was given, and is refused by its key
   std::vector<std::string> subnets;
+  std::vector<std::string> docker_networks;
   std::optional<std::string> wan;
   std::optional<std::string> public_ip;
   std::optional<std::string> public_ip6;
@@ -47,6 +48,10 @@ void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) 
   command.add_option("--tunnel", flags.tunnel, "The tunnel's interface")->type_name("IF");
   command.add_option("--subnet", flags.subnets, "A network of the mail stack; may be given several times")
       ->type_name("CIDR");
+  command
+      .add_option("--docker-network", flags.docker_networks,
+                  "Home: the same by its name in Docker; may be given several times")
+      ->type_name("NAME");
   command.add_option("--wan", flags.wan, "VPS: the interface that leads to the internet")->type_name("IF");
   command.add_option("--public-ip", flags.public_ip, "VPS: the address that the mail shall come from")
       ->type_name("ADDR");
@@ -65,9 +70,12 @@ std::optional<ProfileOverrides> overrides_of(const ProfileFlags& flags) {
     }
   };
   add("tunnel", flags.tunnel);
-  if (!flags.subnets.empty()) {
-    overrides.settings.emplace_back(
-        "sources", nlohmann::json(flags.subnets).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  nlohmann::json sources(flags.subnets);
+  for (const auto& network : flags.docker_networks) {
+    sources.push_back({{"docker_network", network}});
+  }
+  if (!sources.empty()) {
+    overrides.settings.emplace_back("sources", sources.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
   add("wan", flags.wan);
   add("public_ip", flags.public_ip);

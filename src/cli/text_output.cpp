@@ -13,7 +13,11 @@ std::string sources_of(const Profile& profile) {
   for (const auto& source : profile.sources) {
     text += (text.empty() ? "" : ", ") + source.to_string();
   }
-  return text;
+  std::string names;
+  for (const auto& named : profile.named_sources) {
+    names += (names.empty() ? "" : ", ") + named.to_string();
+  }
+  return text.empty() || names.empty() ? text + names : fmt::format("{} ({})", text, names);
 }
 
 std::string ports_of(const Profile& profile) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/flows.hpp"
+#include "engine/named_sources.hpp"
 #include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
@@ -184,7 +185,12 @@ Result<ApplyReport> Engine::disable(const std::string& name, const std::optional
   if (!stored) {
     return std::unexpected(stored.error());
   }
-  Target target{name, std::move(stored->record), stored->damage.has_value(), fallback};
+  auto instead = fallback;
+  if (fallback &&
+      !stored->record) {  // what cannot be found of the sources is not missed: what stands tells by its mark
+    instead = resolve_named_sources(kernel_, docker_, *fallback).value_or(*fallback);
+  }
+  Target target{name, std::move(stored->record), stored->damage.has_value(), std::move(instead)};
   const bool was_enabled = target.record || target.damaged;
   if (!was_enabled && !fallback) {
     const auto names = standing();

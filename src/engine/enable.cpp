@@ -6,6 +6,7 @@
 
 #include "engine/flows.hpp"
 #include "engine/forwarding_users.hpp"
+#include "engine/named_sources.hpp"
 #include "engine/open_keys.hpp"
 #include "engine/refusals.hpp"
 #include "engine/remains.hpp"
@@ -24,8 +25,13 @@ namespace {
 /// One enable, from the first look to the last.
 class Enabling {
  public:
-  Enabling(Kernel& kernel, StateStore& store, Profile profile, LegacyScripts legacy)
-      : kernel_(kernel), store_(store), profile_(std::move(profile)), legacy_(legacy), transaction_(kernel) {}
+  Enabling(Kernel& kernel, StateStore& store, const DockerNetworks& docker, Profile profile, LegacyScripts legacy)
+      : kernel_(kernel),
+        store_(store),
+        docker_(docker),
+        profile_(std::move(profile)),
+        legacy_(legacy),
+        transaction_(kernel) {}
 
   Result<ApplyReport> run() {
     if (auto loaded = load(); !loaded) {
@@ -61,7 +67,11 @@ class Enabling {
       return std::unexpected(others.error());
     }
     others_ = *std::move(others);
-    auto closed = close_open_keys(kernel_, profile_, before_, others_);
+    auto named = resolve_named_sources(kernel_, docker_, profile_);
+    if (!named) {
+      return std::unexpected(named.error());
+    }
+    auto closed = close_open_keys(kernel_, *named, before_, others_);
     if (!closed) {
       return std::unexpected(closed.error());
     }
@@ -313,6 +323,7 @@ class Enabling {
 
   Kernel& kernel_;
   StateStore& store_;
+  const DockerNetworks& docker_;
   Profile profile_;  ///< from load() on with nothing left open
   LegacyScripts legacy_;
   Transaction transaction_;
@@ -343,7 +354,7 @@ Result<ApplyReport> Engine::enable(const Profile& profile, LegacyScripts legacy)
   if (!lock) {
     return std::unexpected(lock.error());
   }
-  return Enabling(kernel_, store_, profile, legacy).run();
+  return Enabling(kernel_, store_, docker_, profile, legacy).run();
 }
 
 }  // namespace smtpegress

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/named_sources.hpp"
 #include "engine/open_keys.hpp"
 #include "engine/remains.hpp"
 #include "engine/survey.hpp"
@@ -22,8 +23,8 @@ std::unexpected<Error> not_enabled(const std::string& name) {
 
 }  // namespace
 
-Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const std::string& name,
-                                 const std::optional<Profile>& fallback) {
+Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const DockerNetworks& docker,
+                                 const std::string& name, const std::optional<Profile>& fallback) {
   auto stored = stored_state(store, name);
   if (!stored) {
     return std::unexpected(stored.error());
@@ -40,7 +41,11 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
     }
     others = *std::move(known);
   }
-  const auto closed = close_open_keys(kernel, record ? record->profile : *fallback, record, others);
+  const auto named = record ? record->profile : resolve_named_sources(kernel, docker, *fallback);
+  if (!named) {
+    return std::unexpected(named.error());
+  }
+  const auto closed = close_open_keys(kernel, *named, record, others);
   if (!closed) {
     return std::unexpected(closed.error());
   }
@@ -98,7 +103,7 @@ bool StatusReport::as_it_should_be() const {
 }
 
 Result<StatusReport> Engine::status(const std::string& name, const std::optional<Profile>& fallback) {
-  auto view = view_enabled(kernel_, store_, name, fallback);
+  auto view = view_enabled(kernel_, store_, docker_, name, fallback);
   if (!view) {
     return std::unexpected(view.error());
   }

@@ -19,13 +19,14 @@ bool VerifyReport::passed() const {
 }
 
 Result<VerifyReport> Engine::verify(const std::string& name, const std::optional<Profile>& fallback) {
-  const auto view = view_enabled(kernel_, store_, name, fallback);
+  const auto view = view_enabled(kernel_, store_, docker_, name, fallback);
   if (!view) {
     return std::unexpected(view.error());
   }
   VerifyReport report{view->profile, {}};
-  const Inquiry ask{kernel_, *view, now_(), report.checks};
+  const Inquiry ask{kernel_, docker_, *view, now_(), report.checks};
   check_objects(ask);
+  check_named_sources(ask);
   check_tunnel(ask);
   check_routes(ask);
   check_unsourced(ask);

@@ -10,6 +10,7 @@ namespace smtpegress {
 /// What every check may look at.
 struct Inquiry {
   Kernel& kernel;
+  const DockerNetworks& docker;
   const EnabledView& view;
   std::int64_t now;  ///< seconds since the epoch
   std::vector<Check>& checks;
@@ -20,6 +21,7 @@ struct Inquiry {
 };
 
 void check_objects(const Inquiry& ask);         ///< every object of ours is in the kernel as it should be
+void check_named_sources(const Inquiry& ask);   ///< names still stand for the networks that were enabled
 void check_tunnel(const Inquiry& ask);          ///< there, up; WireGuard: recent handshake, AllowedIPs
 void check_routes(const Inquiry& ask);          ///< lookups with and without the mark; the way back to the sources
 void check_sysctls(const Inquiry& ask);         ///< effective rp_filter, forwarding

@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
+#include "engine/named_sources.hpp"
 #include "engine/verify_checks.hpp"
 #include "model/families.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -87,6 +90,29 @@ void check_public_address(const Inquiry& ask, IpFamily family) {
   }
 }
 
+/// A source that is one machine of several on a bridge: its addresses of the other family are not known, and nothing
+/// holds back what it sends from there.
+void check_neighbours_of_source(const Inquiry& ask, const InterfaceAddress& address) {
+  const auto& [profile, observed] = std::tie(ask.view.profile, ask.view.seen.observed);
+  const auto network = address.network();
+  const auto family = network.address.family;
+  const auto* link = observed.link(address.link);
+  const bool has_a_way = link != nullptr && observed.default_route(family) != nullptr &&
+                         !is_link_local(address.local) && forwards_from(ask, family, link->name);
+  const bool is_sourced = std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.overlaps(network); });
+  if (!has_a_way || is_sourced || !guards_links(profile, family)) {
+    return;
+  }
+  const std::string name(traits_of(family).name);
+  ask.failed("unsourced", fmt::format("the mail stack's {} mail does not go past the tunnel", name),
+             fmt::format("{} has {} too, and which address there is the mail server's is not known: its tcp/{} from "
+                         "there leaves as it would without us",
+                         link->name.str(), network.to_string(), profile.ports.front().to_string()),
+             fmt::format("add that address, or the whole network, to the sources at home and on the VPS (--subnet), or "
+                         "give the mail server no {}",
+                         name));
+}
+
 }  // namespace
 
 void check_public_address(const Inquiry& ask) {
@@ -107,6 +133,43 @@ void check_unsourced(const Inquiry& ask) {
                     "other address family. To send by {2} too, add {0} to the sources at home and on the VPS",
                     network.to_string(), ask.view.profile.ports.front().to_string(), family));
   }
+  const auto& addresses = ask.view.seen.observed.addresses;
+  for (const auto& address : addresses) {
+    const bool beside_source = std::ranges::any_of(addresses, [&](const InterfaceAddress& other) {
+      return other.link == address.link && contains(host.source_networks, other.network());
+    });
+    if (beside_source) {
+      check_neighbours_of_source(ask, address);
+    }
+  }
+}
+
+void check_named_sources(const Inquiry& ask) {
+  const auto& profile = ask.view.profile;
+  if (profile.named_sources.empty()) {
+    return;
+  }
+  constexpr const char* kId = "source-names";
+  constexpr const char* kTitle = "the sources' names stand for the networks that were enabled";
+  std::string seen;
+  for (const auto& named : profile.named_sources) {
+    const auto networks = networks_of(named, ask.view.seen.observed, ask.docker);
+    if (!networks) {
+      ask.failed(kId, kTitle, networks.error().message(), "then verify again");
+      return;
+    }
+    for (const auto& network : *networks) {
+      if (!contains(profile.sources, network)) {
+        ask.failed(kId, kTitle,
+                   fmt::format("{} is {} now, whose mail leaves as it would without us", named.to_string(),
+                               network.to_string()),
+                   fmt::format("`smtp-egress enable {}`; at the VPS the same network has to be known", profile.name));
+        return;
+      }
+      seen += fmt::format("{}{} is {}", seen.empty() ? "" : ", ", named.to_string(), network.to_string());
+    }
+  }
+  ask.passed(kId, kTitle, seen);
 }
 
 }  // namespace smtpegress

@@ -18,7 +18,7 @@ struct EnabledView {
 };
 
 /// kNotEnabled where neither the state nor the kernel knows the instance.
-Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const std::string& name,
-                                 const std::optional<Profile>& fallback);
+Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const DockerNetworks& docker,
+                                 const std::string& name, const std::optional<Profile>& fallback);
 
 }  // namespace smtpegress

@@ -50,7 +50,12 @@ Result<void> check_belongs(std::string_view origin, const ProfileKey& key, Side 
 }
 
 Result<void> check_complete(std::string_view origin, const Profile& profile) {
-  if (profile.sources.empty()) {
+  if (profile.side == Side::kVps && !profile.named_sources.empty()) {
+    return usage_error("read profile", key_object(origin, "sources", profile.named_sources.front().to_string()),
+                       "is a name that the home host knows; write its networks here, as `smtp-egress status` tells "
+                       "them there");
+  }
+  if (profile.sources.empty() && profile.named_sources.empty()) {
     return usage_error("read profile", key_object(origin, "sources", {}),
                        "names no network; give the mail stack's, such as --subnet 192.168.203.0/24");
   }
@@ -215,6 +220,7 @@ Result<Profile> read_profile(std::string name, std::string_view origin, const js
                   .side = Side::kHome,
                   .tunnel = *IfName::parse("wg0"),
                   .sources = {},
+                  .named_sources = {},
                   .ports = {kSmtpPort},
                   .mark = kDefaultMark,
                   .open = {},
@@ -260,6 +266,9 @@ json profile_document(const Profile& profile) {
                 {"mark", profile.open.mark ? "auto" : profile.mark.to_string()}};
   for (const auto& source : profile.sources) {
     document["sources"].push_back(source.to_string());
+  }
+  for (const auto& named : profile.named_sources) {
+    document["sources"].push_back({{word_for(named.kind), named.name}});
   }
   for (const auto& port : profile.ports) {
     document["ports"].push_back(port.to_string());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/families.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -86,6 +87,27 @@ Reader scalar_or_auto(T Profile::*member, bool OpenKeys::*open, Result<T> (*pars
   };
 }
 
+/// One more item of a list, none overlapping another.
+template <class T>
+Result<void> add_item(std::vector<T>& items, const json& item, Result<T> (*parse)(std::string_view),
+                      std::string_view right) {
+  const auto text = scalar_text(item);
+  if (!text) {
+    return wrong_type(item, right);
+  }
+  auto parsed = parse(*text);
+  if (!parsed) {
+    return std::unexpected(parsed.error());
+  }
+  for (const auto& earlier : items) {
+    if (earlier.overlaps(*parsed)) {
+      return usage_error({}, parsed->to_string(), fmt::format("overlaps {}; name each only once", earlier.to_string()));
+    }
+  }
+  items.push_back(*std::move(parsed));
+  return {};
+}
+
 template <class T>
 Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
   return [=](const json& value, Profile& profile) -> Result<void> {
@@ -94,21 +116,9 @@ Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view
     }
     std::vector<T> items;
     for (const auto& item : value) {
-      const auto text = scalar_text(item);
-      if (!text) {
-        return wrong_type(item, right);
+      if (auto added = add_item(items, item, parse, right); !added) {
+        return added;
       }
-      auto parsed = parse(*text);
-      if (!parsed) {
-        return std::unexpected(parsed.error());
-      }
-      for (const auto& earlier : items) {
-        if (earlier.overlaps(*parsed)) {
-          return usage_error({}, parsed->to_string(),
-                             fmt::format("overlaps {}; name each only once", earlier.to_string()));
-        }
-      }
-      items.push_back(*std::move(parsed));
     }
     profile.*member = std::move(items);
     return {};
@@ -149,6 +159,54 @@ Result<Prefix> parse_source(std::string_view text) {
     return std::unexpected(possible.error());
   }
   return prefix;
+}
+
+constexpr std::string_view kRightSources = "a list like [\"192.168.203.0/24\"]";
+
+/// {"docker_network": "mailu_default"}
+Result<NamedSource> read_named_source(const json& item) {
+  for (const auto& [word, kind] : choices_of<NamedSource::Kind>()) {
+    const auto name = item.find(word);
+    const bool is_named =
+        item.size() == 1 && name != item.end() && name->is_string() && !name->get<std::string>().empty();
+    if (!is_named) {
+      continue;
+    }
+    if (kind == NamedSource::Kind::kInterface) {
+      if (const auto interface = IfName::parse(name->get<std::string>()); !interface) {
+        return std::unexpected(interface.error());
+      }
+    }
+    return NamedSource{kind, name->get<std::string>()};
+  }
+  return usage_error({}, item.dump(-1, ' ', false, json::error_handler_t::replace),
+                     "is no source; write a network, {\"docker_network\": \"mailu_default\"} or "
+                     "{\"interface\": \"incusbr0\"}");
+}
+
+Result<void> read_sources(const json& value, Profile& profile) {
+  if (!value.is_array()) {
+    return wrong_type(value, kRightSources);
+  }
+  profile.sources.clear();
+  profile.named_sources.clear();
+  for (const auto& item : value) {
+    if (!item.is_object()) {
+      if (auto added = add_item(profile.sources, item, parse_source, kRightSources); !added) {
+        return added;
+      }
+      continue;
+    }
+    auto named = read_named_source(item);
+    if (!named) {
+      return std::unexpected(named.error());
+    }
+    if (contains(profile.named_sources, *named)) {
+      return usage_error({}, named->to_string(), "is there twice; name each only once");
+    }
+    profile.named_sources.push_back(*std::move(named));
+  }
+  return {};
 }
 
 Result<IpAddress> parse_public_ip6(std::string_view text) {
@@ -232,12 +290,16 @@ Result<std::string> parse_text(std::string_view text) {
 
 }  // namespace
 
+std::string NamedSource::to_string() const {
+  return (kind == Kind::kDockerNetwork ? "docker network " : "interface ") + name;
+}
+
 std::span<const ProfileKey> profile_keys() {
   static const auto kKeys = std::to_array<ProfileKey>({
       {"description", Belongs::kBoth, word(&Profile::description, parse_text, "a text")},
       {"side", Belongs::kBoth, word(&Profile::side, parse_choice<Side>, "\"home\" or \"vps\"")},
       {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
-      {"sources", Belongs::kBoth, list(&Profile::sources, parse_source, "a list like [\"192.168.203.0/24\"]")},
+      {"sources", Belongs::kBoth, read_sources},
       {"ports", Belongs::kBoth, list(&Profile::ports, PortRange::parse, "a list like [25]")},
       {"mark", Belongs::kBoth,
        scalar_or_auto(&Profile::mark, &OpenKeys::mark, Mark::parse, "a mark like \"0x19\", or \"auto\"")},

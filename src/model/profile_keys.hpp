@@ -35,6 +35,9 @@ constexpr auto choices_of() {
     return std::array{std::pair{"preserve", HomeNat::kPreserve}, std::pair{"masquerade", HomeNat::kMasquerade}};
   } else if constexpr (std::is_same_v<Choice, Steering>) {
     return std::array{std::pair{"mark", Steering::kMark}, std::pair{"rule", Steering::kRule}};
+  } else if constexpr (std::is_same_v<Choice, NamedSource::Kind>) {
+    return std::array{std::pair{"docker_network", NamedSource::Kind::kDockerNetwork},
+                      std::pair{"interface", NamedSource::Kind::kInterface}};
   } else if constexpr (std::is_same_v<Choice, Inbound>) {
     return std::array{std::pair{"any", Inbound::kAny}, std::pair{"published", Inbound::kPublished}};
   } else {

@@ -53,6 +53,14 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
       "priority=999\nrp_filter=tunnel\ndescription=mine\n";
   const std::string vps_options =
       "\n--set\nside=vps\nwan=eth0\npublic_ip=203.0.113.10\npublic_ip6=2001:db8::10\nsources=10.0.0.0/8,fd00::/64\n";
+  seeds.add("profile", R"({"side": "home", "sources": [{"docker_network": "mailu_default"}, {"interface": "br0"}]})");
+  seeds.add("docker_answer",
+            "d"
+            R"({"Name": "mailu_default", "Driver": "bridge", "IPAM": {"Config": [)"
+            R"({"Subnet": "172.18.0.0/16"}, {"Subnet": "fd00:203::/64"}]}})");  // 'd': 100, half of 200
+  seeds.add("docker_answer",
+            "\xca"
+            R"({"message": "network mailu_default not found"})");
   for (const auto& text : profiles_in(source_tree)) {
     seeds.add("profile", text);
     seeds.add("profile", text + options);

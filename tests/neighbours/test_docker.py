@@ -10,6 +10,8 @@ import engine_neighbour
 from docker_neighbour import DockerNeighbour
 from neighbour import IPV6, topology
 
+from lab.engine import NETWORK
+
 
 class AtWork(closed_ports.ClosedPorts, engine_neighbour.AnyEngine, engine_neighbour.OtherNetworks):
     def test_a_day(self) -> None:
@@ -44,6 +46,18 @@ class AtWork(closed_ports.ClosedPorts, engine_neighbour.AnyEngine, engine_neighb
         mended = self.json_of(self.lab.home, "enable", self.instance, "--tunnel", topology.TUNNEL)
         self.assertLessEqual(len(mended["changes"]), len(astray) + 1, f"{mended['changes']}\nmissing: {astray}")
         self.assert_kept()
+
+    def test_sources_by_the_networks_name(self) -> None:
+        enable = ("enable", "home", "--tunnel", topology.TUNNEL, "--docker-network", NETWORK)
+        self.enable_vps()
+        self.egress(self.lab.home, *enable)
+        for compose in (lambda: None, self.compose_down_and_up):
+            compose()
+            self.egress(self.lab.home, *enable)
+            with self.no_leak(), self.knocking():
+                self.assert_mail_passes()
+            self.assert_said(self.egress(self.lab.home, "verify", "home"), f"{NETWORK} is {self.subnet}")
+        self.egress(self.lab.home, "disable", "home")
 
     def test_while_the_stack_is_down_the_guard_is_not_denied(self) -> None:
         """No bridge has the source's network then. The guard, which asks for the source address, stands all the same."""

@@ -27,7 +27,8 @@ MAY_INCLUDE = {
     "netlink": {"net", "netlink"},
     "kernel": {"net", "kernel", "netlink"},
     "engine": {"net", "engine", "plan", "model"},
-    "cli": {"net", "cli", "engine"},
+    "docker": {"net", "docker"},
+    "cli": {"net", "cli", "engine", "docker"},
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
@@ -38,6 +39,7 @@ PUBLIC_FOR = {
     "plan": VOCABULARY | {"profile.hpp", "state.hpp", "plan.hpp"},
     "netlink": VOCABULARY,
     "kernel": VOCABULARY | {"kernel.hpp"},
+    "docker": VOCABULARY,
     "engine": None,  # all
     "cli": None,
 }
@@ -56,7 +58,7 @@ PUBLIC_HEADERS = {
 
 NETLINK_LIBRARIES = re.compile(r"^(libmnl|libnftnl|netlink)/|^linux/(rtnetlink|netlink|netfilter|fib_rules|genetlink)")
 # Layers that work for any kernel, a fake one included, know no netlink library.
-WITHOUT_NETLINK = {"net", "model", "plan", "engine", "cli"}
+WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "cli"}
 NOT_IN_PUBLIC = re.compile(r"^(libmnl|libnftnl|netlink|nlohmann|CLI|fmt)/")
 
 STRICT = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wsign-conversion",

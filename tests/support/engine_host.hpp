@@ -1,7 +1,9 @@
 // A fake host with an engine on it and a state directory of its own.
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "engine/state_store.hpp"
 #include "smtpegress/engine.hpp"
@@ -14,12 +16,22 @@ namespace smtpegress::test {
 class EngineHost {
  public:
   explicit EngineHost(FakeHost host)
-      : kernel(std::move(host)), store(directory.file("state")), engine(kernel, store, [] { return kNow; }) {}
+      : kernel(std::move(host)),
+        store(directory.file("state")),
+        engine(
+            kernel, store, [] { return kNow; }, [this](const std::string& name) { return docker(name); }) {}
 
   TempDir directory;
   FakeKernel kernel;
   StateStore store;
   Engine engine;
+
+  std::map<std::string, std::vector<Prefix>> docker_networks;
+  Result<std::vector<Prefix>> docker(const std::string& name) const {
+    const auto found = docker_networks.find(name);
+    return found == docker_networks.end() ? usage_error("ask Docker for", name, "there is none")
+                                          : Result<std::vector<Prefix>>(found->second);
+  }
 
   [[nodiscard]] FakeHost& host() { return kernel.host; }
   [[nodiscard]] std::string now() const { return snapshot(kernel.host); }

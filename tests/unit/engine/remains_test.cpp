@@ -221,7 +221,7 @@ TEST(Remains, AStateOfAnEarlierBoot_IsNotBelieved) {
   EngineHost box(test::docker_home());
   const auto fresh = box.now();
   StateStore earlier(box.store.directory(), {"an earlier boot", {}});
-  ASSERT_TRUE(Engine(box.kernel, earlier, [] { return test::kNow; }).enable(unusual(), LegacyScripts::kRefuse));
+  ASSERT_TRUE(Engine(box.kernel, earlier, [] { return test::kNow; }, {}).enable(unusual(), LegacyScripts::kRefuse));
   box.kernel.host = test::docker_home();  // the reboot
   box.host().sysctls["net/ipv4/conf/all/rp_filter"] = "1";
   const auto status = box.engine.status("mailu-home", test::home_profile());

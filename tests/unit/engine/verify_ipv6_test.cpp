@@ -152,5 +152,28 @@ TEST(VerifyIpv6Alone, EachFamilyIsAskedForInItsOwnWords) {
   EXPECT_TRUE(asked("192.168.203.2", 0x19));
 }
 
+TEST(VerifyIpv6, OneMachineOfABridge_ItsOtherAddressesAreNotKnown) {
+  const auto profile = test::home_profile({{{"sources", "192.168.203.10/32"}}});
+  const auto unsourced = [&](EngineHost& box) {
+    const auto report = box.engine.verify(profile.name, {});
+    const auto check = std::ranges::find(report->checks, "unsourced", &Check::id);
+    return check == report->checks.end() ? Check{} : *check;
+  };
+  EngineHost box(test::dual_home());
+  ASSERT_TRUE(box.enable(profile));
+  const auto check = unsourced(box);
+  EXPECT_EQ(check.outcome, Outcome::kFailed);
+  EXPECT_NE(check.detail.find("br-mailu has fd00:203::/64 too"), std::string::npos) << check.detail;
+  EXPECT_NE(check.mend.find("--subnet"), std::string::npos);
+
+  std::erase_if(box.host().state.routes,
+                [](const Route& route) { return route.family == IpFamily::kV6 && route.destination.is_default(); });
+  EXPECT_EQ(unsourced(box).id, "") << "without a way to the internet nothing gets past";
+
+  EngineHost named(test::dual_home());
+  ASSERT_TRUE(named.enable(test::home_profile({{{"sources", "192.168.203.10/32,fd00:203::10/128"}}})));
+  EXPECT_EQ(unsourced(named).id, "");
+}
+
 }  // namespace
 }  // namespace smtpegress

@@ -52,6 +52,22 @@ TEST(ProfileRefusal, WrongType_SaysWhatItIsAndWhatToWrite) {
   EXPECT_NE(refusal(R"({"side": {}})").find("key 'side': {}: is object"), std::string::npos);
 }
 
+TEST(ProfileRefusal, ASourceByName_IsOneOfTheKnownKinds) {
+  EXPECT_EQ(sources(R"([{"docker_network": "mailu_default"}, {"interface": "incusbr0"}, "10.0.0.0/24"])"), "accepted");
+  for (const auto* item : {R"({})", R"({"docker": "x"})", R"({"docker_network": 7})", R"({"docker_network": ""})",
+                           R"({"docker_network": "x", "interface": "y"})", R"({"interface": null})"}) {
+    EXPECT_NE(sources(std::string("[") + item + "]").find("is no source; write a network, {\"docker_network\""),
+              std::string::npos)
+        << item;
+  }
+  EXPECT_NE(sources(R"([{"interface": "a/b"}])").find("is not an interface name"), std::string::npos);
+  EXPECT_NE(sources(R"([{"interface": "br0"}, {"interface": "br0"}])").find("interface br0: is there twice"),
+            std::string::npos);
+  EXPECT_NE(refusal(R"({"side": "vps", "sources": [{"docker_network": "mailu_default"}]})")
+                .find("docker network mailu_default: is a name that the home host knows; write its networks here"),
+            std::string::npos);
+}
+
 TEST(ProfileRefusal, AnEmptyTunnel_IsRefusedByItsKey) {  // `--tunnel ""`, of a variable that was not set
   EXPECT_EQ(refusal(R"({"side": "home", "sources": ["192.168.203.0/24"]})", {{{"tunnel", ""}}}),
             "read profile command line: key 'tunnel': '': is not an interface name; write it like wg0");

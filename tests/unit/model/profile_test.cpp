@@ -99,6 +99,8 @@ TEST(Profile, ToJson_ParsesBackToAnEqualOne) {
   const std::vector<Profile> profiles{
       test::home_profile(), test::vps_profile(), test::home_profile({{{"mark", "0x20/0xff"}, {"rp_filter", "tunnel"}}}),
       test::home_profile({{{"nat", "masquerade"}, {"steering", "rule"}, {"docker", "sidestep"}}}),
+      test::home_profile({{{"sources", R"(["10.1.0.0/16", {"docker_network": "mailu_default"}, {"interface": "br0"}])"},
+                           {"inbound", "published"}}}),
       test::vps_profile({{{"wan", "ens3"}, {"public_ip", "203.0.113.10"}, {"ports", "25,465-466"}}})};
   for (const auto& profile : profiles) {
     const auto again = parse_profile(profile.name, "again", profile_to_json(profile));

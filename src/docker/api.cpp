@@ -1,0 +1,120 @@
+// One question to the daemon, over HTTP on its socket.
+#include <fmt/format.h>
+
+#include <sys/un.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "docker/networks.hpp"
+
+namespace smtpegress::docker {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Socket = boost::asio::local::stream_protocol;
+using boost::system::error_code;
+
+constexpr std::string_view kUnix = "unix://";
+constexpr const char* kDefaultSocket = "/run/docker.sock";  // docker.socket's ListenStream
+constexpr std::size_t kLongestAnswer = 4U << 20;            // bytes; a network of a thousand containers takes 300 KiB
+constexpr int kHttp10 = 10;                                 // the daemon then closes the connection behind its answer
+
+/// A connection that is good for one question. Each step is begun by the one before; the stream's one deadline ends
+/// them all.
+class Question {
+ public:
+  Question(const std::string& socket, const std::string& target, std::chrono::milliseconds patience)
+      : stream_(io_), request_(http::verb::get, target, kHttp10) {
+    request_.set(http::field::host, "docker");
+    answer_.body_limit(kLongestAnswer);
+    stream_.expires_after(patience);
+    stream_.async_connect(Socket::endpoint(socket), [this](error_code error) { connected(error); });
+    io_.run();
+  }
+  [[nodiscard]] const error_code& error() const { return error_; }
+  [[nodiscard]] bool was_connected() const { return was_connected_; }
+  [[nodiscard]] const http::response<http::string_body>& answer() const { return answer_.get(); }
+
+ private:
+  void connected(error_code error) {
+    error_ = error;
+    if (!error) {
+      was_connected_ = true;
+      http::async_write(stream_, request_, [this](error_code failed, std::size_t) { asked(failed); });
+    }
+  }
+  void asked(error_code error) {
+    error_ = error;
+    if (!error) {
+      http::async_read(stream_, buffer_, answer_, [this](error_code failed, std::size_t) { error_ = failed; });
+    }
+  }
+
+  boost::asio::io_context io_;
+  beast::basic_stream<Socket> stream_;
+  http::request<http::empty_body> request_;
+  http::response_parser<http::string_body> answer_;
+  beast::flat_buffer buffer_;
+  error_code error_;
+  bool was_connected_ = false;
+};
+
+/// A network's name as a part of a URL's path.
+std::string escaped(std::string_view name) {
+  std::string text;
+  for (const char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                       c == '-' || (c == '.' && name.find_first_not_of('.') != std::string_view::npos);
+    text += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return text;
+}
+
+std::string by_hand(std::string_view why) {
+  return fmt::format("{}; or name the network itself, such as \"192.168.203.0/24\"", why);
+}
+
+}  // namespace
+
+Result<std::string> socket_path(const char* docker_host) {
+  const std::string_view host = docker_host != nullptr ? docker_host : "";
+  if (host.empty()) {
+    return kDefaultSocket;
+  }
+  const auto path = host.starts_with(kUnix) ? host.substr(kUnix.size()) : std::string_view();
+  if (!path.starts_with('/') || path.size() >= sizeof(sockaddr_un::sun_path)) {
+    return usage_error("find Docker", fmt::format("DOCKER_HOST '{}'", host),
+                       by_hand("is no socket of this host (unix:///run/docker.sock); unset it"));
+  }
+  return std::string(path);
+}
+
+Result<std::vector<Prefix>> subnets_of(const std::string& socket, const std::string& network,
+                                       std::chrono::milliseconds patience) {
+  const Question question(socket, "/networks/" + escaped(network), patience);
+  const auto& error = question.error();
+  if (!error) {
+    return subnets_in_answer(network, question.answer().result_int(), question.answer().body());
+  }
+  const auto object = fmt::format("network '{}' at {}", network, socket);
+  if (!question.was_connected() && (error.value() == EACCES || error.value() == EPERM)) {
+    return system_error("ask Docker for", object, error.value(), {}, "run it as root");
+  }
+  const auto why = question.was_connected()
+                       ? fmt::format("the daemon gave no answer that can be read ({})", error.message())
+                       : fmt::format("{}; start Docker", error.message());
+  return usage_error("ask Docker for", object, by_hand(why));
+}
+
+}  // namespace smtpegress::docker

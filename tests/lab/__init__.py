@@ -9,6 +9,7 @@ is gone with it (sandbox.py says how).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import TracebackType
 
 from . import firewall, network, topology
@@ -18,13 +19,13 @@ from .host import Completed, Host
 from .mail import Mail, MailHost, MailResult, MxHost
 from .sandbox import Process, Sandbox
 from .snapshot import Detail, snapshot
-from .topology import HomeFirewall, Options, VpsAddress
+from .topology import HomeFirewall, Options, Stack, VpsAddress
 from .tunnel import Tunnel, make_ends
 from .waiting import poll
 
 __all__ = [
     "Capture", "Completed", "Detail", "HomeFirewall", "Host", "Lab", "LabError", "Mail", "MailHost", "MailResult",
-    "Options", "Process", "Tunnel", "VpsAddress", "poll", "snapshot", "topology",
+    "Options", "Process", "Stack", "Tunnel", "VpsAddress", "poll", "snapshot", "topology",
 ]
 
 
@@ -102,6 +103,14 @@ class Lab:
         seen = self.container.seen_as(topology.MX6, 443) if self.options.ipv6 else None
         if seen != (topology.HOME6 if self.options.ipv6 and self.options.home_ipv6_forward else None):
             raise LabError(f"the container should be seen as {topology.HOME6} on port 443 over IPv6, not {seen}")
+
+    def plug_in(self, name: str, address: str) -> MailHost:
+        """Another machine on the mail stack's bridge."""
+        assert self._sandbox is not None
+        machine = MailHost(self._sandbox, name, topology.HOSTS_FILE, self.mx)
+        stack = replace(self.options.stack, address=address)
+        network.plug_in(machine, self.home, stack, veth=f"veth-{name}")
+        return machine
 
     def isp_leak_count(self) -> int:
         """Packets to tcp/25, IPv4 or IPv6, that the ISP got from the home line. Counted by the kernel: none is lost."""

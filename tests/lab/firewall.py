@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import topology as at
 from .host import Host
-from .topology import HomeFirewall, Options, VpsAddress
+from .topology import HomeFirewall, Options, Stack, VpsAddress
 
 _DATA = Path(__file__).resolve().parent / "data"
 
@@ -26,7 +26,7 @@ _PLAIN_MASQUERADE6 = f"""
 table ip6 router {{
     chain postrouting {{
         type nat hook postrouting priority srcnat; policy accept;
-        ip6 saddr {at.CONTAINER6_NET} oifname "{at.UPLINK}" masquerade
+        ip6 saddr @NET6@ oifname "{at.UPLINK}" masquerade
     }}
 }}
 """
@@ -73,37 +73,42 @@ COMMIT
 """
 
 
-def _data(name: str, bridge: str) -> str:
-    """A ruleset of data/ for that bridge, with the lab's networks and container on it."""
-    text = (_DATA / name).read_text()
-    for place, value in (("@BRIDGE@", bridge), ("@NET@", at.CONTAINER_NET), ("@CONTAINER@", at.CONTAINER),
-                         ("@NET6@", at.CONTAINER6_NET), ("@CONTAINER6@", at.CONTAINER6)):
+def _for_stack(text: str, stack: Stack) -> str:
+    """A ruleset with the stack's bridge, networks and container filled in."""
+    for place, value in (("@BRIDGE@", stack.bridge), ("@NET@", stack.network), ("@CONTAINER@", stack.address),
+                         ("@NET6@", stack.network6), ("@CONTAINER6@", stack.address6)):
         text = text.replace(place, value)
     return text
 
 
-def _docker_rules(name: str, *, user_chain: bool) -> str:
-    lines = _data(name, at.BRIDGE).splitlines(keepends=True)
+def _data(name: str, stack: Stack) -> str:
+    return _for_stack((_DATA / name).read_text(), stack)
+
+
+def _docker_rules(name: str, stack: Stack, *, user_chain: bool) -> str:
+    lines = _data(name, stack).splitlines(keepends=True)
     return "".join(line for line in lines if user_chain or "DOCKER-USER" not in line)
 
 
 def load_docker_nftables(home: Host, bridge: str = at.BRIDGE, *, ipv6: bool = False) -> None:
     """The rules of Docker's nftables backend, in place of what is there of them: dockerd, too, makes its tables anew."""
+    stack = Stack(bridge=bridge)
     fresh = "".join(f"table {table}\ndelete table {table}\n" for table in DOCKER_NFTABLES_TABLES)
-    of_ipv6 = _data("docker-nftables6.nft", bridge) if ipv6 else ""
-    home.run(["nft", "-f", "-"], input=fresh + _data("docker-nftables.nft", bridge) + of_ipv6)
+    of_ipv6 = _data("docker-nftables6.nft", stack) if ipv6 else ""
+    home.run(["nft", "-f", "-"], input=fresh + _data("docker-nftables.nft", stack) + of_ipv6)
 
 
 def raise_home(home: Host, options: Options) -> None:
     if options.home_firewall is HomeFirewall.ENGINE:
         return
     if options.home_firewall is HomeFirewall.NONE:
-        home.run(["nft", "-f", "-"], input=_PLAIN_MASQUERADE + (_PLAIN_MASQUERADE6 if options.ipv6 else ""))
+        rules = _PLAIN_MASQUERADE + (_PLAIN_MASQUERADE6 if options.ipv6 else "")
+        home.run(["nft", "-f", "-"], input=_for_stack(rules, options.stack))
         return
     user_chain = options.home_firewall is HomeFirewall.DOCKER
-    home.run(["iptables-restore"], input=_docker_rules("docker.rules", user_chain=user_chain))
+    home.run(["iptables-restore"], input=_docker_rules("docker.rules", options.stack, user_chain=user_chain))
     if options.ipv6:
-        home.run(["ip6tables-restore"], input=_docker_rules("docker6.rules", user_chain=user_chain))
+        home.run(["ip6tables-restore"], input=_docker_rules("docker6.rules", options.stack, user_chain=user_chain))
 
 
 def raise_isp(isp: Host, options: Options) -> None:

@@ -11,6 +11,7 @@ from .chroot import Chroot
 from .host import Host
 from .network import plug_in
 from .sandbox import Process
+from .topology import Stack
 
 NETWORK = "incusbr0"  # its bridge has the same name
 
@@ -27,7 +28,7 @@ class Incus:
         self.start()
         of_ipv6 = (f"ipv6.address={at.CONTAINER6_GATEWAY}/64", "ipv6.nat=true") if ipv6 else ("ipv6.address=none",)
         self("network", "create", NETWORK, f"ipv4.address={at.CONTAINER_GATEWAY}/24", "ipv4.nat=true", *of_ipv6)
-        plug_in(container, host, NETWORK, ipv6=ipv6)
+        plug_in(container, host, Stack(bridge=NETWORK), ipv6=ipv6)
 
     def __call__(self, *words: str, input: str | None = None) -> str:
         """`incus WORDS…`; LabError unless it exits with 0."""

@@ -6,7 +6,7 @@ from typing import Mapping
 
 from . import topology as at
 from .host import Host
-from .topology import HomeFirewall, Options, VpsAddress
+from .topology import HomeFirewall, Options, Stack, VpsAddress
 
 # A new namespace takes some of its values from the machine's own. These make every lab start alike. No duplicate
 # detection: nothing in a snapshot may change by itself.
@@ -77,34 +77,35 @@ def _home(home: Host) -> None:
 
 
 def _home_bridge(home: Host, options: Options) -> None:
+    stack = options.stack
     docker0 = f"""
         link add docker0 type bridge mcast_snooping 0
         address add {at.DOCKER0}/24 brd + dev docker0
         link set docker0 up
     """
-    address6 = f"address add {at.CONTAINER6_GATEWAY}/64 dev {at.BRIDGE}"
+    address6 = f"address add {stack.on_network(stack.gateway6)} dev {stack.bridge}"
     home.ip_batch(f"""
-        link add {at.BRIDGE} type bridge mcast_snooping 0
-        address add {at.CONTAINER_GATEWAY}/24 brd + dev {at.BRIDGE}
+        link add {stack.bridge} type bridge mcast_snooping 0
+        address add {stack.on_network(stack.gateway)} brd + dev {stack.bridge}
         {address6 if options.ipv6 else ""}
-        link set {at.BRIDGE} up
+        link set {stack.bridge} up
         {docker0 if options.home_firewall in _FAKED_DOCKER else ""}
     """)
 
 
-def plug_in(container: Host, home: Host, bridge: str, *, ipv6: bool = False) -> None:
-    """The container on a bridge of home's."""
-    container.ip_batch(f"link add {at.UPLINK} type veth peer name {at.CONTAINER_VETH} netns {home.inner_pid}\n")
-    home.ip_batch(f"link set {at.CONTAINER_VETH} master {bridge}\nlink set {at.CONTAINER_VETH} up\n")
+def plug_in(container: Host, home: Host, stack: Stack, *, veth: str = at.CONTAINER_VETH, ipv6: bool = False) -> None:
+    """The container on the stack's bridge, which is home's, with the stack's address."""
+    container.ip_batch(f"link add {at.UPLINK} type veth peer name {veth} netns {home.inner_pid}\n")
+    home.ip_batch(f"link set {veth} master {stack.bridge}\nlink set {veth} up\n")
     container.ip_batch(f"""
-        address add {at.CONTAINER}/24 brd + dev {at.UPLINK}
+        address add {stack.on_network(stack.address)} brd + dev {at.UPLINK}
         link set {at.UPLINK} up
-        route add default via {at.CONTAINER_GATEWAY}
+        route add default via {stack.gateway}
     """)
     if ipv6:
         container.ip_batch(f"""
-            address add {at.CONTAINER6}/64 dev {at.UPLINK}
-            route add default via {at.CONTAINER6_GATEWAY}
+            address add {stack.on_network(stack.address6)} dev {at.UPLINK}
+            route add default via {stack.gateway6}
         """)
 
 
@@ -164,7 +165,7 @@ def connect(hosts: Mapping[str, Host], options: Options) -> None:
     _home(hosts["home"])
     if options.home_firewall is not HomeFirewall.ENGINE:
         _home_bridge(hosts["home"], options)
-        plug_in(hosts["container"], hosts["home"], at.BRIDGE, ipv6=options.ipv6)
+        plug_in(hosts["container"], hosts["home"], options.stack, ipv6=options.ipv6)
     _vps(hosts["vps"], options)
     _isp(hosts["isp"], options)
     _mx(hosts["mx"])

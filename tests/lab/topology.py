@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 from dataclasses import dataclass
 
 HOST_NAMES = ("container", "home", "isp", "vps", "mx")
@@ -73,9 +74,34 @@ class VpsAddress(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Stack:
+    """A mail stack's network at home, and the sender in it."""
+
+    bridge: str = BRIDGE
+    network: str = CONTAINER_NET
+    gateway: str = CONTAINER_GATEWAY
+    address: str = CONTAINER
+    sender_alone: bool = False  # it is the mail stack; others in its network have nothing to do with mail
+    network6: str = CONTAINER6_NET
+    gateway6: str = CONTAINER6_GATEWAY
+    address6: str = CONTAINER6
+
+    @property
+    def source(self) -> str:
+        """What a profile names as the source, and the VPS lets in from the tunnel."""
+        return f"{self.address}/32" if self.sender_alone else self.network
+
+    def on_network(self, address: str) -> str:
+        """An address of the network with the network's prefix length."""
+        network = self.network6 if ":" in address else self.network
+        return f"{address}/{ipaddress.ip_network(network).prefixlen}"
+
+
+@dataclass(frozen=True)
 class Options:
     """How a lab is to be raised. The defaults are the case the product is for."""
 
+    stack: Stack = Stack()
     home_firewall: HomeFirewall = HomeFirewall.DOCKER
     tunnel: bool = True
     vps_address: VpsAddress = VpsAddress.OWN

@@ -121,17 +121,18 @@ class Tunnel:
 
 def make_ends(home: Host, vps: Host, options: Options) -> tuple[Tunnel, Tunnel]:
     """Both ends, configured for each other but not yet made."""
+    stack = options.stack
     home_keys, vps_keys = make_keys(home), make_keys(vps)
     home_end = Tunnel(home, home_keys, vps_keys.public, (f"{at.HOME_TUNNEL}/32",), "0.0.0.0/0", (at.TUNNEL_NET,),
                       endpoint=f"{at.VPS}:{at.TUNNEL_PORT}")
     vps_end = Tunnel(vps, vps_keys, home_keys.public, (f"{at.VPS_TUNNEL}/32",),
-                     f"{at.HOME_TUNNEL}/32,{at.CONTAINER_NET}", (at.CONTAINER_NET, f"{at.HOME_TUNNEL}/32"),
+                     f"{at.HOME_TUNNEL}/32,{stack.source}", (stack.source, f"{at.HOME_TUNNEL}/32"),
                      listen_port=at.TUNNEL_PORT)
     if options.ipv6:
         for end, address in ((home_end, at.HOME6_TUNNEL), (vps_end, at.VPS6_TUNNEL)):
             end.addresses += (f"{address}/128",)
         home_end.allowed_ips += ",::/0"
         home_end.routes += (at.TUNNEL6_NET,)
-        vps_end.allowed_ips += f",{at.HOME6_TUNNEL}/128,{at.CONTAINER6_NET}"
-        vps_end.routes += (at.CONTAINER6_NET, f"{at.HOME6_TUNNEL}/128")
+        vps_end.allowed_ips += f",{at.HOME6_TUNNEL}/128,{stack.network6}"
+        vps_end.routes += (stack.network6, f"{at.HOME6_TUNNEL}/128")
     return home_end, vps_end

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import unittest
 import zlib
+from pathlib import Path
 from typing import Any
 
 PROGRAM = os.environ["SMTP_EGRESS"]
@@ -76,7 +77,8 @@ class Program(unittest.TestCase):
         done = self.run_program("enable", "mailu-hom", expect=USAGE)
         self.assertEqual(done.stdout, "")
         self.assertEqual(len(done.stderr.splitlines()), 1)
-        self.assertIn("there are: home, mailu-home, mailu-vps, vps", done.stderr)
+        shipped = sorted(path.stem for path in Path(os.environ["SMTP_EGRESS_PROFILE_DIR"]).glob("*.json"))
+        self.assertIn(f"there are: {', '.join(shipped)}", done.stderr)
         for command in ("disable", "status", "verify"):
             self.run_program(command, "mailu-hom", expect=USAGE)
 

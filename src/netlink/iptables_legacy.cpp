@@ -29,16 +29,27 @@ struct Source {
   nft::Family family;
   int domain;
   int level;
+  int get_info;  // options
+  int get_entries;
   const char* names_file;      // of the calling thread's namespace
   std::size_t entries_offset;  // in the answer to GET_ENTRIES
 };
-constexpr Source kIp4{nft::Family::kIp, AF_INET, IPPROTO_IP, "/proc/thread-self/net/ip_tables_names",
+constexpr Source kIp4{nft::Family::kIp,
+                      AF_INET,
+                      IPPROTO_IP,
+                      IPT_SO_GET_INFO,
+                      IPT_SO_GET_ENTRIES,
+                      "/proc/thread-self/net/ip_tables_names",
                       sizeof(ipt_get_entries)};
-constexpr Source kIp6{nft::Family::kIp6, AF_INET6, IPPROTO_IPV6, "/proc/thread-self/net/ip6_tables_names",
+constexpr Source kIp6{nft::Family::kIp6,
+                      AF_INET6,
+                      IPPROTO_IPV6,
+                      IP6T_SO_GET_INFO,
+                      IP6T_SO_GET_ENTRIES,
+                      "/proc/thread-self/net/ip6_tables_names",
                       sizeof(ip6t_get_entries)};
-// The options have the same numbers in both, and their answers begin alike.
-static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO && IPT_SO_GET_ENTRIES == IP6T_SO_GET_ENTRIES &&
-              sizeof(ipt_getinfo) == sizeof(ip6t_getinfo) &&
+// The answers begin alike.
+static_assert(sizeof(ipt_getinfo) == sizeof(ip6t_getinfo) &&
               offsetof(ipt_get_entries, size) == offsetof(ip6t_get_entries, size));
 
 const Source& source_of(IpFamily family) {
@@ -56,7 +67,7 @@ Result<std::vector<nft::ObservedChain>> read_table(int fd, const Source& source,
   for (int attempt = 0; attempt < kAttempts && error == EAGAIN; ++attempt) {
     std::vector<std::uint8_t> answer(sizeof(ipt_getinfo));
     std::ranges::copy(table.substr(0, XT_TABLE_MAXNAMELEN - 1), answer.begin());
-    error = ask(fd, source.level, IPT_SO_GET_INFO, answer);
+    error = ask(fd, source.level, source.get_info, answer);
     if (error != 0) {
       break;
     }
@@ -68,7 +79,7 @@ Result<std::vector<nft::ObservedChain>> read_table(int fd, const Source& source,
     std::vector<std::uint8_t> entries(source.entries_offset + info.size);
     std::ranges::copy(table.substr(0, XT_TABLE_MAXNAMELEN - 1), entries.begin());
     std::memcpy(entries.data() + offsetof(ipt_get_entries, size), &info.size, sizeof info.size);
-    error = ask(fd, source.level, IPT_SO_GET_ENTRIES, entries);
+    error = ask(fd, source.level, source.get_entries, entries);
     if (error == 0) {
       return decode_legacy_table({source.family, table}, hooks, Bytes(entries).subspan(source.entries_offset));
     }

@@ -54,7 +54,8 @@ ordered_json json_of(const Finding& finding) {
 }
 
 ordered_json json_of(const Error& error) {
-  constexpr std::array<std::string_view, 6> kKinds{"usage", "not-enabled", "permission", "kernel", "damaged", "stale"};
+  constexpr std::array<std::string_view, 7> kKinds{"usage",   "not-enabled", "permission", "kernel",
+                                                   "damaged", "elsewhere",   "stale"};
   return {{"kind", kKinds.at(static_cast<std::size_t>(error.kind))},
           {"message", error.message()},
           {"operation", error.operation},

@@ -89,6 +89,18 @@ TEST_F(Output, Json_AnError) {
   EXPECT_EQ(parsed.at("error").at("kernel"), "no");
 }
 
+TEST_F(Output, Json_EachKindOfErrorHasItsName) {
+  for (const auto& [kind, name] :
+       {std::pair(ErrorKind::kUsage, "usage"), std::pair(ErrorKind::kNotEnabled, "not-enabled"),
+        std::pair(ErrorKind::kPermission, "permission"), std::pair(ErrorKind::kKernel, "kernel"),
+        std::pair(ErrorKind::kDamaged, "damaged"), std::pair(ErrorKind::kElsewhere, "elsewhere"),
+        std::pair(ErrorKind::kStale, "stale")}) {
+    Error error;
+    error.kind = kind;
+    EXPECT_EQ(json::parse(error_json(options_of("enable"), error, 2)).at("error").at("kind"), name);
+  }
+}
+
 TEST_F(Output, Json_BytesThatAreNoText_AreReplaced) {
   EXPECT_NO_THROW(
       (void)document(error_json(options_of("enable"), usage_error("read", "\xff", "\xfe").error(), 2), "enable", 2));

@@ -111,6 +111,17 @@ struct ProfileOverrides {
 Result<Profile> parse_profile(std::string name, std::string_view origin, std::string_view json,
                               const ProfileOverrides& overrides = {});
 
+/// One mistake in a profile.
+struct ProfileMistake {
+  std::string key;  ///< empty: of the text as a whole
+  Error error;
+};
+
+/// All that is wrong with a profile: empty where parse_profile would return it, else that one's error first. What
+/// cannot be judged while another mistake stands (how two keys go together, of which one is wrong) is left out.
+std::vector<ProfileMistake> check_profile(std::string_view origin, std::string_view json,
+                                          const ProfileOverrides& overrides = {});
+
 /// The profile as JSON text that parse_profile reads back to an equal one.
 [[nodiscard]] std::string profile_to_json(const Profile& profile);
 

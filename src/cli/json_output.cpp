@@ -53,6 +53,18 @@ ordered_json json_of(const Finding& finding) {
   return object;
 }
 
+ordered_json json_of(const Error& error) {
+  constexpr std::array<std::string_view, 7> kKinds{"usage",   "not-enabled", "permission", "kernel",
+                                                   "damaged", "elsewhere",   "stale"};
+  return {{"kind", kKinds.at(static_cast<std::size_t>(error.kind))},
+          {"message", error.message()},
+          {"operation", error.operation},
+          {"object", error.object},
+          {"errno", error.errnum},
+          {"kernel", error.kernel_text},
+          {"hint", error.hint}};
+}
+
 template <class T>
 ordered_json list_of(const std::vector<T>& items) {
   auto list = ordered_json::array();
@@ -134,19 +146,27 @@ std::string profiles_json(const Options& options, const std::vector<ProfileLine>
   return finished(document);
 }
 
+std::string check_json(const Options& options, const std::vector<CheckedFile>& files, int exit_code) {
+  auto document = head(options, exit_code);
+  document["files"] = ordered_json::array();
+  for (const auto& file : files) {
+    auto errors = ordered_json::array();
+    for (const auto& mistake : file.mistakes) {
+      ordered_json error{{"key", mistake.key}};
+      error.update(json_of(mistake.error));
+      errors.push_back(std::move(error));
+    }
+    document["files"].push_back({{"path", file.path}, {"ok", file.mistakes.empty()}, {"errors", std::move(errors)}});
+  }
+  return finished(document);
+}
+
 std::string error_json(const Options& options, const Error& error, int exit_code) {
-  constexpr std::array<std::string_view, 6> kKinds{"usage", "not-enabled", "permission", "kernel", "damaged", "stale"};
   auto document = head(options, exit_code);
   if (!options.instance.empty()) {
     document["instance"] = instance_name(options.instance);
   }
-  document["error"] = {{"kind", kKinds.at(static_cast<std::size_t>(error.kind))},
-                       {"message", error.message()},
-                       {"operation", error.operation},
-                       {"object", error.object},
-                       {"errno", error.errnum},
-                       {"kernel", error.kernel_text},
-                       {"hint", error.hint}};
+  document["error"] = json_of(error);
   return finished(document);
 }
 

@@ -1,6 +1,7 @@
 // smtp-egress: parses the command line, runs one command of the engine, prints its report.
 #include <malloc.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -67,6 +68,8 @@ class Run {
         return verify();
       case Command::kProfiles:
         return profiles();
+      case Command::kCheck:
+        return check();
     }
     return 0;
   }
@@ -175,6 +178,28 @@ class Run {
     }
     print(options_, options_.format == Format::kJson ? profiles_json(options_, lines) : profiles_text(lines));
     return 0;
+  }
+
+  /// Of files alone: neither the kernel nor the state is asked.
+  Result<int> check() {
+    auto names = options_.files;
+    if (names.empty()) {
+      auto configured = files_.configured();
+      if (!configured) {
+        return std::unexpected(configured.error());
+      }
+      names = *std::move(configured);
+    }
+    std::vector<CheckedFile> files;
+    for (const auto& name : names) {
+      files.push_back(files_.check(name));
+    }
+    const bool all_good = std::ranges::all_of(files, [](const auto& file) { return file.mistakes.empty(); });
+    const int code = all_good ? 0 : exit_code_of(ErrorKind::kUsage);
+    const auto text =
+        options_.format == Format::kJson ? check_json(options_, files, code) : check_text(files, options_.verbosity);
+    std::fputs(text.c_str(), stdout);
+    return code;
   }
 
   template <class Use>

@@ -34,7 +34,7 @@ struct Row {
 };
 constexpr const char* kHelpFlag = "-h,--help";
 constexpr const char* kHelpText = "Print this help message and exit";
-constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles";
+constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles, check";
 constexpr std::array kCommands{
     Row{Command::kEnable, "enable", "Send the mail stack's tcp/25 through the tunnel, and never another way"},
     Row{Command::kDisable, "disable", "Take back exactly what enable made"},
@@ -42,6 +42,7 @@ constexpr std::array kCommands{
     Row{Command::kVerify, "verify", "Check the whole path on this host; name the cause and the mend of what fails"},
     Row{Command::kPlan, "plan", "Show what enable would do and why; change nothing"},
     Row{Command::kProfiles, "profiles", "List the profiles there are"},
+    Row{Command::kCheck, "check", "Tell all that is wrong with profiles; needs no root and changes nothing"},
 };
 
 void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) {
@@ -137,10 +138,12 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       options.command = row.command;
       options.command_name = row.name;
     });
-    // Its options are added when the command is met: building those of all six costs a fifth of a whole run.
+    // Its options are added when the command is met: building those of all costs a fifth of a whole run.
     command->preparse_callback([&, command](std::size_t) {
       command->set_help_flag(kHelpFlag, kHelpText);
-      if (row.command != Command::kProfiles) {
+      if (row.command == Command::kCheck) {
+        command->add_option("INSTANCE|FILE", options.files, "Profiles by name or path; none: all of /etc/smtp-egress");
+      } else if (row.command != Command::kProfiles) {
         command->add_option("INSTANCE", options.instance,
                             "One side of one mail stack; may be left out where there is only one");
       }

@@ -11,14 +11,15 @@
 
 namespace smtpegress::cli {
 
-enum class Command : std::uint8_t { kEnable, kDisable, kStatus, kVerify, kPlan, kProfiles };
+enum class Command : std::uint8_t { kEnable, kDisable, kStatus, kVerify, kPlan, kProfiles, kCheck };
 enum class Format : std::uint8_t { kText, kJson };
 enum class Verbosity : std::uint8_t { kQuiet, kNormal, kVerbose };
 
 struct Options {
   Command command = Command::kStatus;
   std::string command_name;
-  std::string instance;  ///< empty: not given
+  std::string instance;            ///< empty: not given
+  std::vector<std::string> files;  ///< check's names and paths; empty: all that are configured
   ProfileOverrides overrides;
   LegacyScripts legacy = LegacyScripts::kRefuse;
   Format format = Format::kText;

@@ -26,12 +26,16 @@ struct ProfileLine {
 };
 std::string profiles_text(const std::vector<ProfileLine>& profiles);
 
+/// A line for each mistake and, but where only errors are asked for, for each file without one.
+std::string check_text(const std::vector<CheckedFile>& files, Verbosity verbosity);
+
 std::string apply_json(const Options& options, const ApplyReport& report, int exit_code);
 std::string nothing_enabled_json(const Options& options);  ///< a disable's, without instance and side
 std::string plan_json(const Options& options, const PlanReport& report, int exit_code);
 std::string status_json(const Options& options, const StatusReport& report, int exit_code);
 std::string verify_json(const Options& options, const VerifyReport& report, int exit_code);
 std::string profiles_json(const Options& options, const std::vector<ProfileLine>& profiles);
+std::string check_json(const Options& options, const std::vector<CheckedFile>& files, int exit_code);
 std::string error_json(const Options& options, const Error& error, int exit_code);
 
 [[nodiscard]] std::string_view presence_text(Presence presence);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 
 #include "net/contains.hpp"
 #include "net/file.hpp"
@@ -53,7 +54,12 @@ std::optional<uid_t> sudo_user() {
 }
 
 /// A profile decides whose packets go where, so nobody else may write it, or put another in its place.
-Result<void> refuse_others_profile(const std::string& path) {
+/// Who may write the shipped ones may write the program they stand beside.
+Result<void> refuse_others_profile(const ProfileFile& file) {
+  if (file.shipped) {
+    return {};
+  }
+  const auto& path = file.path;
   const auto directory = fs::path(path).parent_path().string();
   for (const auto& object : {path, directory.empty() ? std::string(".") : directory}) {
     const auto others = writable_by_others(object, StickyBit::kSuffices, sudo_user());
@@ -67,6 +73,24 @@ Result<void> refuse_others_profile(const std::string& path) {
                       "{0}` and `chmod go-w {0}`. Nothing was changed",
                       object, *others));
     }
+  }
+  return {};
+}
+
+Result<std::string> text_of(const ProfileFile& file) {
+  auto text = read_text_file("read profile", file.path, kMaxProfileSize, Symlinks::kFollow);
+  if (!text && (text.error().errnum == EFBIG || text.error().errnum == EISDIR)) {
+    text.error().kind = ErrorKind::kUsage;
+    text.error().hint = "this is no profile, which is a file of some hundred bytes";
+  }
+  return text;
+}
+
+/// A directory that is not there holds no profile, and is no error.
+Result<void> may_list(const std::string& directory) {
+  std::error_code error;
+  if (fs::directory_iterator(directory, error); error == std::errc::permission_denied) {
+    return system_error("read profiles in", directory, EACCES, {}, "run as root");
   }
   return {};
 }
@@ -107,6 +131,24 @@ std::optional<ProfileFile> ProfileFiles::find(const std::string& instance) const
   return std::nullopt;
 }
 
+Error ProfileFiles::not_found(const std::string& instance) const {
+  for (const auto& directory : {config_dir_, shipped_dir_}) {
+    if (auto listed = may_list(directory); !listed) {
+      return listed.error();
+    }
+  }
+  std::string known;
+  for (const auto& candidate : list()) {
+    known += (known.empty() ? "" : ", ") + candidate.name;
+  }
+  return usage_error("read profile", fmt::format("'{}'", instance),
+                     instance.find('/') != std::string::npos
+                         ? std::string("there is no such file")
+                         : fmt::format("there is no {}/{}.json, and no shipped profile of that name; there are: {}",
+                                       config_dir_, instance, known.empty() ? "none" : known))
+      .error();
+}
+
 Result<Profile> ProfileFiles::load(const std::string& instance, const ProfileOverrides& overrides) const {
   auto name = check_instance_name(instance_name(instance));
   if (!name) {
@@ -114,36 +156,61 @@ Result<Profile> ProfileFiles::load(const std::string& instance, const ProfileOve
   }
   const auto file = find(instance);
   if (!file) {
-    for (const auto& directory : {config_dir_, shipped_dir_}) {
-      std::error_code error;
-      if (fs::directory_iterator(directory, error); error == std::errc::permission_denied) {
-        return system_error("read profiles in", directory, EACCES, {}, "run as root");
-      }
-    }
-    std::string known;
-    for (const auto& candidate : list()) {
-      known += (known.empty() ? "" : ", ") + candidate.name;
-    }
-    return usage_error("read profile", fmt::format("'{}'", instance),
-                       instance.find('/') != std::string::npos
-                           ? std::string("there is no such file")
-                           : fmt::format("there is no {}/{}.json, and no shipped profile of that name; there are: {}",
-                                         config_dir_, *name, known.empty() ? "none" : known));
+    return std::unexpected(not_found(instance));
   }
-  if (!file->shipped) {  // who may write those may write the program they stand beside
-    if (auto ours = refuse_others_profile(file->path); !ours) {
-      return std::unexpected(ours.error());
-    }
+  if (auto ours = refuse_others_profile(*file); !ours) {
+    return std::unexpected(ours.error());
   }
-  auto text = read_text_file("read profile", file->path, kMaxProfileSize, Symlinks::kFollow);
+  const auto text = text_of(*file);
   if (!text) {
-    if (text.error().errnum == EFBIG || text.error().errnum == EISDIR) {
-      text.error().kind = ErrorKind::kUsage;
-      text.error().hint = "this is no profile, which is a file of some hundred bytes";
-    }
     return std::unexpected(text.error());
   }
   return parse_profile(*std::move(name), file->path, *text, overrides);
+}
+
+CheckedFile ProfileFiles::check(const std::string& instance) const {
+  const bool may_be_here = instance.ends_with(".json") && instance.find('/') == std::string::npos;
+  const auto given = may_be_here && !find(instance) ? "./" + instance : instance;
+  const auto file = find(given);
+  CheckedFile checked{.path = file ? file->path : given, .mistakes = {}};
+  const auto add = [&](const Error& error) { checked.mistakes.push_back({.key = {}, .error = error}); };
+  if (const auto name = check_instance_name(instance_name(given)); !name) {
+    add(name.error());
+  }
+  if (!file) {
+    if (checked.mistakes.empty()) {
+      add(not_found(given));
+    }
+    return checked;
+  }
+  if (const auto ours = refuse_others_profile(*file); !ours) {
+    add(ours.error());
+  }
+  if (const auto text = text_of(*file)) {
+    std::ranges::move(check_profile(file->path, *text), std::back_inserter(checked.mistakes));
+  } else {
+    add(text.error());
+  }
+  return checked;
+}
+
+Result<std::vector<std::string>> ProfileFiles::configured() const {
+  if (auto listed = may_list(config_dir_); !listed) {
+    return std::unexpected(listed.error());
+  }
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(config_dir_, error)) {
+    if (entry.path().extension() == ".json" && !entry.path().filename().string().starts_with('.')) {
+      paths.push_back(entry.path().string());
+    }
+  }
+  if (paths.empty()) {
+    return usage_error("check profiles in", config_dir_,
+                       "there are none; name one, or a file: smtp-egress check ./mailu-home.json");
+  }
+  std::ranges::sort(paths);
+  return paths;
 }
 
 std::optional<std::string> ProfileFiles::only_configured() const {

@@ -15,6 +15,12 @@ struct ProfileFile {
   bool shipped = false;
 };
 
+/// A file, and all that is wrong with it: empty where enable would take it.
+struct CheckedFile {
+  std::string path;  ///< as given, where there is no such file
+  std::vector<ProfileMistake> mistakes;
+};
+
 class ProfileFiles {
  public:
   /// /etc/smtp-egress (SMTP_EGRESS_CONFIG_DIR), then the shipped ones (SMTP_EGRESS_PROFILE_DIR): beside the program in
@@ -27,10 +33,19 @@ class ProfileFiles {
   [[nodiscard]] std::optional<ProfileFile> find(const std::string& instance) const;
   /// Reads and checks it. kUsage names what there is where the profile is unknown.
   Result<Profile> load(const std::string& instance, const ProfileOverrides& overrides) const;
+  /// What load would refuse `instance` for, all of it; nothing is changed. A file NAME.json of the current directory
+  /// may be named without a '/' too.
+  [[nodiscard]] CheckedFile check(const std::string& instance) const;
+  /// The paths of all *.json in the administrator's directory, also of those whose name no instance can have. kUsage
+  /// where there are none.
+  [[nodiscard]] Result<std::vector<std::string>> configured() const;
   /// The one profile in the administrator's directory, where there is exactly one.
   [[nodiscard]] std::optional<std::string> only_configured() const;
 
  private:
+  /// Why find has found none.
+  [[nodiscard]] Error not_found(const std::string& instance) const;
+
   std::string config_dir_;
   std::string shipped_dir_;
 };

@@ -105,6 +105,16 @@ std::string finding_text(const Finding& finding) {
   return text;
 }
 
+/// What enable would say, in a line that begins with the file.
+std::string mistake_line(const CheckedFile& file, Error error) {
+  if (error.operation == "read profile") {  // and its object begins with the file
+    error.operation.clear();
+  } else if (!file.path.empty()) {
+    error.operation.insert(0, file.path + ": ");
+  }
+  return error.message() + "\n";
+}
+
 }  // namespace
 
 std::string_view presence_text(Presence presence) {
@@ -241,6 +251,19 @@ std::string profiles_text(const std::vector<ProfileLine>& profiles) {
     }
   }
   return text.empty() ? "There are no profiles.\n" : text;
+}
+
+std::string check_text(const std::vector<CheckedFile>& files, Verbosity verbosity) {
+  std::string text;
+  for (const auto& file : files) {
+    if (file.mistakes.empty() && verbosity != Verbosity::kQuiet) {
+      text += usage_error({}, file.path, "as it should be").error().message() + "\n";  // no error, but as printable
+    }
+    for (const auto& mistake : file.mistakes) {
+      text += mistake_line(file, mistake.error);
+    }
+  }
+  return text;
 }
 
 }  // namespace smtpegress::cli

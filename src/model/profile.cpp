@@ -6,8 +6,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "model/docker.hpp"
 #include "model/families.hpp"
+#include "model/profile_checks.hpp"
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
 #include "net/contains.hpp"
@@ -23,70 +23,21 @@ constexpr TableId kDefaultTable{100};
 constexpr RulePriority kDefaultPriority{10025};
 constexpr PortRange kSmtpPort{25, 25};
 constexpr std::size_t kMaxInstanceName = 48;  // bytes; with the prefix well inside NFT_NAME_MAXLEN (256) and NAME_MAX
-constexpr std::size_t kMaxSources = 64;       // a rule each; more belongs into a set
 constexpr int kMaxDepth = 8;                  // brackets in brackets; a state record has three
 
-std::string key_object(std::string_view origin, std::string_view key, std::string_view value) {
-  return value.empty() ? fmt::format("{}: key '{}'", origin, key) : fmt::format("{}: key '{}': {}", origin, key, value);
+/// Where the side is not known, every key may be right.
+bool is_of(const ProfileKey& key, std::optional<Side> side) {
+  return !side || key.belongs == Belongs::kBoth || (key.belongs == Belongs::kHomeOnly) == (side == Side::kHome);
 }
 
-std::string known_keys(Side side) {
+std::string known_keys(std::optional<Side> side) {
   std::string text;
   for (const auto& key : profile_keys()) {
-    if (key.belongs == Belongs::kBoth || (key.belongs == Belongs::kHomeOnly) == (side == Side::kHome)) {
+    if (key.name != kSchemaKey && is_of(key, side)) {
       text += (text.empty() ? "" : ", ") + std::string(key.name);
     }
   }
   return text;
-}
-
-Result<void> check_belongs(std::string_view origin, const ProfileKey& key, Side side) {
-  if (key.belongs == Belongs::kBoth || (key.belongs == Belongs::kHomeOnly) == (side == Side::kHome)) {
-    return {};
-  }
-  return usage_error("read profile", key_object(origin, key.name, {}),
-                     fmt::format("belongs to the {} side, and this profile's side is \"{}\"; leave it out",
-                                 side == Side::kHome ? "VPS" : "home", side == Side::kHome ? "home" : "vps"));
-}
-
-Result<void> check_complete(std::string_view origin, const Profile& profile) {
-  if (profile.side == Side::kVps && !profile.named_sources.empty()) {
-    return usage_error("read profile", key_object(origin, "sources", profile.named_sources.front().to_string()),
-                       "is a name that the home host knows; write its networks here, as `smtp-egress status` tells "
-                       "them there");
-  }
-  if (profile.sources.empty() && profile.named_sources.empty()) {
-    return usage_error("read profile", key_object(origin, "sources", {}),
-                       "names no network; give the mail stack's, such as --subnet 192.168.203.0/24");
-  }
-  if (profile.sources.size() > kMaxSources || profile.ports.size() > kMaxSources) {
-    return usage_error("read profile",
-                       key_object(origin, profile.sources.size() > kMaxSources ? "sources" : "ports", {}),
-                       fmt::format("has more than {} entries; join adjacent ones", kMaxSources));
-  }
-  if (profile.ports.empty()) {
-    return usage_error("read profile", key_object(origin, "ports", {}), "names no port; write [25]");
-  }
-  if (profile.side == Side::kVps && profile.wan && *profile.wan == profile.tunnel) {
-    return usage_error("read profile", key_object(origin, "wan", profile.tunnel.str()),
-                       "is the tunnel too; the WAN is the interface that leads to the internet");
-  }
-  for (const auto& a : profile.sources) {
-    for (const auto& b : profile.sources) {
-      if (a != b && profile.docker != DockerBypass::kException && profile.side == Side::kHome &&
-          profile.nat == HomeNat::kPreserve && sidestep_network(a).overlaps(sidestep_network(b))) {
-        return usage_error("read profile", key_object(origin, "sources", b.to_string()),
-                           fmt::format("cannot be told from {} while replies sidestep Docker's drop (both become {}); "
-                                       "write \"docker\": \"exception\"",
-                                       a.to_string(), sidestep_network(b).to_string()));
-      }
-    }
-  }
-  if (profile.tunnel.str() == "lo") {
-    return usage_error("read profile", key_object(origin, "tunnel", "lo"),
-                       "cannot be a tunnel; name the WireGuard interface");
-  }
-  return {};
 }
 
 /// An override's value: JSON where it is JSON of the right shape, else a text; a key that holds a list takes "a,b" as
@@ -109,28 +60,25 @@ json override_value(const std::string& key, const std::string& text) {
   return items;
 }
 
-Result<json> parse_document(std::string_view origin, std::string_view text) {
+/// Keys that stand there twice are told to `mistakes`; the later of the two is kept.
+Result<json> parse_document(std::string_view origin, std::string_view text, Mistakes& mistakes) {
   if (nests_too_deeply(text)) {
     return usage_error("read profile", std::string(origin), "is nested deeper than any profile");
   }
   json document;
   try {
     std::vector<std::string> seen;
-    std::optional<std::string> repeated;
     const json::parser_callback_t callback = [&](int depth, json::parse_event_t event, json& parsed) {
       if (event == json::parse_event_t::key && depth == 1) {
         const auto key = parsed.get<std::string>();
-        if (contains(seen, key)) {
-          repeated = key;
+        if (contains(seen, key) && !mistakes.concern(key)) {
+          mistakes.add(key, {}, "stands there twice; keep one");
         }
         seen.push_back(key);
       }
       return true;
     };
     document = json::parse(text, callback);
-    if (repeated) {
-      return usage_error("read profile", key_object(origin, *repeated, {}), "stands there twice; keep one");
-    }
   } catch (const json::parse_error& error) {
     const auto before = text.substr(0, std::min<std::size_t>(error.byte, text.size()));
     return usage_error("read profile", std::string(origin),
@@ -144,24 +92,116 @@ Result<json> parse_document(std::string_view origin, std::string_view text) {
   return document;
 }
 
-Result<void> read_keys(std::string_view origin, const json& document, const ProfileOverrides& overrides,
-                       Profile& profile) {
-  for (const auto& [name, value] : document.items()) {
-    const bool overridden = std::ranges::any_of(overrides.settings, [&](const auto& s) { return s.first == name; });
-    const std::string_view source = overridden ? std::string_view("command line") : origin;
-    const auto key = std::ranges::find(profile_keys(), name, &ProfileKey::name);
-    if (key == profile_keys().end()) {
-      return usage_error("read profile", key_object(source, name, {}),
-                         fmt::format("is not known; known are {}", known_keys(profile.side)));
+/// What a profile is before its keys are read.
+Profile unread_profile(std::string name) {
+  return {.name = std::move(name),
+          .description = {},
+          .side = Side::kHome,
+          .tunnel = *IfName::parse("wg0"),
+          .sources = {},
+          .named_sources = {},
+          .ports = {kSmtpPort},
+          .mark = kDefaultMark,
+          .open = {},
+          .table = {},
+          .priority = {},
+          .rp_filter = RpFilterScope::kAll,
+          .nat = HomeNat::kPreserve,
+          .steering = Steering::kMark,
+          .docker = DockerBypass::kAuto,
+          .inbound = Inbound::kAny,
+          .wan = {},
+          .public_ip = {},
+          .public_ip6 = {}};
+}
+
+/// Reads a profile key by key, and goes on behind those that are wrong.
+class KeyReader {
+ public:
+  KeyReader(const ProfileOverrides& overrides, Profile& profile, Mistakes& mistakes)
+      : overrides_(overrides), profile_(profile), mistakes_(mistakes) {}
+
+  /// The side decides which keys there may be, so it is read first. Absent: it is missing or wrong.
+  std::optional<Side> read_side(const json& document) {
+    if (!document.contains("side")) {
+      mistakes_.add("side", {}, "is missing; write \"home\" or \"vps\"");
+      return std::nullopt;
     }
-    if (auto belongs = check_belongs(source, *key, profile.side); !belongs) {
-      return belongs;
-    }
-    if (auto read = key->read(value, profile); !read) {
-      return usage_error("read profile", key_object(source, name, read.error().object), read.error().hint);
+    read("side", document.at("side"), std::nullopt);
+    return mistakes_.concern("side") ? std::nullopt : std::optional(profile_.side);
+  }
+
+  void read_others(const json& document, std::optional<Side> side) {
+    for (const auto& [name, value] : document.items()) {
+      if (name != "side") {
+        read(name, value, side);
+      }
     }
   }
-  return {};
+
+ private:
+  void read(const std::string& name, const json& value, std::optional<Side> side) {
+    const auto refuse = [&](std::string_view refused, std::string hint) {
+      if (contains(overrides_.settings, name, &std::pair<std::string, std::string>::first)) {
+        mistakes_.add_from("command line", name, refused, std::move(hint));
+      } else {
+        mistakes_.add(name, refused, std::move(hint));
+      }
+    };
+    const auto key = std::ranges::find(profile_keys(), name, &ProfileKey::name);
+    if (key == profile_keys().end()) {
+      refuse({}, fmt::format("is not known; known are {}", known_keys(side)));
+    } else if (!is_of(*key, side)) {
+      refuse({}, fmt::format("belongs to the {} side, and this profile's side is \"{}\"; leave it out",
+                             side == Side::kHome ? "VPS" : "home", word_for(*side)));
+    } else {
+      for (auto& refusal : key->read(value, profile_)) {
+        refuse(refusal.object, std::move(refusal.hint));
+      }
+    }
+  }
+
+  const ProfileOverrides& overrides_;
+  Profile& profile_;
+  Mistakes& mistakes_;
+};
+
+struct Reading {
+  Profile profile;  ///< to be used only where there is no mistake
+  std::vector<ProfileMistake> mistakes;
+};
+
+/// `mistakes` are those that are known already.
+Reading read_document(std::string name, const json& document, const ProfileOverrides& overrides, Mistakes mistakes) {
+  auto profile = unread_profile(std::move(name));
+  KeyReader reader(overrides, profile, mistakes);
+  const auto side = reader.read_side(document);
+  if (side == Side::kHome) {
+    profile.table = kDefaultTable;
+    profile.priority = kDefaultPriority;
+  }
+  reader.read_others(document, side);
+  check_complete(profile, side, mistakes);
+  return {std::move(profile), std::move(mistakes).take()};
+}
+
+Reading read_text(std::string name, std::string_view origin, std::string_view text, const ProfileOverrides& overrides) {
+  Mistakes mistakes(origin);
+  auto document = parse_document(origin, text, mistakes);
+  if (!document) {
+    return {.profile = {}, .mistakes = {ProfileMistake{.key = {}, .error = std::move(document.error())}}};
+  }
+  for (const auto& [key, value] : overrides.settings) {
+    (*document)[key] = override_value(key, value);
+  }
+  return read_document(std::move(name), *document, overrides, std::move(mistakes));
+}
+
+Result<Profile> profile_or_first_mistake(Reading reading) {
+  if (!reading.mistakes.empty()) {
+    return std::unexpected(std::move(reading.mistakes.front().error));
+  }
+  return std::move(reading.profile);
 }
 
 }  // namespace
@@ -203,56 +243,17 @@ Result<std::string> check_instance_name(std::string_view name) {
 
 Result<Profile> parse_profile(std::string name, std::string_view origin, std::string_view text,
                               const ProfileOverrides& overrides) {
-  auto document = parse_document(origin, text);
-  if (!document) {
-    return std::unexpected(document.error());
-  }
-  for (const auto& [key, value] : overrides.settings) {
-    (*document)[key] = override_value(key, value);
-  }
-  return read_profile(std::move(name), origin, *document, overrides);
+  return profile_or_first_mistake(read_text(std::move(name), origin, text, overrides));
+}
+
+std::vector<ProfileMistake> check_profile(std::string_view origin, std::string_view text,
+                                          const ProfileOverrides& overrides) {
+  return read_text({}, origin, text, overrides).mistakes;
 }
 
 Result<Profile> read_profile(std::string name, std::string_view origin, const json& document,
                              const ProfileOverrides& overrides) {
-  Profile profile{.name = std::move(name),
-                  .description = {},
-                  .side = Side::kHome,
-                  .tunnel = *IfName::parse("wg0"),
-                  .sources = {},
-                  .named_sources = {},
-                  .ports = {kSmtpPort},
-                  .mark = kDefaultMark,
-                  .open = {},
-                  .table = {},
-                  .priority = {},
-                  .rp_filter = RpFilterScope::kAll,
-                  .nat = HomeNat::kPreserve,
-                  .steering = Steering::kMark,
-                  .docker = DockerBypass::kAuto,
-                  .inbound = Inbound::kAny,
-                  .wan = {},
-                  .public_ip = {},
-                  .public_ip6 = {}};
-  // The side decides which keys there may be, so it is read first.
-  if (!document.contains("side")) {
-    return usage_error("read profile", key_object(origin, "side", {}), "is missing; write \"home\" or \"vps\"");
-  }
-  const json side_only{{"side", document.at("side")}};
-  if (auto read = read_keys(origin, side_only, overrides, profile); !read) {
-    return std::unexpected(read.error());
-  }
-  if (profile.side == Side::kHome) {
-    profile.table = kDefaultTable;
-    profile.priority = kDefaultPriority;
-  }
-  if (auto read = read_keys(origin, document, overrides, profile); !read) {
-    return std::unexpected(read.error());
-  }
-  if (auto complete = check_complete(origin, profile); !complete) {
-    return std::unexpected(complete.error());
-  }
-  return profile;
+  return profile_or_first_mistake(read_document(std::move(name), document, overrides, Mistakes(origin)));
 }
 
 std::string profile_to_json(const Profile& profile) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -18,9 +19,10 @@ using nlohmann::json;
 constexpr std::uint8_t kShortestSource = 4;         // bits; where replies sidestep to there is room for the like of it
 constexpr std::uint32_t kMainRulePriority = 32766;  // the kernel's rule for the main table, net/ipv4/fib_rules.c
 
-Result<void> wrong_type(const json& value, std::string_view right) {
+Error wrong_type(const json& value, std::string_view right) {
   return usage_error({}, value.dump(-1, ' ', false, json::error_handler_t::replace),
-                     fmt::format("is {}; write {}", value.type_name(), right));
+                     fmt::format("is {}; write {}", value.type_name(), right))
+      .error();
 }
 
 /// A value as text: JSON strings as they are, whole numbers in decimal, so that `25` and `"25"` mean the same.
@@ -36,14 +38,14 @@ std::optional<std::string> scalar_text(const json& value) {
 
 template <class T>
 Reader scalar(T Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
-  return [=](const json& value, Profile& profile) -> Result<void> {
+  return [=](const json& value, Profile& profile) -> Refusals {
     const auto text = scalar_text(value);
     if (!text) {
-      return wrong_type(value, right);
+      return {wrong_type(value, right)};
     }
     auto parsed = parse(*text);
     if (!parsed) {
-      return std::unexpected(parsed.error());
+      return {parsed.error()};
     }
     profile.*member = *std::move(parsed);
     return {};
@@ -53,23 +55,23 @@ Reader scalar(T Profile::*member, Result<T> (*parse)(std::string_view), std::str
 /// A scalar that is no number: 7 is not an interface's name, though "7" may be.
 template <class T>
 Reader word(T Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
-  return [read = scalar(member, parse, right), right](const json& value, Profile& profile) -> Result<void> {
-    return value.is_string() ? read(value, profile) : wrong_type(value, right);
+  return [read = scalar(member, parse, right), right](const json& value, Profile& profile) -> Refusals {
+    return value.is_string() ? read(value, profile) : Refusals{wrong_type(value, right)};
   };
 }
 
 template <class T>
 Reader optional_scalar(std::optional<T> Profile::*member, Result<T> (*parse)(std::string_view),
                        std::string_view right) {
-  return [=](const json& value, Profile& profile) -> Result<void> {
+  return [=](const json& value, Profile& profile) -> Refusals {
     if (!value.is_string()) {
-      return wrong_type(value, right);
+      return {wrong_type(value, right)};
     }
     (profile.*member).reset();
     if (const auto text = value.get<std::string>(); text != "auto") {
       auto parsed = parse(text);
       if (!parsed) {
-        return std::unexpected(parsed.error());
+        return {parsed.error()};
       }
       profile.*member = *std::move(parsed);
     }
@@ -81,48 +83,59 @@ Reader optional_scalar(std::optional<T> Profile::*member, Result<T> (*parse)(std
 template <class T>
 Reader scalar_or_auto(T Profile::*member, bool OpenKeys::*open, Result<T> (*parse)(std::string_view),
                       std::string_view right) {
-  return [=, read = scalar(member, parse, right)](const json& value, Profile& profile) -> Result<void> {
+  return [=, read = scalar(member, parse, right)](const json& value, Profile& profile) -> Refusals {
     profile.open.*open = value == "auto";
-    return profile.open.*open ? Result<void>() : read(value, profile);
+    return profile.open.*open ? Refusals{} : read(value, profile);
   };
 }
 
-/// One more item of a list, none overlapping another.
+/// One of a list, as far as it can be read.
 template <class T>
-Result<void> add_item(std::vector<T>& items, const json& item, Result<T> (*parse)(std::string_view),
-                      std::string_view right) {
+Result<T> parse_item(const json& item, Result<T> (*parse)(std::string_view), std::string_view right) {
   const auto text = scalar_text(item);
   if (!text) {
-    return wrong_type(item, right);
+    return std::unexpected(wrong_type(item, right));
   }
-  auto parsed = parse(*text);
+  return parse(*text);
+}
+
+/// One more of a list, none overlapping another.
+template <class T>
+void add_item(std::vector<T>& items, const json& item, Result<T> (*parse)(std::string_view), std::string_view right,
+              Refusals& refusals) {
+  auto parsed = parse_item(item, parse, right);
   if (!parsed) {
-    return std::unexpected(parsed.error());
+    refusals.push_back(std::move(parsed.error()));
+    return;
   }
-  for (const auto& earlier : items) {
-    if (earlier.overlaps(*parsed)) {
-      return usage_error({}, parsed->to_string(), fmt::format("overlaps {}; name each only once", earlier.to_string()));
-    }
+  const auto earlier = std::ranges::find_if(items, [&](const T& other) { return other.overlaps(*parsed); });
+  if (earlier != items.end()) {
+    refusals.push_back(
+        usage_error({}, parsed->to_string(), fmt::format("overlaps {}; name each only once", earlier->to_string()))
+            .error());
   }
   items.push_back(*std::move(parsed));
-  return {};
 }
 
 template <class T>
 Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view), std::string_view right) {
-  return [=](const json& value, Profile& profile) -> Result<void> {
+  return [=](const json& value, Profile& profile) -> Refusals {
     if (!value.is_array()) {
-      return wrong_type(value, right);
+      return {wrong_type(value, right)};
     }
+    Refusals refusals;
     std::vector<T> items;
     for (const auto& item : value) {
-      if (auto added = add_item(items, item, parse, right); !added) {
-        return added;
-      }
+      add_item(items, item, parse, right, refusals);
     }
     profile.*member = std::move(items);
-    return {};
+    return refusals;
   };
+}
+
+Refusals read_schema(const json& value, Profile& /*unused*/) {
+  return value.is_string() ? Refusals{}
+                           : Refusals{wrong_type(value, "the schema's place, or leave it out; only editors read it")};
 }
 
 /// What no forwarded IPv6 packet comes from.
@@ -184,29 +197,32 @@ Result<NamedSource> read_named_source(const json& item) {
                      "{\"interface\": \"incusbr0\"}");
 }
 
-Result<void> read_sources(const json& value, Profile& profile) {
-  if (!value.is_array()) {
-    return wrong_type(value, kRightSources);
+void add_named_source(const json& item, Profile& profile, Refusals& refusals) {
+  auto named = read_named_source(item);
+  if (!named) {
+    refusals.push_back(std::move(named.error()));
+  } else if (contains(profile.named_sources, *named)) {
+    refusals.push_back(usage_error({}, named->to_string(), "is there twice; name each only once").error());
+  } else {
+    profile.named_sources.push_back(*std::move(named));
   }
+}
+
+Refusals read_sources(const json& value, Profile& profile) {
+  if (!value.is_array()) {
+    return {wrong_type(value, kRightSources)};
+  }
+  Refusals refusals;
   profile.sources.clear();
   profile.named_sources.clear();
   for (const auto& item : value) {
-    if (!item.is_object()) {
-      if (auto added = add_item(profile.sources, item, parse_source, kRightSources); !added) {
-        return added;
-      }
-      continue;
+    if (item.is_object()) {
+      add_named_source(item, profile, refusals);
+    } else {
+      add_item(profile.sources, item, parse_source, kRightSources, refusals);
     }
-    auto named = read_named_source(item);
-    if (!named) {
-      return std::unexpected(named.error());
-    }
-    if (contains(profile.named_sources, *named)) {
-      return usage_error({}, named->to_string(), "is there twice; name each only once");
-    }
-    profile.named_sources.push_back(*std::move(named));
   }
-  return {};
+  return refusals;
 }
 
 Result<IpAddress> parse_public_ip6(std::string_view text) {
@@ -320,6 +336,7 @@ std::span<const ProfileKey> profile_keys() {
        optional_scalar(&Profile::public_ip, parse_public_ip, "an IPv4 address like \"203.0.113.10\", or \"auto\"")},
       {"public_ip6", Belongs::kVpsOnly,
        optional_scalar(&Profile::public_ip6, parse_public_ip6, "an IPv6 address like \"2001:db8::10\", or \"auto\"")},
+      {kSchemaKey, Belongs::kBoth, read_schema},
   });
   return kKeys;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "smtpegress/profile.hpp"
 
@@ -15,8 +16,14 @@ namespace smtpegress {
 
 enum class Belongs : std::uint8_t { kBoth, kHomeOnly, kVpsOnly };
 
-/// Reads one key's value into the profile; an error's object is the offending value.
-using Reader = std::function<Result<void>(const nlohmann::json&, Profile&)>;
+/// Says what an editor shall check the profile by (JSON Schema); no setting, so no message lists it.
+inline constexpr std::string_view kSchemaKey = "$schema";
+
+/// What is wrong with one key's value: nothing, or several items of a list. An error's object is the offending value.
+using Refusals = std::vector<Error>;
+
+/// Reads one key's value into the profile; of a list, those items that are as they should be.
+using Reader = std::function<Refusals(const nlohmann::json&, Profile&)>;
 
 struct ProfileKey {
   std::string_view name;
@@ -57,7 +64,7 @@ constexpr const char* word_for(Choice choice) {
   return "";
 }
 
-/// All of them, in the order in which messages list them.
+/// All of them, in the order in which messages list them; kSchemaKey last.
 [[nodiscard]] std::span<const ProfileKey> profile_keys();
 
 }  // namespace smtpegress

@@ -51,7 +51,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto overrides =
       mark == std::string_view::npos ? ProfileOverrides{} : overrides_of(input.substr(mark + kMark.size()));
   const auto profile = parse_profile("fuzz", "fuzz.json", input.substr(0, mark), overrides);
+  const auto mistakes = check_profile("fuzz.json", input.substr(0, mark), overrides);
+  fuzz::must(mistakes.empty() == profile.has_value(), "what is not refused has no mistake");
+  for (const auto& mistake : mistakes) {
+    fuzz::must_be_readable(mistake.error);
+  }
   if (!profile) {
+    fuzz::must(profile.error().message() == mistakes.front().error.message(),
+               "the first mistake is the one refused for");
     fuzz::must(profile.error().kind == ErrorKind::kUsage, "a profile that is refused is the user's to mend");
     fuzz::must_be_readable(profile.error());
     return 0;

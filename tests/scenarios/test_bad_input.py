@@ -140,12 +140,13 @@ class BadInput(Scenario):
     def tearDownClass(cls) -> None:
         print(f"{cls.cases} wrong inputs refused", flush=True)
 
-    def refused(self, *arguments: str, words: tuple[str, ...], before: tuple[str, ...] = ()) -> None:
+    def refused(self, *arguments: str, words: tuple[str, ...], before: tuple[str, ...] = ()) -> str:
         done = self.egress(self.lab.home, *arguments, expect=REFUSED, before=before)
         self.assertEqual(done.stdout, "")
         self.assertEqual(len(done.stderr.splitlines()), 1, f"one line, please: {done.stderr}")
         self.assert_said(done, *words)
         type(self).cases += 1
+        return done.stderr
 
     def test_wrong_profiles(self) -> None:
         with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
@@ -157,7 +158,9 @@ class BadInput(Scenario):
     def wrong_file(self, title: str, text: str, words: tuple[str, ...]) -> None:
         with self.subTest(title):
             self.lab.home.path("/run/wrong.json").write_text(text)
-            self.refused("enable", "/run/wrong.json", words=("/run/wrong.json", *words))
+            said = self.refused("enable", "/run/wrong.json", words=("/run/wrong.json", *words))
+            done = self.egress(self.lab.home, "check", "/run/wrong.json", expect=REFUSED)
+            self.assertEqual(done.stdout.splitlines()[:1], [said.removeprefix("smtp-egress: read profile ").strip()])
 
     def test_wrong_words(self) -> None:
         with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):

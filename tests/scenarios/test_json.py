@@ -20,7 +20,7 @@ def documented() -> dict[str, tuple[set[str], dict[str, set[str]]]]:
     table: dict[str, tuple[set[str], dict[str, set[str]]]] = {}
     for row in re.findall(r"^\| (`.*?|any that failed) \| (.*) \|$", section, re.MULTILINE):
         cell = re.sub(r"\([^)]*\)", "", row[1])
-        inner = {name: set(re.findall(r"`(\w+)(?:\[\])?`", body.split("`rules[]` {", 1)[0]))
+        inner = {name: set(re.findall(r"`(\w+)(?:\[\])?`", re.sub(r"\{[^}]*\}", "", body)))
                  for name, body in re.findall(r"`(\w+)(?:\[\])?` \{((?:[^{}]|\{[^}]*\})*)\}", cell)}
         outer = set(re.findall(r"`(\w+)(?:\[\])?`", re.sub(r"\{(?:[^{}]|\{[^}]*\})*\}", "", cell)))
         for command in re.findall(r"`(\w+)`", row[0]) or ["failed"]:
@@ -46,6 +46,7 @@ class Documents(Scenario):
         self.check("status", self.json_of(home, "status", "mailu-home"))
         self.check("verify", self.json_of(home, "verify", "mailu-home"))
         self.check("profiles", self.json_of(home, "profiles"), instance=False)
+        self.check("check", self.json_of(home, "check", "mailu-home"), instance=False)
         self.check("disable", self.json_of(home, "disable", "mailu-home"))
 
     def test_a_disable_that_finds_nothing_is_a_document_of_its_kind(self) -> None:
@@ -57,6 +58,15 @@ class Documents(Scenario):
             document = json.loads(done.stdout)
             self.check("failed", document, instance=False)
             self.assertIn(document["error"]["message"], done.stderr)
+
+    def test_what_check_finds_is_an_error_as_of_any_that_failed(self) -> None:
+        done = self.egress(self.lab.home, "--json", "check", "home", "mailu-hom", expect=REFUSED)
+        document = json.loads(done.stdout)
+        self.assertEqual(done.stderr, "")
+        self.check("check", document, instance=False)
+        for file in document["files"]:
+            for error in file["errors"]:
+                self.assertEqual(set(error), {"key"} | documented()["failed"][1]["error"])
 
     def test_failures_are_documents_too(self) -> None:
         for words, code in ((("status", "mailu-home"), NOT_ENABLED), (("enable", "mailu-home", "--set", "table=0"), REFUSED)):

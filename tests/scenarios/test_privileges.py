@@ -35,6 +35,13 @@ class Privileges(Scenario):
         done = self.egress(self.lab.home, *ENABLE_HOME, before=NOBODY, expect=NOT_PERMITTED)
         self.assert_said(done, f"read profiles in {PROFILES}: Permission denied", "run as root")
 
+    def test_check_as_nobody(self) -> None:
+        """Of files alone, so it needs no right, and not even a state directory that it may look into."""
+        self.enable_home()
+        with self.nothing_changes(self.lab.home, detail=Detail.HANDLES):
+            done = self.egress(self.lab.home, "check", "mailu-home", before=NOBODY)
+        self.assertEqual((done.stdout, done.stderr), (f"{PROFILES}/mailu-home.json: as it should be\n", ""))
+
     def test_disable_as_nobody(self) -> None:
         self.enable_home()
         self.check(NOBODY, "disable", "mailu-home")
@@ -72,7 +79,8 @@ class Privileges(Scenario):
 
     def test_it_keeps_no_other_and_runs_nothing(self) -> None:
         trace = "/run/lab/strace"
-        for command in (ENABLE_HOME, ("status",), ("verify",), ("plan", "mailu-home"), ("disable",), ("profiles",)):
+        for command in (ENABLE_HOME, ("status",), ("verify",), ("plan", "mailu-home"), ("disable",), ("profiles",),
+                        ("check", "mailu-home")):
             with self.subTest(command[0]):
                 self.egress(self.lab.home, *command, expect=None, before=(
                     "strace", "-f", "-o", trace, "-e", "trace=capset,execve,execveat,%process,open,openat,sendmsg,sendto"))

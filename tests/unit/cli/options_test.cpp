@@ -42,12 +42,21 @@ TEST(Options, EveryCommand) {
   EXPECT_EQ(options({"verify", "x"}).command, Command::kVerify);
   EXPECT_EQ(options({"plan", "x"}).command, Command::kPlan);
   EXPECT_EQ(options({"profiles"}).command, Command::kProfiles);
+  EXPECT_EQ(options({"check"}).command, Command::kCheck);
   EXPECT_EQ(options({"enable", "x"}).command_name, "enable");
 }
 
 TEST(Options, TheInstanceMayBeLeftOut) {
   EXPECT_EQ(options({"status"}).instance, "");
   EXPECT_EQ(options({"status", "mailu-home"}).instance, "mailu-home");
+}
+
+TEST(Options, Check_TakesAnyNumberOfNamesAndPaths) {
+  EXPECT_EQ(options({"check"}).files, std::vector<std::string>{});
+  EXPECT_EQ(options({"check", "mailu-home", "./a.json", "--json", "b.json"}).files,
+            (std::vector<std::string>{"mailu-home", "./a.json", "b.json"}));
+  EXPECT_EQ(options({"check", "mailu-home"}).instance, "") << "it is about files, not an instance";
+  EXPECT_EQ(exit_of({"check", "x", "--tunnel", "wg0"}), 2);
 }
 
 TEST(Options, GlobalOptionsBeforeAndAfterTheCommand) {

@@ -89,6 +89,18 @@ TEST_F(Output, Json_AnError) {
   EXPECT_EQ(parsed.at("error").at("kernel"), "no");
 }
 
+TEST_F(Output, Json_EachKindOfErrorHasItsName) {
+  for (const auto& [kind, name] :
+       {std::pair(ErrorKind::kUsage, "usage"), std::pair(ErrorKind::kNotEnabled, "not-enabled"),
+        std::pair(ErrorKind::kPermission, "permission"), std::pair(ErrorKind::kKernel, "kernel"),
+        std::pair(ErrorKind::kDamaged, "damaged"), std::pair(ErrorKind::kElsewhere, "elsewhere"),
+        std::pair(ErrorKind::kStale, "stale")}) {
+    Error error;
+    error.kind = kind;
+    EXPECT_EQ(json::parse(error_json(options_of("enable"), error, 2)).at("error").at("kind"), name);
+  }
+}
+
 TEST_F(Output, Json_BytesThatAreNoText_AreReplaced) {
   EXPECT_NO_THROW(
       (void)document(error_json(options_of("enable"), usage_error("read", "\xff", "\xfe").error(), 2), "enable", 2));
@@ -100,6 +112,41 @@ TEST_F(Output, Json_Profiles) {
       "profiles", 0);
   EXPECT_EQ(parsed.at("profiles").at(0).at("enabled"), true);
   EXPECT_EQ(parsed.at("profiles").at(0).at("shipped"), true);
+}
+
+/// One good file, one with two mistakes, one that cannot be read.
+std::vector<CheckedFile> checked_files() {
+  return {{"/x/good.json", {}},
+          {"/x/bad.json", check_profile("/x/bad.json", R"({"side": "home", "mark": 0})")},
+          {"/x/closed.json", {{{}, system_error("read profile", "/x/closed.json", EACCES).error()}}},
+          {"/x/a b.json", {{{}, check_instance_name("a b").error()}}}};
+}
+
+TEST_F(Output, Json_Check) {
+  const auto parsed = document(check_json(options_of("check"), checked_files(), 2), "check", 2);
+  EXPECT_FALSE(parsed.contains("instance"));
+  const auto& files = parsed.at("files");
+  ASSERT_EQ(files.size(), 4U);
+  EXPECT_EQ(files[0], (json{{"path", "/x/good.json"}, {"ok", true}, {"errors", json::array()}}));
+  EXPECT_EQ(files[1].at("ok"), false);
+  ASSERT_EQ(files[1].at("errors").size(), 2U);
+  EXPECT_EQ(files[1].at("errors")[0].at("key"), "mark");
+  EXPECT_EQ(files[1].at("errors")[0].at("message"),
+            parse_profile("bad", "/x/bad.json", R"({"side": "home", "mark": 0})").error().message());
+  EXPECT_EQ(files[1].at("errors")[1].at("key"), "sources");
+  EXPECT_EQ(files[2].at("errors")[0].at("kind"), "permission");
+  EXPECT_EQ(files[2].at("errors")[0].at("key"), "");
+}
+
+TEST_F(Output, Text_Check_ALineForEachMistakeAndForEachGoodFile) {
+  const std::string mistakes =
+      "/x/bad.json: key 'mark': '0': is mark 0, which every unmarked packet has; choose another, such as 0x19\n"
+      "/x/bad.json: key 'sources': names no network; give the mail stack's, such as --subnet 192.168.203.0/24\n"
+      "/x/closed.json: Permission denied (EACCES)\n"
+      "/x/a b.json: instance name 'a b': use letters, digits, '.', '_' and '-', at most 48 bytes, such as mailu-home\n";
+  EXPECT_EQ(check_text(checked_files(), Verbosity::kNormal), "/x/good.json: as it should be\n" + mistakes);
+  EXPECT_EQ(check_text(checked_files(), Verbosity::kQuiet), mistakes);
+  EXPECT_EQ(check_text({{"/x/\x1b[2J.json", {}}}, Verbosity::kNormal), "/x/\\x1b[2J.json: as it should be\n");
 }
 
 TEST_F(Output, Text_EnableTellsTheThreeOutcomesApart) {

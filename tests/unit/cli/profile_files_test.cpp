@@ -40,6 +40,14 @@ class Files : public testing::Test {
     EXPECT_EQ(::chmod(directory_.file(object).c_str(), object == "etc" ? 0755 : 0644), 0);
     return said;
   }
+  /// What check has to say of it, a line each.
+  static std::vector<std::string> mistakes_of(const std::string& instance) {
+    std::vector<std::string> lines;
+    for (const auto& mistake : ProfileFiles().check(instance).mistakes) {
+      lines.push_back(mistake.error.message());
+    }
+    return lines;
+  }
   test::TempDir directory_;
 };
 
@@ -127,6 +135,56 @@ TEST_F(Files, ADirectoryOfThatName_IsTheUsersMistake) {
   const auto loaded = ProfileFiles().load("dir", {});
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().kind, ErrorKind::kUsage) << test::said(loaded);
+}
+
+TEST_F(Files, Check_TakesNamesAsEnableDoes) {
+  directory_.write("etc/mailu-home.json", std::string(kMine));
+  EXPECT_EQ(ProfileFiles().check("mailu-home").path, directory_.file("etc/mailu-home.json"));
+  EXPECT_EQ(ProfileFiles().check("mailu-vps").path, directory_.file("share/mailu-vps.json"));
+  EXPECT_EQ(mistakes_of("mailu-home"), std::vector<std::string>{});
+  for (const auto* wrong : {"mailu-hom", "./nowhere.json", "a b", ""}) {
+    EXPECT_EQ(mistakes_of(wrong), (std::vector{test::said(ProfileFiles().load(wrong, {}))})) << wrong;
+    EXPECT_EQ(ProfileFiles().check(wrong).path, wrong);
+  }
+  EXPECT_EQ(mistakes_of("nowhere.json"), mistakes_of("./nowhere.json")) << "what ends so is meant as a file";
+}
+
+TEST_F(Files, Check_FindsAFileOfTheCurrentDirectoryBehindTheNames) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  directory_.write("own.json", std::string(kMine));
+  directory_.write("own", std::string(kMine));
+  EXPECT_EQ(ProfileFiles().check("own.json").path, "./own.json");
+  EXPECT_EQ(mistakes_of("own.json"), std::vector<std::string>{});
+  EXPECT_EQ(mistakes_of("own").size(), 1U) << "a name, and there is no such profile";
+  EXPECT_FALSE(ProfileFiles().find("own.json")) << "what changes the host takes names and paths, and nothing between";
+  directory_.write("etc/own.json.json", std::string(kMine));
+  EXPECT_EQ(ProfileFiles().check("own.json").path, directory_.file("etc/own.json.json")) << "a name comes first";
+  std::filesystem::current_path(before);
+}
+
+TEST_F(Files, Check_TellsTheNameTheFileAndItsText) {
+  directory_.write("etc/a b.json", R"({"side": "home", "mark": 0, "sources": ["mailu"]})");
+  ASSERT_EQ(::chmod(directory_.file("etc/a b.json").c_str(), 0666), 0);
+  const auto lines = mistakes_of(directory_.file("etc/a b.json"));
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[0].find("instance name 'a b'"), 0U);
+  EXPECT_NE(lines[1].find("others may write"), std::string::npos);
+  EXPECT_NE(lines[2].find("key 'mark'"), std::string::npos);
+  EXPECT_NE(lines[3].find("key 'sources'"), std::string::npos);
+  std::filesystem::create_directories(directory_.file("etc/dir.json"));
+  EXPECT_EQ(mistakes_of("dir"), (std::vector{test::said(ProfileFiles().load("dir", {}))}));
+}
+
+TEST_F(Files, Configured_AreAllThereAreInOrder) {
+  EXPECT_EQ(test::said(ProfileFiles().configured()),
+            "check profiles in " + directory_.file("etc") +
+                ": there are none; name one, or a file: smtp-egress check ./mailu-home.json");
+  for (const auto* name : {"etc/two.json", "etc/one.json", "etc/a b.json", "etc/.#two.json", "etc/notes.txt"}) {
+    directory_.write(name, std::string(kMine));
+  }
+  EXPECT_EQ(*ProfileFiles().configured(), (std::vector{directory_.file("etc/a b.json"), directory_.file("etc/one.json"),
+                                                       directory_.file("etc/two.json")}));
 }
 
 TEST_F(Files, NamesThatAreNoInstance_AreNotListedNorLoaded) {

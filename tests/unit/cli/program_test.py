@@ -86,6 +86,27 @@ class Program(unittest.TestCase):
         self.assertIn("--subnet", self.run_program("plan", "home", expect=USAGE).stderr)
         self.run_program("plan", "home", "--subnet", "10.9.0.0/24", expect=DONE)
 
+    def test_check_tells_all_mistakes_of_all_files(self) -> None:
+        self.run_program("check", expect=USAGE)  # nothing is configured
+        good, bad = (os.path.join(self.config, name) for name in ("good.json", "bad.json"))
+        for path, profile in ((good, {"side": "vps", "sources": ["10.9.0.0/24"]}),
+                              (bad, {"side": "home", "sources": ["mailu", "10.9.0.1/24"], "mark": 0})):
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(profile, file)
+        self.assertEqual(self.run_program("check", "good", expect=DONE).stdout, f"{good}: as it should be\n")
+        done = self.run_program("check", expect=USAGE)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual([line.split(": ")[0:3] for line in done.stdout.splitlines()],
+                         [[bad, "key 'mark'", "'0'"], [bad, "key 'sources'", "'mailu'"],
+                          [bad, "key 'sources'", "'10.9.0.1/24'"], [good, "as it should be"]])
+        self.assertEqual(self.run_program("-q", "check", expect=USAGE).stdout.splitlines(),
+                         done.stdout.splitlines()[:-1])
+        first = self.run_program("plan", bad, expect=USAGE).stderr
+        self.assertEqual(first, f"smtp-egress: read profile {done.stdout.splitlines()[0]}\n", "enable's own words")
+        document = self.document("check", "good", "mailu-hom", expect=USAGE)
+        self.assertEqual([(file["path"], file["ok"], len(file["errors"])) for file in document["files"]],
+                         [(good, True, 0), ("mailu-hom", False, 1)])
+
     def test_disable_where_nothing_is_enabled(self) -> None:
         self.assertIn("Nothing is enabled", self.run_program("disable", expect=DONE).stdout)
         document = self.document("disable", expect=DONE)
@@ -120,9 +141,9 @@ class Program(unittest.TestCase):
         self.assertEqual(self.run_program("-q", "status", "mailu-home", expect=NOT_ENABLED).stdout, "")
 
     def test_a_full_standard_output_is_told(self) -> None:
-        for command, code in (("profiles", USAGE), ("disable", DONE)):
+        for command, code in (("profiles", USAGE), ("check mailu-home", USAGE), ("disable", DONE)):
             with open("/dev/full", "w", encoding="utf-8") as full:
-                done = self.run_program(command, expect=code, stdout=full)
+                done = self.run_program(*command.split(), expect=code, stdout=full)
             self.assertIn("write to standard output: No space left on device (ENOSPC)", done.stderr)
 
     def test_a_damaged_state_file(self) -> None:

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <iterator>
 #include <ranges>
 
 #include "cli/options.hpp"
@@ -191,9 +192,7 @@ class Run {
       names = *std::move(configured);
     }
     std::vector<CheckedFile> files;
-    for (const auto& name : names) {
-      files.push_back(files_.check(name));
-    }
+    std::ranges::transform(names, std::back_inserter(files), [&](const auto& name) { return files_.check(name); });
     const bool all_good = std::ranges::all_of(files, [](const auto& file) { return file.mistakes.empty(); });
     const int code = all_good ? 0 : exit_code_of(ErrorKind::kUsage);
     const auto text =

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "smtpegress/profile.hpp"
@@ -16,7 +17,9 @@ class Mistakes {
   explicit Mistakes(std::string_view origin) : origin_(origin) {}
 
   /// `key` is the one to mend; `value` the offending value, empty where it is the key itself.
-  void add(std::string_view key, std::string_view value, std::string hint) { add_from(origin_, key, value, hint); }
+  void add(std::string_view key, std::string_view value, std::string hint) {
+    add_from(origin_, key, value, std::move(hint));
+  }
   /// The same of a value that does not stand in the profile but on the command line, say.
   void add_from(std::string_view origin, std::string_view key, std::string_view value, std::string hint);
 

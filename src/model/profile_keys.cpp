@@ -89,32 +89,23 @@ Reader scalar_or_auto(T Profile::*member, bool OpenKeys::*open, Result<T> (*pars
   };
 }
 
-/// One of a list, as far as it can be read.
+/// One more item of a list, none overlapping another. One that does is refused, but stands there for those behind it.
 template <class T>
-Result<T> parse_item(const json& item, Result<T> (*parse)(std::string_view), std::string_view right) {
+Result<void> add_item(std::vector<T>& items, const json& item, Result<T> (*parse)(std::string_view),
+                      std::string_view right) {
   const auto text = scalar_text(item);
   if (!text) {
     return std::unexpected(wrong_type(item, right));
   }
-  return parse(*text);
-}
-
-/// One more of a list, none overlapping another.
-template <class T>
-void add_item(std::vector<T>& items, const json& item, Result<T> (*parse)(std::string_view), std::string_view right,
-              Refusals& refusals) {
-  auto parsed = parse_item(item, parse, right);
+  auto parsed = parse(*text);
   if (!parsed) {
-    refusals.push_back(std::move(parsed.error()));
-    return;
+    return std::unexpected(parsed.error());
   }
   const auto earlier = std::ranges::find_if(items, [&](const T& other) { return other.overlaps(*parsed); });
-  if (earlier != items.end()) {
-    refusals.push_back(
-        usage_error({}, parsed->to_string(), fmt::format("overlaps {}; name each only once", earlier->to_string()))
-            .error());
-  }
+  const auto met = earlier == items.end() ? std::string() : earlier->to_string();
   items.push_back(*std::move(parsed));
+  return met.empty() ? Result<void>()
+                     : usage_error({}, items.back().to_string(), fmt::format("overlaps {}; name each only once", met));
 }
 
 template <class T>
@@ -126,7 +117,9 @@ Reader list(std::vector<T> Profile::*member, Result<T> (*parse)(std::string_view
     Refusals refusals;
     std::vector<T> items;
     for (const auto& item : value) {
-      add_item(items, item, parse, right, refusals);
+      if (auto added = add_item(items, item, parse, right); !added) {
+        refusals.push_back(std::move(added.error()));
+      }
     }
     profile.*member = std::move(items);
     return refusals;
@@ -197,15 +190,16 @@ Result<NamedSource> read_named_source(const json& item) {
                      "{\"interface\": \"incusbr0\"}");
 }
 
-void add_named_source(const json& item, Profile& profile, Refusals& refusals) {
+Result<void> add_named_source(std::vector<NamedSource>& items, const json& item) {
   auto named = read_named_source(item);
   if (!named) {
-    refusals.push_back(std::move(named.error()));
-  } else if (contains(profile.named_sources, *named)) {
-    refusals.push_back(usage_error({}, named->to_string(), "is there twice; name each only once").error());
-  } else {
-    profile.named_sources.push_back(*std::move(named));
+    return std::unexpected(named.error());
   }
+  if (contains(items, *named)) {
+    return usage_error({}, named->to_string(), "is there twice; name each only once");
+  }
+  items.push_back(*std::move(named));
+  return {};
 }
 
 Refusals read_sources(const json& value, Profile& profile) {
@@ -216,10 +210,10 @@ Refusals read_sources(const json& value, Profile& profile) {
   profile.sources.clear();
   profile.named_sources.clear();
   for (const auto& item : value) {
-    if (item.is_object()) {
-      add_named_source(item, profile, refusals);
-    } else {
-      add_item(profile.sources, item, parse_source, kRightSources, refusals);
+    auto added = item.is_object() ? add_named_source(profile.named_sources, item)
+                                  : add_item(profile.sources, item, parse_source, kRightSources);
+    if (!added) {
+      refusals.push_back(std::move(added.error()));
     }
   }
   return refusals;

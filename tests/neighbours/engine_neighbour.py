@@ -8,7 +8,7 @@ import re
 
 from neighbour import Host, Neighbour, Options, topology
 
-from lab import HomeFirewall
+from lab import HomeFirewall, poll
 from lab.engine import NETWORK, Container, Engine
 
 _FORWARDING = ("ipv4/ip_forward ", "ipv6/conf/all/forwarding ")
@@ -85,7 +85,14 @@ class AnyEngine(EngineNeighbour):
             self.engine("restart", "--time", "0", "second")
             self.assert_seen_from_vps(self.engine.container("second").send_mail())
             self.engine("rm", "--force", "second")
+            self.wait_for_gateway()
             self.assert_kept()
+
+    def wait_for_gateway(self) -> None:
+        """Podman's bridge (bookworm) has the lowest hardware address of its ports. Whoever learned one that has gone with
+        its port sends to nobody until the kernel asks anew: 45 s, and 8 s of probes. With or without us.
+        """
+        poll(lambda: self.lab.container.reaches(topology.CONTAINER_GATEWAY), "the bridge to answer", bound=90)
 
 
 class OtherNetworks(EngineNeighbour):

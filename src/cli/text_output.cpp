@@ -242,12 +242,16 @@ std::string verify_text(const VerifyReport& report) {
 }
 
 std::string profiles_text(const std::vector<ProfileLine>& profiles) {
+  std::size_t width = 0;
+  for (const auto& line : profiles) {
+    width = std::max(width, line.file.name.size());
+  }
   std::string text;
   for (const auto& line : profiles) {
-    text += fmt::format("{:<16} {:<8} {}\n", line.file.name, line.enabled ? "enabled" : "", line.profile.description);
-    text += fmt::format("{:<25} {}\n", "", line.file.path);
-    if (!line.problem.empty()) {
-      text += fmt::format("{:<25} {}\n", "", line.problem);
+    text += fmt::format("{:<{}} {:<8} {}\n", line.file.name, width, line.enabled ? "enabled" : "",
+                        line.profile.description);
+    for (const auto& further : {line.file.path, line.problem}) {
+      text += further.empty() ? "" : fmt::format("{:<{}} {}\n", "", width + 9, further);
     }
   }
   return text.empty() ? "There are no profiles.\n" : text;

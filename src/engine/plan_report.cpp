@@ -46,6 +46,13 @@ Result<PlanReport> Engine::plan(const Profile& wanted, LegacyScripts legacy) {
   if (profile.side == Side::kHome) {
     report.notes.push_back("docker: " + explain_bypass(profile, seen->host));
   }
+  if (!profile.named_sources.empty()) {
+    std::string networks;
+    for (const auto& source : profile.sources) {
+      networks += " " + source.to_string();
+    }
+    report.notes.push_back("sources:" + networks + ", found by name");
+  }
   for (const auto& table : closed_tables(profile, seen->host, seen->observed.ruleset)) {
     report.notes.push_back(open_by_hand(table, profile));
   }

@@ -55,7 +55,7 @@ bool Mistakes::concern(std::string_view key) const {
 void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& mistakes) {
   if (side == Side::kVps && !profile.named_sources.empty()) {
     mistakes.add("sources", profile.named_sources.front().to_string(),
-                 "is a name that the home host knows; write its networks here, as `smtp-egress status` tells them "
+                 "is a name that the home host knows; write its networks here, as `smtp-egress verify` tells them "
                  "there");
   }
   if (profile.sources.empty() && profile.named_sources.empty() && !mistakes.concern("sources")) {

@@ -106,6 +106,15 @@ TEST_F(Output, Json_BytesThatAreNoText_AreReplaced) {
       (void)document(error_json(options_of("enable"), usage_error("read", "\xff", "\xfe").error(), 2), "enable", 2));
 }
 
+TEST_F(Output, Text_Profiles_StandInColumnsHoweverLongTheirNames) {
+  const auto text = profiles_text({{{"vps", "/x/vps.json", true}, profile_, "needs --subnet CIDR", false},
+                                   {{"docker-mailserver-home", "/x/y.json", true}, profile_, "", true}});
+  EXPECT_EQ(text, "vps                             " + profile_.description +
+                      "\n                                /x/vps.json\n                                needs --subnet "
+                      "CIDR\ndocker-mailserver-home enabled  " +
+                      profile_.description + "\n                                /x/y.json\n");
+}
+
 TEST_F(Output, Json_Profiles) {
   const auto parsed = document(
       profiles_json(options_of("profiles"), {{{"mailu-home", "/x/mailu-home.json", true}, profile_, "", true}}),

@@ -56,6 +56,9 @@ TEST(NamedSources, MakeWhatTheirNetworksWouldMake) {
   for (const auto* sources : {kByDocker, kByInterface}) {
     NamedHost box;
     const auto before = box.now();
+    const auto plan = box.engine.plan(profile_from(sources), LegacyScripts::kRefuse);
+    ASSERT_TRUE(plan) << test::said(plan);
+    EXPECT_EQ(plan->notes.back(), "sources: 192.168.203.0/24, found by name");
     const auto report = box.enable(profile_from(sources));
     ASSERT_TRUE(report) << test::said(report);
     EXPECT_EQ(box.now(), written.now()) << sources;

@@ -22,6 +22,8 @@ struct ObservedState {
 
   [[nodiscard]] const Link* link(const IfName& name) const;
   [[nodiscard]] const Link* link(int index) const;
+  /// Of the interface's addresses, link-local ones left out; each once.
+  [[nodiscard]] std::vector<Prefix> networks_on(const Link& link) const;
   /// The main table's default route of the lowest metric, by an interface; null where there is none.
   [[nodiscard]] const Route* default_route(IpFamily family) const;
 };

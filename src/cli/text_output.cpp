@@ -8,24 +8,23 @@
 namespace smtpegress::cli {
 namespace {
 
-std::string sources_of(const Profile& profile) {
+template <class Item>
+std::string list_of(const std::vector<Item>& items, std::string_view before = "") {
   std::string text;
-  for (const auto& source : profile.sources) {
-    text += (text.empty() ? "" : ", ") + source.to_string();
+  for (const auto& item : items) {
+    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", before, item.to_string());
   }
-  std::string names;
-  for (const auto& named : profile.named_sources) {
-    names += (names.empty() ? "" : ", ") + named.to_string();
-  }
-  return text.empty() || names.empty() ? text + names : fmt::format("{} ({})", text, names);
+  return text;
+}
+
+std::string sources_of(const Profile& profile) {
+  const auto networks = list_of(profile.sources);
+  const auto names = list_of(profile.named_sources);
+  return networks.empty() || names.empty() ? networks + names : fmt::format("{} ({})", networks, names);
 }
 
 std::string ports_of(const Profile& profile) {
-  std::string text;
-  for (const auto& port : profile.ports) {
-    text += (text.empty() ? "tcp/" : ", tcp/") + port.to_string();
-  }
-  return text;
+  return list_of(profile.ports, "tcp/");
 }
 
 std::string mail_of(const Profile& profile) {

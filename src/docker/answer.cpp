@@ -18,18 +18,18 @@ std::unexpected<Error> refused(const std::string& network, std::string why) {
   return usage_error(kOperation, fmt::format("network '{}'", network), std::move(why));
 }
 
-/// A member that is a text; empty where it is not.
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return object.is_object() && found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 const json* member(const json& object, const char* key) {
   if (!object.is_object()) {
     return nullptr;
   }
   const auto found = object.find(key);
   return found == object.end() ? nullptr : &*found;
+}
+
+/// A member that is a text; empty where it is not.
+std::string text_of(const json& object, const char* key) {
+  const auto* found = member(object, key);
+  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // One question to the daemon, over HTTP on its socket.
 #include <fmt/format.h>
-
 #include <sys/un.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -13,7 +13,6 @@
 #include <boost/beast/http/write.hpp>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 
 #include "docker/networks.hpp"
 

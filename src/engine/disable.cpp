@@ -186,8 +186,8 @@ Result<ApplyReport> Engine::disable(const std::string& name, const std::optional
     return std::unexpected(stored.error());
   }
   auto instead = fallback;
-  if (fallback &&
-      !stored->record) {  // what cannot be found of the sources is not missed: what stands tells by its mark
+  if (fallback && !stored->record) {
+    // What cannot be found of the sources is not missed: what stands tells by its mark.
     instead = resolve_named_sources(kernel_, docker_, *fallback).value_or(*fallback);
   }
   Target target{name, std::move(stored->record), stored->damage.has_value(), std::move(instead)};

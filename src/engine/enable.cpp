@@ -6,7 +6,6 @@
 
 #include "engine/flows.hpp"
 #include "engine/forwarding_users.hpp"
-#include "engine/named_sources.hpp"
 #include "engine/open_keys.hpp"
 #include "engine/refusals.hpp"
 #include "engine/remains.hpp"
@@ -67,11 +66,7 @@ class Enabling {
       return std::unexpected(others.error());
     }
     others_ = *std::move(others);
-    auto named = resolve_named_sources(kernel_, docker_, profile_);
-    if (!named) {
-      return std::unexpected(named.error());
-    }
-    auto closed = close_open_keys(kernel_, *named, before_, others_);
+    auto closed = close_profile(kernel_, docker_, profile_, before_, others_);
     if (!closed) {
       return std::unexpected(closed.error());
     }

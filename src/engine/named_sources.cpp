@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
 
-#include "model/families.hpp"
+#include "model/profile_document.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -22,17 +24,8 @@ Result<std::vector<Prefix>> networks_on(const NamedSource& named, const Observed
   if (link == nullptr) {
     return refused("is not there; start what makes it");
   }
-  std::vector<Prefix> networks;
-  for (const auto& address : observed.addresses) {
-    const auto network = address.network();
-    if (address.link == link->index && !is_link_local(address.local) && !contains(networks, network)) {
-      networks.push_back(network);
-    }
-  }
-  if (networks.empty()) {
-    return refused("has no address; give it one");
-  }
-  return networks;
+  auto networks = observed.networks_on(*link);
+  return networks.empty() ? refused("has no address; give it one") : Result<std::vector<Prefix>>(std::move(networks));
 }
 
 }  // namespace
@@ -49,6 +42,9 @@ Result<std::vector<Prefix>> networks_of(const NamedSource& named, const Observed
 }
 
 Result<Profile> resolve_named_sources(Kernel& kernel, const DockerNetworks& docker, const Profile& profile) {
+  if (profile.named_sources.empty()) {
+    return profile;
+  }
   const bool names_interface = contains(profile.named_sources, NamedSource::Kind::kInterface, &NamedSource::kind);
   const auto observed = names_interface ? kernel.observe() : ObservedState{};
   if (!observed) {
@@ -63,13 +59,8 @@ Result<Profile> resolve_named_sources(Kernel& kernel, const DockerNetworks& dock
     std::ranges::copy_if(*networks, std::back_inserter(resolved.sources),
                          [&](const Prefix& network) { return !contains(resolved.sources, network); });
   }
-  if (!profile.named_sources.empty()) {  // what is refused of a network that is written is so of one that is found
-    const auto checked = parse_profile(profile.name, profile.name + ", as found here", profile_to_json(resolved));
-    if (!checked) {
-      return std::unexpected(checked.error());
-    }
-  }
-  return resolved;
+  // Read once more: what is refused of a network that is written is so of one that is found.
+  return read_profile(profile.name, profile.name + ", as found here", profile_document(resolved));
 }
 
 }  // namespace smtpegress

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/named_sources.hpp"
 #include "model/marks.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
@@ -88,20 +89,6 @@ const PolicyRule* standing_rule(const Profile& profile, const std::vector<Mark>&
   return nullptr;
 }
 
-}  // namespace
-
-std::string to_text(const Profile& profile, const OpenKeys& keys) {
-  std::string text = keys.mark ? "mark " + profile.mark.to_string() : "";
-  const auto add = [&](bool wanted, std::string_view key, std::uint32_t value) {
-    if (wanted) {
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, value);
-    }
-  };
-  add(keys.table, "table", profile.table.value);
-  add(keys.priority, "priority", profile.priority.value);
-  return text;
-}
-
 Result<Profile> close_open_keys(Kernel& kernel, const Profile& profile, const std::optional<InstanceRecord>& record,
                                 const OtherInstances& others) {
   auto closed = profile;
@@ -134,6 +121,26 @@ Result<Profile> close_open_keys(Kernel& kernel, const Profile& profile, const st
         take(closed.priority, "priority", standing != nullptr ? std::optional(standing->priority) : std::nullopt, uses);
   }
   return taken ? Result<Profile>(closed) : std::unexpected(taken.error());
+}
+
+}  // namespace
+
+std::string to_text(const Profile& profile, const OpenKeys& keys) {
+  std::string text = keys.mark ? "mark " + profile.mark.to_string() : "";
+  const auto add = [&](bool wanted, std::string_view key, std::uint32_t value) {
+    if (wanted) {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, value);
+    }
+  };
+  add(keys.table, "table", profile.table.value);
+  add(keys.priority, "priority", profile.priority.value);
+  return text;
+}
+
+Result<Profile> close_profile(Kernel& kernel, const DockerNetworks& docker, const Profile& profile,
+                              const std::optional<InstanceRecord>& record, const OtherInstances& others) {
+  const auto named = resolve_named_sources(kernel, docker, profile);
+  return named ? close_open_keys(kernel, *named, record, others) : named;
 }
 
 }  // namespace smtpegress

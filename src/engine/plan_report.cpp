@@ -1,5 +1,4 @@
 // What enable would do, and why: it looks as enable does, and changes nothing.
-#include "engine/named_sources.hpp"
 #include "engine/open_keys.hpp"
 #include "engine/refusals.hpp"
 #include "engine/remains.hpp"
@@ -19,11 +18,7 @@ Result<PlanReport> Engine::plan(const Profile& wanted, LegacyScripts legacy) {
     return std::unexpected(others.error());
   }
   const auto& record = stored->record;
-  const auto named = resolve_named_sources(kernel_, docker_, wanted);
-  if (!named) {
-    return std::unexpected(named.error());
-  }
-  const auto closed = close_open_keys(kernel_, *named, record, *others);
+  const auto closed = close_profile(kernel_, docker_, wanted, record, *others);
   if (!closed) {
     return std::unexpected(closed.error());
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/named_sources.hpp"
 #include "engine/open_keys.hpp"
 #include "engine/remains.hpp"
 #include "engine/survey.hpp"
@@ -41,11 +40,7 @@ Result<EnabledView> view_enabled(Kernel& kernel, const StateStore& store, const 
     }
     others = *std::move(known);
   }
-  const auto named = record ? record->profile : resolve_named_sources(kernel, docker, *fallback);
-  if (!named) {
-    return std::unexpected(named.error());
-  }
-  const auto closed = close_open_keys(kernel, *named, record, others);
+  const auto closed = record ? record->profile : close_profile(kernel, docker, *fallback, record, others);
   if (!closed) {
     return std::unexpected(closed.error());
   }

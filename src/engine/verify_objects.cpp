@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 
 #include "engine/named_sources.hpp"
 #include "engine/verify_checks.hpp"
@@ -90,24 +89,21 @@ void check_public_address(const Inquiry& ask, IpFamily family) {
   }
 }
 
-/// A source that is one machine of several on a bridge: its addresses of the other family are not known, and nothing
-/// holds back what it sends from there.
-void check_neighbours_of_source(const Inquiry& ask, const InterfaceAddress& address) {
-  const auto& [profile, observed] = std::tie(ask.view.profile, ask.view.seen.observed);
-  const auto network = address.network();
+/// A source is one machine of several on `link`: its addresses in another `network` there are not known, and nothing
+/// holds back what it sends from them.
+void check_beside_source(const Inquiry& ask, const IfName& link, const Prefix& network) {
+  const auto& profile = ask.view.profile;
   const auto family = network.address.family;
-  const auto* link = observed.link(address.link);
-  const bool has_a_way = link != nullptr && observed.default_route(family) != nullptr &&
-                         !is_link_local(address.local) && forwards_from(ask, family, link->name);
   const bool is_sourced = std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.overlaps(network); });
-  if (!has_a_way || is_sourced || !guards_links(profile, family)) {
+  const bool has_a_way = ask.view.seen.observed.default_route(family) != nullptr && forwards_from(ask, family, link);
+  if (is_sourced || !has_a_way || !guards_links(profile, family)) {
     return;
   }
   const std::string name(traits_of(family).name);
   ask.failed("unsourced", fmt::format("the mail stack's {} mail does not go past the tunnel", name),
              fmt::format("{} has {} too, and which address there is the mail server's is not known: its tcp/{} from "
                          "there leaves as it would without us",
-                         link->name.str(), network.to_string(), profile.ports.front().to_string()),
+                         link.str(), network.to_string(), profile.ports.front().to_string()),
              fmt::format("add that address, or the whole network, to the sources at home and on the VPS (--subnet), or "
                          "give the mail server no {}",
                          name));
@@ -133,13 +129,13 @@ void check_unsourced(const Inquiry& ask) {
                     "other address family. To send by {2} too, add {0} to the sources at home and on the VPS",
                     network.to_string(), ask.view.profile.ports.front().to_string(), family));
   }
-  const auto& addresses = ask.view.seen.observed.addresses;
-  for (const auto& address : addresses) {
-    const bool beside_source = std::ranges::any_of(addresses, [&](const InterfaceAddress& other) {
-      return other.link == address.link && contains(host.source_networks, other.network());
-    });
-    if (beside_source) {
-      check_neighbours_of_source(ask, address);
+  for (const auto& link : ask.view.seen.observed.links) {
+    const auto networks = ask.view.seen.observed.networks_on(link);
+    if (std::ranges::none_of(networks, [&](const Prefix& n) { return contains(host.source_networks, n); })) {
+      continue;
+    }
+    for (const auto& network : networks) {
+      check_beside_source(ask, link.name, network);
     }
   }
 }

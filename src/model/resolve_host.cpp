@@ -215,6 +215,16 @@ const Link* ObservedState::link(int index) const {
   return found == links.end() ? nullptr : &*found;
 }
 
+std::vector<Prefix> ObservedState::networks_on(const Link& link) const {
+  std::vector<Prefix> networks;
+  for (const auto& address : addresses) {
+    if (address.link == link.index && !is_link_local(address.local) && !contains(networks, address.network())) {
+      networks.push_back(address.network());
+    }
+  }
+  return networks;
+}
+
 const Route* ObservedState::default_route(IpFamily family) const {
   const Route* best = nullptr;
   for (const auto& route : routes) {

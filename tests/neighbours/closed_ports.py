@@ -8,47 +8,20 @@ import contextlib
 from typing import Iterator
 
 from docker_neighbour import DockerNeighbour
-from neighbour import Host, topology
-from ways_in import SEND, UNPUBLISHED
-
-from lab.waiting import read_until
+from neighbour import topology
+from ways_in import SEND, UNPUBLISHED, connect, serve
 
 PUBLISHED = 25
 SOURCE_PORTS = (25, 465, 0)  # 0: any
-
-_LISTEN = """
-import selectors, socket, sys
-ready = selectors.DefaultSelector()
-for port in sys.argv[1:]:
-    ready.register(socket.create_server(("", int(port))), selectors.EVENT_READ)
-print("listening", flush=True)
-while True:
-    for key, _ in ready.select():
-        key.fileobj.accept()[0].close()
-"""
-
-_CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1, ("", int(sys.argv[3]))).close()
-    print("connected")
-except OSError as error:
-    print(error)
-"""
-
-
-def _connect(host: Host, port: int, source_port: int) -> str:
-    return host.output(["/usr/bin/python3", "-c", _CONNECT, topology.CONTAINER, str(port), str(source_port)]).strip()
 
 
 class ClosedPorts(DockerNeighbour):
     """The tests are run for the classes that are made of it, not for itself."""
 
     def serve(self) -> None:
-        listener = self.lab.container.start(["/usr/bin/python3", "-c", _LISTEN, str(PUBLISHED), str(UNPUBLISHED)])
-        read_until(listener.stdout, b"listening", "the container's servers")
+        serve(self.lab.container, PUBLISHED, UNPUBLISHED)
         for port in (PUBLISHED, UNPUBLISHED):
-            self.assertEqual("connected", _connect(self.lab.home, port, 0), "nothing listens: this would prove nothing")
+            self.assertEqual("connected", connect(self.lab.home, topology.CONTAINER, port), "nothing listens: this would prove nothing")
 
     @contextlib.contextmanager
     def nothing_passes(self, sent: int, *ports: int) -> Iterator[None]:
@@ -71,7 +44,7 @@ class ClosedPorts(DockerNeighbour):
         with self.nothing_passes(2 * len(SOURCE_PORTS), PUBLISHED, UNPUBLISHED):
             for port in (PUBLISHED, UNPUBLISHED):
                 for source_port in SOURCE_PORTS:
-                    self.assertEqual("timed out", _connect(self.lab.vps, port, source_port))
+                    self.assertEqual("timed out", connect(self.lab.vps, topology.CONTAINER, port, source_port))
         self.assert_kept()
 
     def test_a_lone_ack_to_an_unpublished_port_is_dropped(self) -> None:

@@ -9,10 +9,9 @@ import itertools
 import unittest
 
 from neighbour import IPV6, Neighbour, Options, topology
-from ways_in import ways_in
+from ways_in import connect, serve, ways_in
 
 from lab import HomeFirewall
-from lab.waiting import read_until
 
 _LISTENING = 2500  # of the container's, where a server is; ways_in's own port has none
 _PUBLISHED = 2525  # of the home host's, as Docker's `--publish 2525:2500` has it
@@ -25,44 +24,25 @@ table inet publishing {{
   }}
 }}
 """
-_LISTEN = """
-import socket, sys
-server = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
-print("listening", flush=True)
-while True:
-    server.accept()[0].close()
-"""
-_CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1).close()
-    print("connected")
-except OSError as error:
-    print(error)
-"""
 
 
 class Inbound(Neighbour):
     options = Options(home_firewall=HomeFirewall.NONE)
-    home_tunnel = topology.HOME_TUNNEL
+    home_tunnel, any_address = topology.HOME_TUNNEL, "0.0.0.0"
 
     def begin(self) -> None:
         self.lab.home.run(["nft", "-f", "-"], input=_PUBLISH)
-        listener = self.lab.container.start(["/usr/bin/python3", "-c", _LISTEN, str(_LISTENING)])
-        read_until(listener.stdout, b"listening", "the container's server")
-
-    def connect(self, address: str, port: int) -> str:
-        return self.lab.vps.output(["/usr/bin/python3", "-c", _CONNECT, address, str(port)]).strip()
+        serve(self.lab.container, _LISTENING, address=self.any_address)
 
     def assert_open(self) -> None:
         self.assertNotEqual(ways_in(self.lab, self.family), (), "closed without us too: this would prove nothing")
-        self.assertEqual("connected", self.connect(self.family.container, _LISTENING))
-        self.assertEqual("connected", self.connect(self.home_tunnel, _PUBLISHED))
+        self.assertEqual("connected", connect(self.lab.vps, self.family.container, _LISTENING))
+        self.assertEqual("connected", connect(self.lab.vps, self.home_tunnel, _PUBLISHED))
 
     def assert_only_the_published(self) -> None:
         self.assertEqual(ways_in(self.lab, self.family), ())
-        self.assertEqual("timed out", self.connect(self.family.container, _LISTENING))
-        self.assertEqual("connected", self.connect(self.home_tunnel, _PUBLISHED))
+        self.assertEqual("timed out", connect(self.lab.vps, self.family.container, _LISTENING))
+        self.assertEqual("connected", connect(self.lab.vps, self.home_tunnel, _PUBLISHED))
 
     def test_published_closes_the_rest_in_every_variant(self) -> None:
         before = self.all_of(self.lab.home)
@@ -87,7 +67,7 @@ class Inbound(Neighbour):
 
 class InboundOverIPv6(Inbound):
     family = IPV6
-    home_tunnel = topology.HOME6_TUNNEL
+    home_tunnel, any_address = topology.HOME6_TUNNEL, "::"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import re
 
 from family import Family
 
-from lab import Lab, LabError, poll, topology
+from lab import Host, Lab, LabError, poll, topology
+from lab.waiting import read_until
 
 UNPUBLISHED = 8025
 
@@ -30,10 +31,42 @@ for number, kind in (word.split("/") for word in sys.argv[4:]):
     raw.sendto(segment[:16] + struct.pack("!H", check) + segment[18:], (target, 0))
 """
 
+_LISTEN = """
+import selectors, socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+ready = selectors.DefaultSelector()
+for port in sys.argv[2:]:
+    ready.register(socket.create_server((sys.argv[1], int(port)), family=family), selectors.EVENT_READ)
+print("listening", flush=True)
+while True:
+    for key, _ in ready.select():
+        key.fileobj.accept()[0].close()
+"""
+
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1, ("", int(sys.argv[3]))).close()
+    print("connected")
+except OSError as error:
+    print(error)
+"""
+
 # Two lone ACKs: the first could have made a connection known that lets the second pass.
 _SENT = ("25/SYN", "465/SYN", "40000/SYN", "25/ACK", "25/ACK")
 _CAUGHT = re.compile(r"\.(\d+) > \S+: Flags \[(S|\.)")
 _KINDS = {"S": "SYN", ".": "ACK"}
+
+
+def serve(host: Host, *ports: int, address: str = "0.0.0.0") -> None:
+    """From now on it takes connections to these ports, and ends each at once."""
+    listener = host.start(["/usr/bin/python3", "-c", _LISTEN, address, *map(str, ports)])
+    read_until(listener.stdout, b"listening", f"the servers of {host.name}")
+
+
+def connect(host: Host, address: str, port: int, source_port: int = 0) -> str:
+    """"connected", or why not; from any port where none is named."""
+    return host.output(["/usr/bin/python3", "-c", _CONNECT, address, str(port), str(source_port)]).strip()
 
 
 def ways_in(lab: Lab, family: Family) -> tuple[str, ...]:

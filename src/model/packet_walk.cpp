@@ -89,7 +89,12 @@ struct MatchHolds {
   Holds operator()(const nft::MatchCtDirection& m) const {
     return packet.direction ? when(*packet.direction == m.direction) : Holds::kMaybe;
   }
-  Holds operator()(const nft::MatchCtDnat& m) const { return by_sense(Holds::kNo, m.sense); }  // mail's never is
+  Holds operator()(const nft::MatchCtDnat& m) const {
+    if (m.sense == nft::Sense::kIsNot && packet.ct_states == 0) {
+      return Holds::kMaybe;
+    }
+    return by_sense(Holds::kNo, m.sense);  // mail's never is
+  }
   Holds operator()(const nft::MatchReversePath& m) const {
     const auto& returns = m.by_mark ? packet.returns_by_mark : packet.returns;
     return returns ? by_sense(when(*returns), m.sense) : Holds::kMaybe;

@@ -103,6 +103,18 @@ TEST(PacketWalk, ConntrackDirection) {
   EXPECT_EQ(holds({{nft::MatchCtDirection{nft::CtDirection::kReply}}, {}, {}}, packet), Holds::kMaybe);
 }
 
+TEST(PacketWalk, ConntrackDnat_BeforeTrackingItIsNotKnownToBeNone) {
+  const auto holds_of = [](nft::Sense sense, const PacketFacts& packet) {
+    return holds({{nft::MatchCtDnat{sense}}, {}, {}}, packet);
+  };
+  EXPECT_EQ(holds_of(nft::Sense::kIs, mail()), Holds::kNo);
+  EXPECT_EQ(holds_of(nft::Sense::kIsNot, mail()), Holds::kYes);
+  auto packet = mail();
+  packet.ct_states = 0;
+  EXPECT_EQ(holds_of(nft::Sense::kIs, packet), Holds::kNo);
+  EXPECT_EQ(holds_of(nft::Sense::kIsNot, packet), Holds::kMaybe);
+}
+
 TEST(PacketWalk, TcpFlags_OnlyABareSynIsKnownNotToBeAReply) {
   auto packet = mail();
   EXPECT_EQ(test_of("-p tcp --tcp-flags FIN,SYN,RST,ACK SYN", packet), Holds::kMaybe);

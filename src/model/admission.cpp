@@ -36,16 +36,31 @@ bool is_masqueraded(const Profile& profile) {
   return profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade;
 }
 
-/// What keeps certain peers back is no need for an admission, which would let those through too.
+/// The first place in the chain where the mail may end. What keeps certain peers back is no need for an admission,
+/// which would let those through too.
+std::optional<Obstacle> obstacle_of_mail(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                                         const FlowPacket& packet) {
+  auto obstacle = find_obstacle(ruleset, chain, packet.facts, is_tagged);
+  return obstacle && !obstacle->of_peers ? obstacle : std::nullopt;
+}
+
 bool could_drop(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const std::vector<FlowPacket>& packets) {
+  return std::ranges::any_of(
+      packets, [&](const FlowPacket& packet) { return obstacle_of_mail(ruleset, chain, packet).has_value(); });
+}
+
+bool surely_drops(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
+                  const std::vector<FlowPacket>& packets) {
   return std::ranges::any_of(packets, [&](const FlowPacket& packet) {
-    const auto obstacle = find_obstacle(ruleset, chain, packet.facts, is_tagged);
-    return obstacle && !obstacle->of_peers;
+    const auto obstacle = obstacle_of_mail(ruleset, chain, packet);
+    return obstacle && obstacle->certain;
   });
 }
 
 /// Docker keeps DOCKER-USER free for others and calls it first; FORWARD itself it rearranges at every start. Where
-/// something else could drop the mail before that call, only the head of FORWARD is early enough.
+/// something else surely drops the mail before that call, only the head of FORWARD is early enough. What only may drop
+/// it is no reason to go ahead of everybody: mailcow's netfilter container restarts, and forgets its bans, where
+/// anything stands ahead of its own call.
 nft::ChainKey place_for_admission(const nft::Ruleset& ruleset, const nft::ObservedChain& base,
                                   const std::vector<FlowPacket>& packets) {
   const nft::ChainKey docker_user{base.key.table, "DOCKER-USER"};
@@ -54,7 +69,7 @@ nft::ChainKey place_for_admission(const nft::Ruleset& ruleset, const nft::Observ
     return base.key;
   }
   const nft::ObservedChain before_call{base.key, base.handle, std::nullopt, {base.rules.begin(), call}};
-  return could_drop(ruleset, before_call, packets) ? base.key : docker_user;
+  return surely_drops(ruleset, before_call, packets) ? base.key : docker_user;
 }
 
 /// Docker 28.2 and later drop in raw PREROUTING what reaches a container by another interface than its bridge. Replies

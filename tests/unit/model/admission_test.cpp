@@ -42,8 +42,8 @@ TEST(Admission, WhereForwardCallsDockerUser_ItStandsThere) {
 }
 
 TEST(Admission, ADropAheadOfTheCallOfDockerUser_NeedsItAtTheHeadOfForward) {
-  for (const auto* drop : {"-i br-mailu -p tcp --dport 25 -j DROP", "-s 192.168.203.7/32 -j DROP",
-                           "-m set --match-set bans src -j DROP", "-o wg0 -j REJECT"}) {
+  for (const auto* drop :
+       {"-i br-mailu -p tcp --dport 25 -j DROP", "-s 192.168.203.7/32 -j DROP", "-o wg0 -j REJECT"}) {
     auto host = test::docker_home();
     test::add_iptables(host.state.ruleset, std::string("*filter\n-I FORWARD ") + drop + "\n");
     EXPECT_EQ(places(test::home_profile(), host), Places{"ip filter FORWARD"}) << drop;
@@ -54,6 +54,16 @@ TEST(Admission, ADropAheadOfTheCallOfDockerUserForOthers_DoesNotMatter) {
   auto host = test::docker_home();
   test::add_iptables(host.state.ruleset, "*filter\n-I FORWARD -i eth0 -j DROP\n-I FORWARD -p udp -j DROP\n");
   EXPECT_EQ(places(test::home_profile(), host), Places{"ip filter DOCKER-USER"});
+}
+
+// mailcow's netfilter container is one that restarts where anything stands ahead of its own call.
+TEST(Admission, ADropAheadOfTheCallOfDockerUserThatIsNotSurelyTheMails_IsNoReasonToGoAheadOfIt) {
+  for (const auto* drop :
+       {"-m set --match-set bans src -j DROP", "! -i br-mailu -o br-mailu -p tcp --dport 3306 -j DROP"}) {
+    auto host = test::docker_home();
+    test::add_iptables(host.state.ruleset, std::string("*filter\n-I FORWARD ") + drop + "\n");
+    EXPECT_EQ(places(test::home_profile(), host), Places{"ip filter DOCKER-USER"}) << drop;
+  }
 }
 
 TEST(Admission, ADropThatCameAheadOfTheCallOfDockerUser_MovesOurs) {

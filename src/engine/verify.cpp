@@ -25,9 +25,9 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   }
   VerifyReport report{view->profile, {}};
   const Inquiry ask{kernel_, docker_, *view, now_(), report.checks};
+  check_tunnel(ask);  // first, being the cause of what fails behind it
   check_objects(ask);
   check_named_sources(ask);
-  check_tunnel(ask);
   check_routes(ask);
   check_unsourced(ask);
   check_sysctls(ask);

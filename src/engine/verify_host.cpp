@@ -79,7 +79,7 @@ void check_forwarding(const Inquiry& ask, IpFamily family) {
     if (value && (*value != 0) == (one.wrong != 0)) {
       const auto name = sysctl_name(conf_key(family, interface.str(), one.name));
       ask.failed("forwarding", title, fmt::format("{} is {}", name, *value),
-                 fmt::format("sysctl {}={}", name, 1 - one.wrong));
+                 fmt::format("`sysctl {}={}`", name, 1 - one.wrong));
       return;
     }
   }

@@ -186,14 +186,20 @@ struct Wording {
   std::string seen{};          ///< what there was to be looked at, where that is not evident
 };
 
-std::string mend_for(const Inquiry& ask, const Wording& words, const nft::ChainKey& chain) {
+std::string mend_for(const Inquiry& ask, const Wording& words, const Obstacle& obstacle) {
+  const auto& chain = obstacle.chain;
   const auto* observed = ask.view.seen.observed.ruleset.find(chain);
   if (words.enable_reaches && observed != nullptr && observed->closed) {
     return open_by_hand(chain.table, ask.view.profile);
   }
-  return words.enable_reaches && enable_mends(ask, chain)
-             ? fmt::format("`smtp-egress enable {}` puts our rule at that chain's head", ask.view.profile.name)
-             : words.mend;
+  if (words.enable_reaches && enable_mends(ask, chain)) {
+    return fmt::format("`smtp-egress enable {}` puts our rule at that chain's head", ask.view.profile.name);
+  }
+  return obstacle.handle == 0 ? words.mend
+                              : fmt::format(
+                                    "{}; `nft delete rule {} handle {}` removes it until its owner makes it "
+                                    "again",
+                                    words.mend, nft::to_string(chain), obstacle.handle);
 }
 
 /// A certain obstacle fails the check; one that depends on what is not known here (a ban list's set, say) is told.
@@ -204,7 +210,7 @@ void judge(const Inquiry& ask, const Wording& words, const std::vector<Met>& met
     const auto text = fmt::format("{} {} by {}: {}", packet, words.does, nft::to_string(obstacle.chain), obstacle.rule);
     if (obstacle.certain) {
       certain = true;
-      ask.failed(words.id, words.title, text, mend_for(ask, words, obstacle.chain));
+      ask.failed(words.id, words.title, text, mend_for(ask, words, obstacle));
     } else if (perhaps.empty()) {
       perhaps = text;
     }

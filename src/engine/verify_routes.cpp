@@ -91,6 +91,17 @@ void add_sender(const Inquiry& ask, const Prefix& source, const Prefix& network,
   }
 }
 
+/// A route to a part of a network that one of this host's interfaces has, by a router on another: whoever it was for,
+/// that part is not where its network is. (Without a router, as to a VM with an interface of its own, it is.)
+bool leads_astray(const ObservedState& observed, const Route& route) {
+  const auto holds_it = [&](const InterfaceAddress& address) {
+    const auto* link = observed.link(address.link);
+    return link != nullptr && link->name != route.interface && address.network() != route.destination &&
+           address.network().contains(route.destination);
+  };
+  return route.table == kMainTable && route.gateway && std::ranges::any_of(observed.addresses, holds_it);
+}
+
 /// Home: one for every interface that the source is on or behind. Where there is none, or the kernel does not forward
 /// from it, the question is put as if this host itself were the sender.
 std::vector<Sender> senders_of(const Inquiry& ask, const Prefix& source) {
@@ -104,7 +115,7 @@ std::vector<Sender> senders_of(const Inquiry& ask, const Prefix& source) {
   }
   for (const auto& route : observed.routes) {
     const bool behind = route.table == kMainTable && !route.destination.is_internet() &&
-                        !contains(senders, route.interface, &Sender::link);
+                        !leads_astray(observed, route) && !contains(senders, route.interface, &Sender::link);
     if (behind) {
       add_sender(ask, source, route.destination, route.interface, senders);
     }
@@ -147,7 +158,7 @@ std::string mend_rule_ahead(const Profile& profile, const PolicyRule& rule) {
 
 std::string mend_wrong_route(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
   if (may_be_filtered(ask, answer, query)) {
-    return fmt::format("sysctl net.ipv4.conf.{}.rp_filter=2; `ip rule` and `{}` show more", query.incoming.str(),
+    return fmt::format("`sysctl net.ipv4.conf.{}.rp_filter=2`; `ip rule` and `{}` show more", query.incoming.str(),
                        as_command(query));
   }
   return fmt::format("`smtp-egress status {}` shows what is missing; `{}` asks the same", ask.view.profile.name,
@@ -273,8 +284,25 @@ void check_sources(const Inquiry& ask) {
   }
 }
 
+/// Those that answer a part of a source only, so that the questions above, put for one address, may miss them.
+void check_routes_astray(const Inquiry& ask) {
+  const auto& profile = ask.view.profile;
+  for (const auto& route : ask.view.seen.observed.routes) {
+    const bool of_a_source =
+        std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.overlaps(route.destination); });
+    if (of_a_source && leads_astray(ask.view.seen.observed, route)) {
+      ask.failed("route-back", fmt::format("replies by {} are routed to their senders", profile.tunnel.str()),
+                 fmt::format("those to {} go by {} via {}", route.destination.to_string(), route.interface.str(),
+                             route.gateway->to_string()),
+                 fmt::format("`{} route del {} dev {}`", traits_of(route.family).ip, route.destination.to_string(),
+                             route.interface.str()));
+    }
+  }
+}
+
 void check_home_routes(const Inquiry& ask) {
   check_sources(ask);
+  check_routes_astray(ask);
   std::vector<Sender> all;
   for (const auto family : families_of(ask.view.profile)) {
     all.push_back({family});  // this host itself first
@@ -316,6 +344,12 @@ void check_leads(const Inquiry& ask, const std::string& id, const std::string& t
                            traits_of(query.destination.family).ip, answer->table.value));
   } else if (may_be_filtered(ask, *answer, query)) {
     ask.failed(id, title, detail, mend_wrong_route(ask, *answer, query));
+  } else if (answer->errnum == EINVAL || answer->errnum == EACCES || answer->errnum == EHOSTUNREACH) {
+    ask.failed(
+        id, title, detail,
+        fmt::format("`{0} rule` and `{0} route show table all` show the blackhole, prohibit or unreachable route "
+                    "or rule that says so; remove it, or let it spare this flow",
+                    traits_of(query.destination.family).ip));
   } else {
     ask.failed(id, title, detail, mend);
   }

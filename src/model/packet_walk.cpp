@@ -163,7 +163,7 @@ class Walk {
       }
       const Reached here{reached.some && held >= Holds::kSome, reached.all && held == Holds::kYes,
                          reached.of_peers || held == Holds::kPeers};
-      const auto ending = rule(chain, observed.rule, here, depth);
+      const auto ending = rule(chain, observed, here, depth);
       keep_worse(whole, ending.obstacle);
       if (whole.obstacle && whole.obstacle->certain) {
         return whole;
@@ -184,17 +184,21 @@ class Walk {
 
  private:
   [[nodiscard]] bool is_certain(Reached here) const { return ends_ == Ends::kAll ? here.all : here.some; }
+  [[nodiscard]] Obstacle end_at(const nft::ObservedChain& chain, const nft::ObservedRule& observed,
+                                Reached here) const {
+    return {chain.key, nft::to_string(observed.rule), is_certain(here), here.of_peers, observed.handle};
+  }
 
-  Ending rule(const nft::ObservedChain& chain, const nft::Rule& rule, Reached here, int depth) {
-    for (const auto& statement : rule.statements) {
+  Ending rule(const nft::ObservedChain& chain, const nft::ObservedRule& observed, Reached here, int depth) {
+    for (const auto& statement : observed.rule.statements) {
       if (const auto* set = std::get_if<nft::SetMark>(&statement)) {
         set_mark(set->mark, here);
       }
       if (refuses(statement)) {
-        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here), here.of_peers}};
+        return {end_at(chain, observed, here)};
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {
-        return this->verdict(chain, rule, *verdict, here, depth);
+        return this->verdict(chain, observed, *verdict, here, depth);
       }
     }
     return {};
@@ -211,14 +215,14 @@ class Walk {
     }
   }
 
-  Ending verdict(const nft::ObservedChain& chain, const nft::Rule& rule, const nft::Verdict& verdict, Reached here,
-                 int depth) {
+  Ending verdict(const nft::ObservedChain& chain, const nft::ObservedRule& observed, const nft::Verdict& verdict,
+                 Reached here, int depth) {
     switch (verdict.code) {
       case nft::VerdictCode::kAccept:
         return {{}, true};
       case nft::VerdictCode::kDrop:
       case nft::VerdictCode::kQueue:
-        return {Obstacle{chain.key, nft::to_string(rule), is_certain(here), here.of_peers}};
+        return {end_at(chain, observed, here)};
       case nft::VerdictCode::kReturn:
         return {{}, false, true};
       case nft::VerdictCode::kContinue:
@@ -256,7 +260,7 @@ Ending rewrite_in(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, 
     const bool surely_here = sure && held >= Holds::kSome;
     for (const auto& statement : observed.rule.statements) {
       if (rewrites(statement)) {
-        keep_worse(whole, Obstacle{chain.key, nft::to_string(observed.rule), surely_here});
+        keep_worse(whole, Obstacle{chain.key, nft::to_string(observed.rule), surely_here, false, observed.handle});
         if (surely_here) {
           return whole;
         }

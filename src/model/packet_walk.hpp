@@ -34,6 +34,7 @@ struct Obstacle {
   std::string rule;       ///< in nft's words; "policy drop" for the chain's policy
   bool certain = false;   ///< packets surely end there, as many as was asked for; else it depends on what is not known
   bool of_peers = false;  ///< of certain peers only, by their addresses: somebody's decision about those
+  std::uint64_t handle = 0;  ///< the rule's; 0: the chain's policy, or a rule of iptables-legacy, which has none
 };
 
 /// When an obstacle counts as certain.

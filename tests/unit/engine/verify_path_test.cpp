@@ -1,4 +1,5 @@
 // Other programs' chains on the mail's way: which check tells of which, and that its mend is true.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -240,7 +241,12 @@ TEST(VerifyMend, ADropThatEnableLeaves_IsSaidToBeTheAdministrators) {
   test::add_iptables(box.host().state.ruleset, "*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -i wg0 -j DROP\n");
   const auto report = box.engine.verify("mailu-home", {});
   const auto check = std::ranges::find(report->checks, "replies-arrive", &Check::id);
-  EXPECT_EQ(check->mend, "remove or move that rule, or let it spare the mail: enable does not touch it");
+  const auto handle = test::chain(box.host(), "mangle", "PREROUTING").rules.front().handle;
+  EXPECT_EQ(
+      check->mend,
+      fmt::format("remove or move that rule, or let it spare the mail: enable does not touch it; `nft delete rule "
+                  "ip mangle PREROUTING handle {}` removes it until its owner makes it again",
+                  handle));
 }
 
 struct ReversePath {

@@ -217,7 +217,7 @@ OwnChain address_chain(const Profile& profile) {
     const auto own = Prefix::of(address);
     for (const auto& ports : profile.ports) {
       chain.rules.push_back(rule({out(profile.tunnel), like(own), from(own), tcp(), to_port(ports)},
-                                 nft::Snat{std::nullopt}, "nat bypass"));
+                                 nft::Snat{std::nullopt}, "own address"));
     }
   }
   return chain;

@@ -28,7 +28,7 @@ struct Purpose {
     constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
         {"mark-replies", "marks replies over IPv6, so that a firewall's reverse-path filter sees their way back"},
-        {"keep-address", "keeps any masquerade off, so that the VPS sees the sources' own addresses"},
+        {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",
          "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
         {"output", "guard: refuses this host's own mail any way but the tunnel"},
@@ -40,7 +40,8 @@ struct Purpose {
       if (chain.key.name != name) {
         continue;
       }
-      return std::string(purpose);
+      const bool is_own = chain.key.name == "keep-address" && !contains(chain.rules, "nat bypass", &nft::Rule::comment);
+      return is_own ? "keeps any masquerade off, so that the VPS sees the address that it knows" : std::string(purpose);
     }
     return chain.key.name == "forward" ? std::string(purpose_of_forward(chain)) : "";
   }

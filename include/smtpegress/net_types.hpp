@@ -108,6 +108,16 @@ class IfName {
   std::string name_;
 };
 
+/// Users by number, first to last, both included.
+struct UidRange {
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+
+  [[nodiscard]] bool contains(std::uint32_t uid) const noexcept { return first <= uid && uid <= last; }
+  [[nodiscard]] std::string to_string() const;  ///< "997-997", as ip(8) has it
+  auto operator<=>(const UidRange&) const = default;
+};
+
 /// Ports first to last, both included; 1 to 65535.
 struct PortRange {
   std::uint16_t first = 0;

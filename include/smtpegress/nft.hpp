@@ -97,6 +97,13 @@ struct MatchMark {
   Sense sense = Sense::kIs;
   auto operator<=>(const MatchMark&) const = default;
 };
+/// The user whose process sends the packet: of its socket's file, as it was opened. What has no such socket (what is
+/// forwarded, what the kernel sends for a closed one) fails it either way.
+struct MatchSkuid {
+  std::uint32_t uid = 0;
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchSkuid&) const = default;
+};
 /// True if the packet's state is one of the bits.
 struct MatchCtState {
   std::uint32_t states = 0;  ///< kCtInvalid | kCtEstablished | ...
@@ -132,8 +139,9 @@ struct MatchOpaque {
   auto operator<=>(const MatchOpaque&) const = default;
 };
 
-using Match = std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags,
-                           MatchMark, MatchCtState, MatchCtDirection, MatchCtDnat, MatchReversePath, MatchOpaque>;
+using Match =
+    std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags, MatchMark,
+                 MatchSkuid, MatchCtState, MatchCtDirection, MatchCtDnat, MatchReversePath, MatchOpaque>;
 
 /// Counts; the values are not part of what a rule is, and live in ObservedRule.
 struct Counter {

@@ -58,12 +58,29 @@ struct NamedSource {
   enum class Kind : std::uint8_t {
     kDockerNetwork,  ///< a bridge network of Docker's: its subnets
     kInterface,      ///< an interface of the host's, a bridge of Incus's, say: the networks of its addresses
+    kUser,           ///< a user of the host's (a name, a number, "*" for all): a HostSender
   };
   Kind kind = Kind::kDockerNetwork;
   std::string name;
+  std::vector<IpAddress> addresses{};  ///< of kUser: the HostSender's; empty: the tunnel's, as enable finds them
 
   [[nodiscard]] std::string to_string() const;  ///< "docker network mailu_default"
   auto operator<=>(const NamedSource&) const = default;
+};
+
+/// Who on the home host itself sends mail: no container or VM, whose packets the host only forwards.
+struct HostSender {
+  enum class Who : std::uint8_t {
+    kUser,       ///< processes of one user
+    kEverybody,  ///< all processes: the whole host
+    kAddress,    ///< whoever sends from one of the addresses
+  };
+  Who who = Who::kUser;
+  std::uint32_t uid = 0;             ///< of kUser
+  std::vector<IpAddress> addresses;  ///< as which the mail enters the tunnel; at least one, each once
+
+  [[nodiscard]] std::string to_string() const;  ///< "user 997 as 10.0.1.2"
+  auto operator<=>(const HostSender&) const = default;
 };
 
 struct Profile {
@@ -71,9 +88,10 @@ struct Profile {
   std::string description;
   Side side = Side::kHome;
   IfName tunnel;
-  std::vector<Prefix> sources;  ///< of either family, none overlapping another
+  std::vector<Prefix> sources;  ///< whose mail is forwarded; of either family, none overlapping another
   /// Home only. As written, their networks are not among `sources` yet; in an instance's record they are.
   std::vector<NamedSource> named_sources{};
+  std::vector<HostSender> host_senders{};  ///< home only; those of named sources as with `sources`
   std::vector<PortRange> ports;
   Mark mark;  ///< home: what steers the flow; VPS: what the forward firewall admits
 

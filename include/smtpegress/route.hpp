@@ -82,6 +82,7 @@ struct RuleSelectors {
   std::uint8_t ip_protocol = 0;  ///< IPPROTO_*; 0: any
   std::optional<PortRange> source_ports;
   std::optional<PortRange> destination_ports;
+  std::optional<UidRange> users;                 ///< (uidrange) of the socket; what is forwarded has root's, 0
   bool inverted = false;                         ///< for all packets that do not fit
   std::optional<std::uint32_t> suppress_length;  ///< routes with a prefix of at most so many bits do not count
   std::optional<RulePriority> go_to;             ///< of kGoToRule
@@ -93,6 +94,10 @@ struct RuleSelectors {
                                                       const PortRange& destination_ports);
 /// The same for all that comes in by an interface.
 [[nodiscard]] std::vector<UnknownAttribute> selecting(const IfName& incoming, std::uint8_t ip_protocol,
+                                                      const PortRange& destination_ports);
+
+/// The same for what processes of these users send (iif lo: a forwarded packet counts as root's), from any address.
+[[nodiscard]] std::vector<UnknownAttribute> selecting(const UidRange& users, std::uint8_t ip_protocol,
                                                       const PortRange& destination_ports);
 
 enum class Duplicates : std::uint8_t {
@@ -132,18 +137,20 @@ struct Route {
 /// What is asked of the kernel's route lookup (`ip route get`).
 struct RouteQuery {
   IpAddress destination;
-  std::optional<IpAddress> source;  ///< with `incoming`: a forwarded packet's source
+  std::optional<IpAddress> source;  ///< with `incoming`: a forwarded packet's; without: what the sender is bound to
   IfName incoming;                  ///< empty: as the host itself would send
   std::uint32_t mark = 0;
   std::uint8_t ip_protocol = 0;  ///< IPPROTO_*, for rules that select by it or by ports; 0: not said
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;  ///< ports: 0: not said; they need ip_protocol
+  std::optional<std::uint32_t> uid{};  ///< of the host's own: whose process sends; absent: this process's user
 };
 struct RouteAnswer {
   int errnum = 0;  ///< EHOSTUNREACH, ENETUNREACH …: the lookup's own result, where there is no way
   IfName interface;
   TableId table;
   std::optional<IpAddress> gateway;
+  std::optional<IpAddress> preferred_source{};  ///< as which the host itself would send there, where it is asked so
 };
 
 /// A tracked tcp flow: both tuples; the reply's destination differs from the original's source where it is SNATed.

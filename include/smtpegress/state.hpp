@@ -88,6 +88,7 @@ struct ResolvedHost {
   std::vector<Prefix> other_networks{};
   std::vector<IfName> advertised_links{};       ///< that take router advertisements while this host forwards IPv6
   DockerBackend docker = DockerBackend::kNone;  ///< home
+  bool has_ipv6 = true;                         ///< home: a kernel may have none (ipv6.disable=1)
   auto operator<=>(const ResolvedHost&) const = default;
 };
 

@@ -18,7 +18,10 @@ std::string list_of(const std::vector<Item>& items, std::string_view before = ""
 }
 
 std::string sources_of(const Profile& profile) {
-  const auto networks = list_of(profile.sources);
+  auto networks = list_of(profile.sources);
+  if (!profile.host_senders.empty()) {
+    networks += (networks.empty() ? "" : ", ") + list_of(profile.host_senders);
+  }
   const auto names = list_of(profile.named_sources);
   return networks.empty() || names.empty() ? networks + names : fmt::format("{} ({})", networks, names);
 }
@@ -151,7 +154,7 @@ std::string enable_text(const ApplyReport& report, Verbosity verbosity) {
 
 std::string disable_text(const ApplyReport& report, Verbosity verbosity) {
   const auto& name = report.profile.name;
-  if (report.was_enabled && report.profile.sources.empty()) {  // no state and no profile told of them
+  if (report.was_enabled && report.profile.ports.empty()) {  // no state and no profile told of them
     return fmt::format("{} disabled: what carries its name is removed.\n", name) + changes_text(report, verbosity);
   }
   const auto now = report.profile.side == Side::kHome ? "takes the host's ordinary way again"

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "engine/host_users.hpp"
 #include "model/profile_document.hpp"
 #include "net/contains.hpp"
 
@@ -36,6 +37,7 @@ Result<std::vector<Prefix>> networks_of(const NamedSource& named, const Observed
     case NamedSource::Kind::kDockerNetwork:
       return docker ? docker(named.name) : usage_error(kOperation, named.to_string(), "there is nobody to ask");
     case NamedSource::Kind::kInterface:
+    case NamedSource::Kind::kUser:  // has none; see find_host_sender()
       break;
   }
   return networks_on(named, observed);
@@ -45,13 +47,26 @@ Result<Profile> resolve_named_sources(Kernel& kernel, const DockerNetworks& dock
   if (profile.named_sources.empty()) {
     return profile;
   }
-  const bool names_interface = contains(profile.named_sources, NamedSource::Kind::kInterface, &NamedSource::kind);
-  const auto observed = names_interface ? kernel.observe() : ObservedState{};
+  const bool asks_host = std::ranges::any_of(profile.named_sources, [](const NamedSource& named) {
+    return named.kind == NamedSource::Kind::kInterface ||
+           (named.kind == NamedSource::Kind::kUser && named.addresses.empty());
+  });
+  const auto observed = asks_host ? kernel.observe() : ObservedState{};
   if (!observed) {
     return std::unexpected(observed.error());
   }
   auto resolved = profile;
   for (const auto& named : profile.named_sources) {
+    if (named.kind == NamedSource::Kind::kUser) {
+      auto sender = find_host_sender(named, profile.tunnel, *observed);
+      if (!sender) {
+        return std::unexpected(sender.error());
+      }
+      if (!contains(resolved.host_senders, *sender)) {
+        resolved.host_senders.push_back(*std::move(sender));
+      }
+      continue;
+    }
     const auto networks = networks_of(named, *observed, docker);
     if (!networks) {
       return std::unexpected(networks.error());

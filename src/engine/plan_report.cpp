@@ -46,6 +46,9 @@ Result<PlanReport> Engine::plan(const Profile& wanted, LegacyScripts legacy) {
     for (const auto& source : profile.sources) {
       networks += " " + source.to_string();
     }
+    for (const auto& sender : profile.host_senders) {
+      networks += " " + sender.to_string();
+    }
     report.notes.push_back("sources:" + networks + ", found by name");
   }
   for (const auto& table : closed_tables(profile, seen->host, seen->observed.ruleset)) {

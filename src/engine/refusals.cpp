@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "model/host_senders.hpp"
+#include "net/contains.hpp"
+
 namespace smtpegress {
 namespace {
 
@@ -12,7 +15,18 @@ bool share_mail(const Profile& a, const Profile& b) {
     return std::ranges::any_of(
         left, [&](const auto& l) { return std::ranges::any_of(right, [&](const auto& r) { return l.overlaps(r); }); });
   };
-  return any(a.sources, b.sources) && any(a.ports, b.ports);
+  const auto is_own_of = [](const Profile& profile, const Profile& other) {
+    return std::ranges::any_of(own_addresses(profile), [&](const IpAddress& address) {
+      return contains(own_addresses(other), address) || contains(other.sources, Prefix::of(address));
+    });
+  };
+  const bool share_user = std::ranges::any_of(a.host_senders, [&](const HostSender& left) {
+    return std::ranges::any_of(b.host_senders, [&](const HostSender& right) {
+      return left.who != HostSender::Who::kAddress && left.who == right.who && left.uid == right.uid;
+    });
+  });
+  const bool share_address = a.side == b.side && (is_own_of(a, b) || is_own_of(b, a));
+  return (any(a.sources, b.sources) || share_address || share_user) && any(a.ports, b.ports);
 }
 
 /// What a person calls it, and which settings choose another.

@@ -31,7 +31,9 @@ bool is_made_by_us(const PolicyRule& rule) {
   }
   ResolvedHost host;
   auto source = selectors.source.value_or(any);
-  if (const auto link = IfName::parse(selectors.incoming)) {
+  if (selectors.users) {
+    profile.host_senders = {{HostSender::Who::kUser, selectors.users->first, {any.address}}};
+  } else if (const auto link = IfName::parse(selectors.incoming)) {
     source = Prefix::everything(IpFamily::kV6);  // with which links are guarded in both families
     host.source_links = {*link};
     host.other_networks = {any};

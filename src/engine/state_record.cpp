@@ -57,7 +57,8 @@ json to_json(const ResolvedHost& host) {
           {"public_ip6", text_of(host.public_ip.v6)},
           {"source_links", texts_of(host.source_links)},
           {"advertised_links", texts_of(host.advertised_links)},
-          {"docker", static_cast<unsigned>(host.docker)}};
+          {"docker", static_cast<unsigned>(host.docker)},
+          {"has_ipv6", host.has_ipv6}};
 }
 
 // What is not there, as in a file of the version before IPv6, or does not parse is left empty.
@@ -85,6 +86,7 @@ ResolvedHost host_from_json(const json& document) {
   if (const auto docker = document.value("docker", 0U); docker <= static_cast<unsigned>(DockerBackend::kLegacy)) {
     host.docker = static_cast<DockerBackend>(docker);
   }
+  host.has_ipv6 = document.value("has_ipv6", true);
   host.source_networks = list_in(document, "source_networks", Prefix::parse);
   host.other_networks = list_in(document, "other_networks", Prefix::parse);
   host.source_links = list_in(document, "source_links", IfName::parse);

@@ -29,6 +29,7 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   check_objects(ask);
   check_named_sources(ask);
   check_routes(ask);
+  check_host_senders(ask);
   check_unsourced(ask);
   check_sysctls(ask);
   check_path(ask);

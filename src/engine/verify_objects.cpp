@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/host_users.hpp"
 #include "engine/named_sources.hpp"
 #include "engine/verify_checks.hpp"
 #include "model/families.hpp"
@@ -140,15 +141,45 @@ void check_unsourced(const Inquiry& ask) {
   }
 }
 
+namespace {
+
+constexpr const char* kId = "source-names";
+constexpr const char* kTitle = "the sources' names stand for what was enabled";
+
+/// What the user is, in words; empty where it is not what was enabled, or cannot be found, which is told.
+std::string check_named_user(const Inquiry& ask, const NamedSource& named) {
+  const auto& profile = ask.view.profile;
+  const auto sender = find_host_sender(named, profile.tunnel, ask.view.seen.observed);
+  if (!sender) {
+    ask.failed(kId, kTitle, sender.error().message(), "then verify again");
+    return {};
+  }
+  if (!contains(profile.host_senders, *sender)) {
+    ask.failed(kId, kTitle,
+               fmt::format("{} is {} now, which is not what was enabled", named.to_string(), sender->to_string()),
+               fmt::format("`smtp-egress enable {}`; at the VPS the address has to be known", profile.name));
+    return {};
+  }
+  return fmt::format("{} is {}", named.to_string(), sender->to_string());
+}
+
+}  // namespace
+
 void check_named_sources(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   if (profile.named_sources.empty()) {
     return;
   }
-  constexpr const char* kId = "source-names";
-  constexpr const char* kTitle = "the sources' names stand for the networks that were enabled";
   std::string seen;
   for (const auto& named : profile.named_sources) {
+    if (named.kind == NamedSource::Kind::kUser) {
+      if (const auto found = check_named_user(ask, named); found.empty()) {
+        return;
+      } else {
+        seen += (seen.empty() ? "" : ", ") + found;
+      }
+      continue;
+    }
     const auto networks = networks_of(named, ask.view.seen.observed, ask.docker);
     if (!networks) {
       ask.failed(kId, kTitle, networks.error().message(), "then verify again");

@@ -57,6 +57,17 @@ class Path {
       return forwarded_packets(profile, host);
     });
   }
+  /// This host's own mail, as it leaves its process, and its replies.
+  [[nodiscard]] std::vector<Met> sent() const {
+    auto met = drops(Hook::kOutput, own_mail);
+    each(Hook::kOutput, ChainType::kRoute, own_mail, drop, met);
+    return met;
+  }
+  [[nodiscard]] std::vector<Met> received() const {
+    return drops(Hook::kInput, [](const Profile& profile, const ResolvedHost&, std::int32_t) {
+      return received_replies_at(profile, INT32_MAX);
+    });
+  }
   /// In postrouting, then in the egress chains of the interfaces.
   [[nodiscard]] std::vector<Met> as_they_leave() const;
   /// In the ingress chains of the interfaces that the mail and its replies come in by.
@@ -65,6 +76,7 @@ class Path {
   [[nodiscard]] std::vector<Met> diverted() const {
     std::vector<Met> met;
     each(Hook::kPrerouting, ChainType::kNat, entering_mail_at, find_rewrite, met);
+    each(Hook::kOutput, ChainType::kNat, own_mail, find_rewrite, met);
     return met;
   }
   /// Another source address before ours gives it one, or keeps the one it has.
@@ -75,7 +87,10 @@ class Path {
       return chain.hook->priority < rules::kBeforeSnatPriority ? find_rewrite(ruleset, chain, packet) : std::nullopt;
     };
     const auto mail = [](const Profile& profile, const ResolvedHost& host, std::int32_t) {
-      return outgoing_packets(profile, host);
+      auto packets = outgoing_packets(profile, host);
+      const auto own = sent_packets(profile);
+      packets.insert(packets.end(), own.begin(), own.end());
+      return packets;
     };
     each(Hook::kPostrouting, ChainType::kNat, mail, before_ours, met);
     return met;
@@ -86,6 +101,9 @@ class Path {
   using Find =
       std::function<std::optional<Obstacle>(const nft::Ruleset&, const nft::ObservedChain&, const PacketFacts&)>;
 
+  static std::vector<FlowPacket> own_mail(const Profile& profile, const ResolvedHost& /*unused*/, std::int32_t) {
+    return sent_packets(profile);
+  }
   static std::optional<Obstacle> drop(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
                                       const PacketFacts& packet) {
     return find_obstacle(ruleset, chain, packet);
@@ -241,19 +259,44 @@ void check_legacy_tables(const Inquiry& ask) {
   }
   const Path path(ask.view, *tables);
   std::vector<Met> met;
-  for (const auto& part :
-       {path.as_replies_arrive(), path.as_mail_enters(), path.diverted(), path.forwarded(), path.as_they_leave()}) {
+  for (const auto& part : {path.as_replies_arrive(), path.as_mail_enters(), path.diverted(), path.forwarded(),
+                           path.sent(), path.received(), path.as_they_leave()}) {
     met.insert(met.end(), part.begin(), part.end());
   }
   judge(ask, words, met);
 }
 
 bool keeps_address(const Profile& profile) {
-  return profile.side == Side::kHome && profile.nat == HomeNat::kPreserve;
+  return profile.side == Side::kHome && (profile.nat == HomeNat::kPreserve || profile.sources.empty());
 }
 
 constexpr const char* kDropped = "are dropped";
 constexpr const char* kRemove = "remove or move that rule, or let it spare the mail: enable does not touch it";
+
+/// What this host's firewalls do to its own mail. Enable puts no rule into these: what they let out and in is the
+/// administrator's.
+void check_own_way(const Inquiry& ask, const Path& path) {
+  const auto& profile = ask.view.profile;
+  if (profile.host_senders.empty()) {
+    return;
+  }
+  const auto& tunnel = profile.tunnel.str();
+  const auto ports = profile.ports.front().to_string();
+  judge(
+      ask,
+      {"sent", "no firewall drops the mail that this host itself sends", kDropped,
+       fmt::format("let it out ahead of that rule: `oifname \"{0}\" tcp dport {1} accept` (ufw: `ufw allow out on {0} "
+                   "to any port {1} proto tcp`); enable does not touch it",
+                   tunnel, ports)},
+      path.sent());
+  judge(
+      ask,
+      {"received", "no firewall drops its replies", kDropped,
+       fmt::format("let them in ahead of that rule: `iifname \"{}\" tcp sport {} ct state established accept`; enable "
+                   "does not touch it",
+                   tunnel, ports)},
+      path.received());
+}
 
 }  // namespace
 
@@ -266,12 +309,18 @@ void check_path(const Inquiry& ask) {
   judge(ask, {"ingress", "no interface's own chain drops the mail or its replies", kDropped, kRemove},
         path.at_ingress());
   judge(ask, {"replies-arrive", "no firewall drops replies on arrival", kDropped, kRemove}, path.as_replies_arrive());
-  judge(ask, {"enters", "no firewall drops the mail as it comes in", kDropped, kRemove}, path.as_mail_enters());
+  const bool forwards = !ask.view.profile.sources.empty();
+  if (forwards) {
+    judge(ask, {"enters", "no firewall drops the mail as it comes in", kDropped, kRemove}, path.as_mail_enters());
+  }
   judge(ask,
         {"destination", "no other rule turns the mail to another destination", "are turned elsewhere",
          "remove that rule, or let it spare the mail stack"},
         path.diverted());
-  judge(ask, {"forwarded", "no forward firewall drops the mail or its replies", kDropped, kRemove}, path.forwarded());
+  if (forwards) {
+    judge(ask, {"forwarded", "no forward firewall drops the mail or its replies", kDropped, kRemove}, path.forwarded());
+  }
+  check_own_way(ask, path);
   judge(ask, {"leaves", "no firewall drops the mail or its replies as they leave", kDropped, kRemove},
         path.as_they_leave());
   judge(ask,

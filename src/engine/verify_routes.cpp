@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "engine/verify_checks.hpp"
+#include "engine/verify_lookups.hpp"
 #include "model/families.hpp"
 #include "model/mail_flow.hpp"
 #include "model/rule_walk.hpp"
@@ -15,39 +15,6 @@
 
 namespace smtpegress {
 namespace {
-
-constexpr std::uint16_t kHttps = 443;         // a port that is not mail's: stands for everything else
-constexpr std::uint16_t kEphemeral = 40'000;  // some client's port
-
-/// EXDEV is reverse-path filtering, which IPv6 has not; EINVAL that of some kernels, and a blackhole route
-/// (ip_route_input_slow, net/ipv4/route.c).
-bool may_be_filtered(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
-  return query.destination.family == IpFamily::kV4 && !query.incoming.empty() &&
-         (answer.errnum == EXDEV || (answer.errnum == EINVAL && effective_rp_filter(ask, query.incoming.str()) != 0));
-}
-
-std::string answer_text(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
-  if (may_be_filtered(ask, answer, query)) {
-    return fmt::format("reverse-path filtering on {}{} drops such a packet", query.incoming.str(),
-                       answer.errnum == EINVAL ? ", or a blackhole route," : "");
-  }
-  if (answer.errnum == EINVAL) {
-    return "a blackhole route drops such a packet";
-  }
-  if (answer.errnum != 0) {
-    return fmt::format("the kernel answers: {}", ::strerrordesc_np(answer.errnum));
-  }
-  return fmt::format("dev {} table {}", answer.interface.str(), answer.table.value);
-}
-
-/// The command that asks the kernel the same.
-std::string as_command(const RouteQuery& query) {
-  auto text = fmt::format("{} route get {}", traits_of(query.destination.family).ip, query.destination.to_string());
-  if (query.source && !query.incoming.empty()) {
-    text += fmt::format(" from {} iif {}", query.source->to_string(), query.incoming.str());
-  }
-  return query.mark == 0 ? text : text + fmt::format(" mark {:#x}", query.mark);
-}
 
 bool is_local(const ObservedState& observed, const IpAddress& address) {
   return contains(observed.addresses, address, &InterfaceAddress::local);
@@ -135,34 +102,6 @@ RouteQuery query_of(const Sender& sender, std::uint32_t mark, std::uint16_t port
 
 std::string who(const Sender& sender) {
   return sender.link.empty() ? "" : fmt::format(", for {} from {}", sender.address->to_string(), sender.link.str());
-}
-
-/// The answer, or nothing where the question itself failed; then the check has been told so.
-std::optional<RouteAnswer> look_up(const Inquiry& ask, const std::string& id, const std::string& title,
-                                   const RouteQuery& query) {
-  const auto answer = ask.kernel.look_up_route(query);
-  if (!answer) {
-    ask.failed(id, title, answer.error().message(), "see `ip link`; then verify again");
-    return std::nullopt;
-  }
-  return *answer;
-}
-
-/// What to do about a rule that another program put ahead of ours.
-std::string mend_rule_ahead(const Profile& profile, const PolicyRule& rule) {
-  return fmt::format(
-      "remove that rule (`{2} rule del pref {0}`), or put ours ahead of it: `smtp-egress enable {1} "
-      "--set priority=N` with an N below {0}",
-      rule.priority.value, profile.name, traits_of(rule.family).ip);
-}
-
-std::string mend_wrong_route(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {
-  if (may_be_filtered(ask, answer, query)) {
-    return fmt::format("`sysctl net.ipv4.conf.{}.rp_filter=2`; `ip rule` and `{}` show more", query.incoming.str(),
-                       as_command(query));
-  }
-  return fmt::format("`smtp-egress status {}` shows what is missing; `{}` asks the same", ask.view.profile.name,
-                     as_command(query));
 }
 
 /// The policy rule that takes some of this source's mail before ours does.

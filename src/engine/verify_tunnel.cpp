@@ -7,6 +7,7 @@
 
 #include "engine/verify_checks.hpp"
 #include "model/families.hpp"
+#include "model/host_senders.hpp"
 
 namespace smtpegress {
 namespace {
@@ -106,7 +107,7 @@ std::vector<Prefix> wanted_through(const Profile& profile) {
     return profile.sources;
   }
   std::vector<Prefix> wanted;
-  for (const auto family : families_of(profile)) {
+  for (const auto family : mail_families(profile)) {
     wanted.push_back(Prefix::everything(family));
   }
   return wanted;

@@ -38,7 +38,7 @@ DockerBackend docker_backend(const nft::Ruleset& ruleset, const std::vector<std:
 }
 
 std::optional<DockerBypass> bypass_for(const Profile& profile, const ResolvedHost& host) {
-  if (profile.side != Side::kHome || profile.nat != HomeNat::kPreserve) {
+  if (profile.side != Side::kHome || profile.nat != HomeNat::kPreserve || profile.sources.empty()) {
     return std::nullopt;
   }
   if (profile.docker != DockerBypass::kAuto) {
@@ -50,6 +50,9 @@ std::optional<DockerBypass> bypass_for(const Profile& profile, const ResolvedHos
 
 std::string explain_bypass(const Profile& profile, const ResolvedHost& host) {
   const auto bypass = bypass_for(profile, host);
+  if (profile.sources.empty()) {
+    return "this host itself sends the mail, so replies are to itself: none of Docker's chains is on their way";
+  }
   if (!bypass) {
     return "the mail leaves as the tunnel's address (nat: masquerade), so replies are not to a container's address "
            "when they arrive, and Docker drops none; none of its chains is touched for them";

@@ -9,6 +9,18 @@ namespace smtpegress {
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 
+// What this host itself sends (lower_host_senders.cpp).
+
+/// Is there anything that add_own_guard() would guard?
+[[nodiscard]] bool guards_own_mail(const Profile& profile, const ResolvedHost& host);
+/// Has this host mail of its own to steer, or to refuse, in this family?
+[[nodiscard]] bool steers_own_mail(const Profile& profile, const ResolvedHost& host, IpFamily family);
+/// The guard, behind what says which mail stays local: own mail by anything but the tunnel is refused.
+void add_own_guard(const Profile& profile, const ResolvedHost& host, OwnChain& output);
+/// Of the policy rules by which it is looked up in the egress table (PolicyRule::other).
+[[nodiscard]] std::vector<std::vector<UnknownAttribute>> own_mail_selectors(const Profile& profile,
+                                                                            const ResolvedHost& host, IpFamily family);
+
 /// Forwarding of each family that has sources; ahead of IPv6's, what keeps the host's own way out (accept_ra).
 void add_forwarding(const Profile& profile, const ResolvedHost& host, std::vector<SysctlSpec>& sysctls);
 

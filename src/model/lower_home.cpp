@@ -6,6 +6,7 @@
 
 #include "model/docker.hpp"
 #include "model/families.hpp"
+#include "model/host_senders.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/private_networks.hpp"
@@ -20,14 +21,13 @@ using namespace rules;
 
 // Behind every other default route there could be in the table.
 constexpr std::uint32_t kLastMetric = std::numeric_limits<std::uint32_t>::max();
-const auto kLoopback = IfName::parse("lo").value();
 
 /// Has this host, by the profile or by the containers' own networks, anything to steer or to refuse in this family? A
 /// kernel may have no IPv6 at all.
 bool has_part_in(const Profile& profile, const ResolvedHost& host, IpFamily family) {
-  return has_sources(profile, family) || std::ranges::any_of(host.other_networks, [&](const Prefix& network) {
-           return network.address.family == family;
-         });
+  return has_sources(profile, family) || steers_own_mail(profile, host, family) ||
+         std::ranges::any_of(host.other_networks,
+                             [&](const Prefix& network) { return network.address.family == family; });
 }
 
 /// What is sent there is not mail on its way out: the next container's port 25, on the same bridge; a mail server in
@@ -54,9 +54,9 @@ void add_stays_local(const Profile& profile, const ResolvedHost& host, OwnChain&
 }
 
 /// Of replies and of the path's errors, where they come out of the tunnel.
-void add_reply_marks(const Profile& profile, IpFamily family, OwnChain& chain) {
+void add_reply_marks(const Profile& profile, IpFamily family, const std::vector<Prefix>& receivers, OwnChain& chain) {
   const nft::SetMark mark{profile.mark};
-  for (const auto& source : profile.sources) {
+  for (const auto& source : receivers) {
     if (source.address.family != family) {
       continue;
     }
@@ -80,11 +80,13 @@ void add_reply_marks(const Profile& profile, IpFamily family, OwnChain& chain) {
 /// shipped, at filter + 10), with the mark, and without it the way back to the peer is the uplink. (The kernel's own
 /// filter, IPv4's, is a matter of sysctls.)
 OwnChain mark_chain(const Profile& profile, const ResolvedHost& host) {
-  const bool marks_mail = profile.steering == Steering::kMark;
+  const bool marks_mail = profile.steering == Steering::kMark && !profile.sources.empty();
+  auto receivers = profile.sources;
+  std::ranges::transform(own_addresses(profile), std::back_inserter(receivers), Prefix::of);
   OwnChain chain{{own_table_key(profile.name), marks_mail ? "mark-mail" : "mark-replies"},
                  {nft::ChainType::kFilter, nft::Hook::kPrerouting, kAfterDnatPriority, nft::Policy::kAccept},
                  {}};
-  add_reply_marks(profile, IpFamily::kV6, chain);
+  add_reply_marks(profile, IpFamily::kV6, receivers, chain);
   if (!marks_mail) {
     return chain;
   }
@@ -110,7 +112,7 @@ void add_admission_marks(const Profile& profile, OwnChain& chain) {
       }
     }
   }
-  add_reply_marks(profile, IpFamily::kV4, chain);  // IPv6's have it
+  add_reply_marks(profile, IpFamily::kV4, profile.sources, chain);  // IPv6's have it
 }
 
 /// What the same containers send from addresses of no source has no tunnel to go through, and must not go around it.
@@ -129,33 +131,13 @@ void add_link_guard(const Profile& profile, const ResolvedHost& host, IpFamily f
   }
 }
 
-/// What this host itself sends as its tunnel's address belongs to the mail that leaves as that: when the kernel forgets
-/// a masqueraded connection (its address went for a moment, or it timed out), the next reply is this host's own to
-/// refuse, and the refusal is a packet to tcp/25.
-std::vector<Prefix> masqueraded_as(const Profile& profile, const ResolvedHost& host) {
-  std::vector<Prefix> addresses;
-  for (const auto family : kBothFamilies) {
-    const auto& address = host.snat_to[family];
-    if (profile.nat == HomeNat::kMasquerade && has_sources(profile, family) && address) {
-      addresses.push_back(Prefix::of(*address));
-    }
-  }
-  return addresses;
-}
-
-/// The guard for these.
+/// The guard for what this host itself sends.
 OwnChain output_chain(const Profile& profile, const ResolvedHost& host) {
   OwnChain chain{{own_table_key(profile.name), "output"},
                  {nft::ChainType::kFilter, nft::Hook::kOutput, kManglePriority, nft::Policy::kAccept},
                  {}};
   add_stays_local(profile, host, chain);
-  for (const auto& address : masqueraded_as(profile, host)) {
-    for (const auto& ports : profile.ports) {
-      chain.rules.push_back(rule({out(profile.tunnel, nft::Sense::kIsNot), out(kLoopback, nft::Sense::kIsNot),
-                                  like(address), from(address), tcp(), to_port(ports)},
-                                 nft::Reject{}, "guard"));
-    }
-  }
+  add_own_guard(profile, host, chain);
   return chain;
 }
 
@@ -218,9 +200,9 @@ OwnChain forward_chain(const Profile& profile, const ResolvedHost& host, bool ma
 }
 
 /// Preserved, by the identity mapping: later nat chains, Docker's MASQUERADE among them, are skipped (FACTS 10). Or the
-/// tunnel's, whatever it is at the time.
+/// tunnel's, whatever it is at the time. This host's own mail has its address from the start.
 OwnChain address_chain(const Profile& profile) {
-  const bool preserve = profile.nat == HomeNat::kPreserve;
+  const bool preserve = profile.nat == HomeNat::kPreserve || profile.sources.empty();
   OwnChain chain{{own_table_key(profile.name), preserve ? "keep-address" : "tunnel-address"},
                  {nft::ChainType::kNat, nft::Hook::kPostrouting, kBeforeSnatPriority, nft::Policy::kAccept},
                  {}};
@@ -229,6 +211,13 @@ OwnChain address_chain(const Profile& profile) {
       std::vector<nft::Match> mail{out(profile.tunnel), like(source), from(source), tcp(), to_port(ports)};
       chain.rules.push_back(preserve ? rule(std::move(mail), nft::Snat{std::nullopt}, "nat bypass")
                                      : rule(std::move(mail), nft::Masquerade{}, "masquerade"));
+    }
+  }
+  for (const auto& address : own_addresses(profile)) {
+    const auto own = Prefix::of(address);
+    for (const auto& ports : profile.ports) {
+      chain.rules.push_back(rule({out(profile.tunnel), like(own), from(own), tcp(), to_port(ports)},
+                                 nft::Snat{std::nullopt}, "own address"));
     }
   }
   return chain;
@@ -288,7 +277,7 @@ void add_egress_routes(const Profile& profile, const ResolvedHost& host, IpFamil
       routes.push_back(egress_route(profile, RouteType::kThrow, network));
     }
   }
-  if (has_sources(profile, family)) {
+  if (has_sources(profile, family) || has_own_address(profile, family)) {
     routes.push_back(egress_route(profile, RouteType::kUnicast, everything));
   }
 }
@@ -306,8 +295,8 @@ void add_policy_rules(const Profile& profile, const ResolvedHost& host, IpFamily
                      .protocol = kOurProtocol,
                      .other = std::move(selectors)});
   };
-  const bool has_marks = profile.steering == Steering::kMark || family == IpFamily::kV6;  // see mark_chain
-  if (has_marks && has_sources(profile, family)) {
+  const bool marks_replies = family == IpFamily::kV6 && contains(mail_families(profile), family);  // see mark_chain
+  if (marks_replies || (profile.steering == Steering::kMark && has_sources(profile, family))) {
     add(profile.mark, {});
   }
   for (const auto& source : profile.sources) {
@@ -317,12 +306,8 @@ void add_policy_rules(const Profile& profile, const ResolvedHost& host, IpFamily
       }
     }
   }
-  for (const auto& address : masqueraded_as(profile, host)) {
-    for (const auto& ports : profile.ports) {
-      if (address.address.family == family) {
-        add({}, selecting(address, IPPROTO_TCP, ports));
-      }
-    }
+  for (auto& selectors : own_mail_selectors(profile, host, family)) {
+    add({}, std::move(selectors));
   }
   // What a flushed firewall no longer refuses: the same containers' mail from addresses of no source.
   for (const auto& link : host.source_links) {
@@ -361,12 +346,14 @@ bool is_admitted(const Profile& profile, const DesiredState& desired) {
 
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
   const bool by_mark = profile.steering == Steering::kMark;
-  desired.chains = {forward_chain(profile, host, by_mark || is_admitted(profile, desired))};
+  if (!profile.sources.empty()) {
+    desired.chains.push_back(forward_chain(profile, host, by_mark || is_admitted(profile, desired)));
+  }
   if (auto marks = mark_chain(profile, host); !marks.rules.empty()) {
     desired.chains.push_back(std::move(marks));
   }
   desired.chains.push_back(address_chain(profile));
-  if (!masqueraded_as(profile, host).empty()) {
+  if (guards_own_mail(profile, host)) {
     desired.chains.push_back(output_chain(profile, host));
   }
   if (bypass_for(profile, host) == DockerBypass::kSidestep) {

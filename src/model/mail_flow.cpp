@@ -4,6 +4,7 @@
 
 #include "model/docker.hpp"
 #include "model/families.hpp"
+#include "model/host_senders.hpp"
 #include "model/rules.hpp"
 
 namespace smtpegress {
@@ -122,6 +123,8 @@ std::vector<FlowPacket> arriving_replies_at(const Profile& profile, const Resolv
       facts.destination = behind_nat.at(behind_nat.size() / 2 + i).facts.destination;
     }
   }
+  const auto own = received_replies_at(profile, priority);
+  packets.insert(packets.end(), own.begin(), own.end());
   return packets;
 }
 
@@ -146,6 +149,60 @@ std::vector<FlowPacket> leaving_packets_at(const Profile& profile, const Resolve
         packet.facts.direction == nft::CtDirection::kOriginal && snat_to && priority >= rules::kBeforeSnatPriority;
     if (translated) {
       packet.facts.source = Prefix::of(*snat_to);
+    }
+  }
+  const auto own = sent_packets(profile);
+  packets.insert(packets.end(), own.begin(), own.end());
+  return packets;
+}
+
+std::vector<FlowPacket> sent_packets(const Profile& profile) {
+  std::vector<FlowPacket> packets;
+  for (const auto& sender : profile.host_senders) {
+    for (const auto& address : sender.addresses) {
+      for (const auto& ports : profile.ports) {
+        const auto uid =
+            sender.who == HostSender::Who::kUser ? std::optional(sender.uid) : std::optional<std::uint32_t>();
+        packets.push_back(
+            {fmt::format("tcp/{} of {}", ports.to_string(), HostSender{sender.who, sender.uid, {address}}.to_string()),
+             {.family = address.family,
+              .in = {},
+              .out = profile.tunnel,
+              .source = Prefix::of(address),
+              .destination = {},
+              .source_port = {},
+              .destination_port = ports,
+              .ct_states = nft::kCtNew | nft::kCtEstablished,
+              .direction = nft::CtDirection::kOriginal,
+              .mark = 0,
+              .tcp_flags_never = {},
+              .passage = Passage::kSent,
+              .uid = uid}});
+      }
+    }
+  }
+  return packets;
+}
+
+std::vector<FlowPacket> received_replies_at(const Profile& profile, std::int32_t priority) {
+  const bool is_tracked = priority > kTrackingPriority;
+  std::vector<FlowPacket> packets;
+  for (const auto& address : own_addresses(profile)) {
+    for (const auto& ports : profile.ports) {
+      packets.push_back({fmt::format("replies from tcp/{} to {}", ports.to_string(), address.to_string()),
+                         {.family = address.family,
+                          .in = profile.tunnel,
+                          .out = {},
+                          .source = {},
+                          .destination = Prefix::of(address),
+                          .source_port = ports,
+                          .destination_port = {},
+                          .ct_states = is_tracked ? nft::kCtEstablished : 0,
+                          .direction = is_tracked ? std::optional(nft::CtDirection::kReply) : std::nullopt,
+                          .mark = {},
+                          .tcp_flags_never = kSyn,
+                          .passage = Passage::kReceived,
+                          .uid = {}}});
     }
   }
   return packets;

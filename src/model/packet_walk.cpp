@@ -51,6 +51,9 @@ struct MatchHolds {
 
   Holds operator()(const nft::MatchInterface& m) const {
     const auto& name = m.way == nft::Way::kIn ? packet.in : packet.out;
+    if (packet.passage == (m.way == nft::Way::kIn ? Passage::kSent : Passage::kReceived)) {
+      return by_sense(Holds::kNo, m.sense);
+    }
     if (name.empty()) {
       return Holds::kMaybe;
     }
@@ -76,6 +79,12 @@ struct MatchHolds {
   }
   Holds operator()(const nft::MatchMark& m) const {
     return packet.mark ? by_sense(when((*packet.mark & m.mark.mask) == m.mark.value), m.sense) : Holds::kMaybe;
+  }
+  Holds operator()(const nft::MatchSkuid& m) const {
+    if (packet.passage == Passage::kSent && packet.uid) {
+      return by_sense(when(m.uid == *packet.uid), m.sense);
+    }
+    return packet.passage == Passage::kForwarded ? Holds::kNo : Holds::kMaybe;
   }
   Holds operator()(const nft::MatchCtState& m) const {
     if (packet.ct_states == 0) {

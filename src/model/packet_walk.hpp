@@ -9,6 +9,13 @@
 
 namespace smtpegress {
 
+/// What this host has to do with packets.
+enum class Passage : std::uint8_t {
+  kForwarded,
+  kSent,      ///< by this host itself: they come in by no interface
+  kReceived,  ///< for this host itself: they leave by none
+};
+
 /// A set of packets, as far as it is known: an unset field may be anything.
 struct PacketFacts {
   IpFamily family = IpFamily::kV4;
@@ -26,6 +33,8 @@ struct PacketFacts {
   std::optional<bool> returns{};
   std::optional<bool> returns_by_mark{};
   std::optional<std::uint8_t> tcp_flags_never;  ///< flags & (fin|syn|rst|ack) is never this value
+  Passage passage = Passage::kForwarded;
+  std::optional<std::uint32_t> uid{};  ///< of those sent: whose process does
 };
 
 /// Where a packet may end.

@@ -10,6 +10,7 @@
 #include "model/profile_checks.hpp"
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
+#include "model/profile_senders.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -100,6 +101,7 @@ Profile unread_profile(std::string name) {
           .tunnel = *IfName::parse("wg0"),
           .sources = {},
           .named_sources = {},
+          .host_senders = {},
           .ports = {kSmtpPort},
           .mark = kDefaultMark,
           .open = {},
@@ -269,7 +271,12 @@ json profile_document(const Profile& profile) {
     document["sources"].push_back(source.to_string());
   }
   for (const auto& named : profile.named_sources) {
-    document["sources"].push_back({{word_for(named.kind), named.name}});
+    json source{{word_for(named.kind), named.name}};
+    add_addresses(named, source);
+    document["sources"].push_back(std::move(source));
+  }
+  for (const auto& sender : profile.host_senders) {
+    document["sources"].push_back(document_of(sender));
   }
   for (const auto& port : profile.ports) {
     document["ports"].push_back(port.to_string());

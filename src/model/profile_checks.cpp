@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/docker.hpp"
+#include "model/host_senders.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -58,10 +59,24 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
                  "is a name that the home host knows; write its networks here, as `smtp-egress verify` tells them "
                  "there");
   }
-  if (profile.sources.empty() && profile.named_sources.empty() && !mistakes.concern("sources")) {
+  if (side == Side::kVps && !profile.host_senders.empty()) {
+    const auto& sender = profile.host_senders.front();
+    mistakes.add("sources", sender.to_string(),
+                 fmt::format("is a sender on the home host; write its address here, as a network of one: \"{}\"",
+                             Prefix::of(sender.addresses.front()).to_string()));
+  }
+  const bool has_none = profile.sources.empty() && profile.named_sources.empty() && profile.host_senders.empty();
+  if (has_none && !mistakes.concern("sources")) {
     mistakes.add("sources", {}, "names no network; give the mail stack's, such as --subnet 192.168.203.0/24");
   }
   check_size("sources", profile.sources.size(), mistakes);
+  check_size("sources", profile.host_senders.size() + own_addresses(profile).size(), mistakes);
+  for (const auto& address : own_addresses(profile)) {
+    if (contains(profile.sources, Prefix::of(address))) {
+      mistakes.add("sources", address.to_string(),
+                   "is this host's own and, as a network, a source beside it; keep the one that it is");
+    }
+  }
   check_size("ports", profile.ports.size(), mistakes);
   if (profile.ports.empty() && !mistakes.concern("ports")) {
     mistakes.add("ports", {}, "names no port; write [25]");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/families.hpp"
+#include "model/profile_senders.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -183,14 +184,18 @@ Result<NamedSource> read_named_source(const json& item) {
         return std::unexpected(interface.error());
       }
     }
-    return NamedSource{kind, name->get<std::string>()};
+    return NamedSource{kind, name->get<std::string>(), {}};
   }
   return usage_error({}, item.dump(-1, ' ', false, json::error_handler_t::replace),
-                     "is no source; write a network, {\"docker_network\": \"mailu_default\"} or "
-                     "{\"interface\": \"incusbr0\"}");
+                     "is no source; write a network, {\"docker_network\": \"mailu_default\"}, "
+                     "{\"interface\": \"incusbr0\"} or, of this host's own processes, {\"user\": \"mox\"}");
 }
 
-Result<void> add_named_source(std::vector<NamedSource>& items, const json& item) {
+Result<void> add_object(Profile& profile, const json& item) {
+  if (is_host_sender(item)) {
+    return add_host_sender(profile, item);
+  }
+  auto& items = profile.named_sources;
   auto named = read_named_source(item);
   if (!named) {
     return std::unexpected(named.error());
@@ -209,9 +214,10 @@ Refusals read_sources(const json& value, Profile& profile) {
   Refusals refusals;
   profile.sources.clear();
   profile.named_sources.clear();
+  profile.host_senders.clear();
   for (const auto& item : value) {
-    auto added = item.is_object() ? add_named_source(profile.named_sources, item)
-                                  : add_item(profile.sources, item, parse_source, kRightSources);
+    auto added =
+        item.is_object() ? add_object(profile, item) : add_item(profile.sources, item, parse_source, kRightSources);
     if (!added) {
       refusals.push_back(std::move(added.error()));
     }
@@ -301,6 +307,9 @@ Result<std::string> parse_text(std::string_view text) {
 }  // namespace
 
 std::string NamedSource::to_string() const {
+  if (kind == Kind::kUser) {
+    return name == "*" ? "this host" : "user " + name;
+  }
   return (kind == Kind::kDockerNetwork ? "docker network " : "interface ") + name;
 }
 

@@ -44,7 +44,8 @@ constexpr auto choices_of() {
     return std::array{std::pair{"mark", Steering::kMark}, std::pair{"rule", Steering::kRule}};
   } else if constexpr (std::is_same_v<Choice, NamedSource::Kind>) {
     return std::array{std::pair{"docker_network", NamedSource::Kind::kDockerNetwork},
-                      std::pair{"interface", NamedSource::Kind::kInterface}};
+                      std::pair{"interface", NamedSource::Kind::kInterface},
+                      std::pair{"user", NamedSource::Kind::kUser}};
   } else if constexpr (std::is_same_v<Choice, Inbound>) {
     return std::array{std::pair{"any", Inbound::kAny}, std::pair{"published", Inbound::kPublished}};
   } else {

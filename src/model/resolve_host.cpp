@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/families.hpp"
+#include "model/host_senders.hpp"
 #include "model/private_networks.hpp"
 #include "net/contains.hpp"
 #include "smtpegress/state.hpp"
@@ -26,29 +27,6 @@ std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& l
 /// An address that a provider maps to a public one.
 bool may_be_mapped(const IpAddress& address) {
   return is_private(address) || is_link_local(address);
-}
-
-/// The address that an interface has for good: of IPv6 a public one before a private one, and one that an administrator
-/// set before one that a router's advertisement made; none that is to be replaced (temporary, deprecated) or may be
-/// another host's. Of equals the first.
-std::optional<IpAddress> lasting_address(const ObservedState& observed, const Link& link, IpFamily family) {
-  constexpr std::uint32_t kUnfit = kTemporary | kDadFailed | kDeprecated | kTentative;
-  std::optional<IpAddress> best;
-  int best_rank = 0;
-  for (const auto& address : observed.addresses) {
-    const bool usable = family == IpFamily::kV4 || ((address.flags & kUnfit) == 0 && !stays_on_link(address.local));
-    if (address.link != link.index || address.local.family != family || !usable) {
-      continue;
-    }
-    const int rank = family == IpFamily::kV4
-                         ? 1
-                         : (may_be_mapped(address.local) ? 1 : 3) + ((address.flags & kPermanent) != 0 ? 1 : 0);
-    if (rank > best_rank) {
-      best = address.local;
-      best_rank = rank;
-    }
-  }
-  return best;
 }
 
 std::string list_of(const std::vector<IpAddress>& addresses) {
@@ -237,6 +215,26 @@ const Route* ObservedState::default_route(IpFamily family) const {
   return best;
 }
 
+std::optional<IpAddress> lasting_address(const ObservedState& observed, const Link& link, IpFamily family) {
+  constexpr std::uint32_t kUnfit = kTemporary | kDadFailed | kDeprecated | kTentative;
+  std::optional<IpAddress> best;
+  int best_rank = 0;
+  for (const auto& address : observed.addresses) {
+    const bool usable = family == IpFamily::kV4 || ((address.flags & kUnfit) == 0 && !stays_on_link(address.local));
+    if (address.link != link.index || address.local.family != family || !usable) {
+      continue;
+    }
+    const int rank = family == IpFamily::kV4
+                         ? 1
+                         : (may_be_mapped(address.local) ? 1 : 3) + ((address.flags & kPermanent) != 0 ? 1 : 0);
+    if (rank > best_rank) {
+      best = address.local;
+      best_rank = rank;
+    }
+  }
+  return best;
+}
+
 Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& observed) {
   if (profile.side == Side::kVps) {
     if (auto fine = refuse_overlap(profile, observed); !fine) {
@@ -244,7 +242,7 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
     }
     return resolve_vps(profile, observed);
   }
-  for (const auto family : families_of(profile)) {
+  for (const auto family : mail_families(profile)) {
     const auto* uplink = observed.default_route(family);
     if (uplink != nullptr && uplink->interface == profile.tunnel && uplink->gateway) {
       return usage_error(std::string(kOperation), fmt::format("tunnel {}", profile.tunnel.str()),
@@ -253,6 +251,7 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
     }
   }
   ResolvedHost host;
+  host.has_ipv6 = contains(observed.rules, IpFamily::kV6, &PolicyRule::family);  // a kernel that has it, has such rules
   find_sources(profile, observed, host);
   if (const auto* tunnel = observed.link(profile.tunnel); tunnel != nullptr && profile.nat == HomeNat::kMasquerade) {
     for (const auto family : families_of(profile)) {

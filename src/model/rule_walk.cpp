@@ -36,14 +36,24 @@ Holds mark_holds(const std::optional<std::uint32_t>& facts, const std::optional<
   return facts ? when((*facts & wanted->mask) == wanted->value) : Holds::kMaybe;
 }
 
-Holds incoming_holds(const IfName& facts, const std::string& wanted) {
+/// The host's own packets come in by "lo".
+Holds incoming_holds(const PacketFacts& packet, const std::string& wanted) {
   if (wanted.empty()) {
     return Holds::kYes;
   }
-  if (wanted == "lo") {
-    return Holds::kNo;  // the host's own packets; these are forwarded
+  if (wanted == "lo" || packet.passage == Passage::kSent) {
+    return when(wanted == "lo" && packet.passage == Passage::kSent);
   }
-  return facts.empty() ? Holds::kMaybe : when(facts.str() == wanted);
+  return packet.in.empty() ? Holds::kMaybe : when(packet.in.str() == wanted);
+}
+
+/// What is forwarded has no socket, and counts as root's (sock_net_uid, net/sock.h).
+Holds user_holds(const PacketFacts& packet, const std::optional<UidRange>& wanted) {
+  if (!wanted) {
+    return Holds::kYes;
+  }
+  const auto uid = packet.passage == Passage::kSent ? packet.uid : std::optional(0U);
+  return uid ? when(wanted->contains(*uid)) : Holds::kMaybe;
 }
 
 /// fib_rule_match, net/core/fib_rules.c.
@@ -54,7 +64,8 @@ Holds selects(const PolicyRule& rule, const RuleSelectors& selectors, const Pack
       port_holds(packet.source_port, selectors.source_ports),
       port_holds(packet.destination_port, selectors.destination_ports),
       mark_holds(packet.mark, rule.mark),
-      incoming_holds(packet.in, selectors.incoming),
+      incoming_holds(packet, selectors.incoming),
+      user_holds(packet, selectors.users),
       when(selectors.outgoing.empty()),  // a forwarded packet is looked up without an outgoing interface
       when(selectors.ip_protocol == 0 || selectors.ip_protocol == packet.protocol),
       selectors.further ? Holds::kMaybe : Holds::kYes,

@@ -68,6 +68,10 @@ inline nft::Match not_translated() {
 inline nft::Match marked(const Mark& mark) {
   return nft::MatchMark{mark, nft::Sense::kIs};
 }
+/// Sent by a process of that user.
+inline nft::Match by_user(std::uint32_t uid) {
+  return nft::MatchSkuid{uid, nft::Sense::kIs};
+}
 inline nft::Match flags(std::uint8_t mask, std::uint8_t value, nft::Sense sense = nft::Sense::kIs) {
   return nft::MatchTcpFlags{mask, value, sense};
 }

@@ -168,6 +168,10 @@ Result<PortRange> PortRange::parse(std::string_view text) {
   return PortRange{*first, *last};
 }
 
+std::string UidRange::to_string() const {
+  return fmt::format("{}-{}", first, last);
+}
+
 std::string PortRange::to_string() const {
   return first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
 }

@@ -112,6 +112,9 @@ struct MatchText {
   std::string operator()(const MatchMark& m) const {
     return fmt::format("meta mark {}{}", sense_text(m.sense), m.mark.to_string());
   }
+  std::string operator()(const MatchSkuid& m) const {
+    return fmt::format("meta skuid {}{}", sense_text(m.sense), m.uid);
+  }
   std::string operator()(const MatchCtState& m) const { return "ct state " + bits_text(m.states, kCtStateNames, ','); }
   std::string operator()(const MatchCtDnat& m) const {
     return m.sense == Sense::kIs ? "ct status dnat" : "ct status ! dnat";

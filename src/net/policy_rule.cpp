@@ -19,6 +19,7 @@ constexpr std::uint16_t kGoTo = 4;               // FRA_GOTO
 constexpr std::uint16_t kFlow = 11;              // FRA_FLOW: a realm to write into the packet, no selector
 constexpr std::uint16_t kSuppressLength = 14;    // FRA_SUPPRESS_PREFIXLEN
 constexpr std::uint16_t kOutgoing = 17;          // FRA_OIFNAME
+constexpr std::uint16_t kUsers = 20;             // FRA_UID_RANGE: struct fib_rule_uid_range
 constexpr std::uint16_t kIpProtocol = 22;        // FRA_IP_PROTO
 constexpr std::uint16_t kSourcePorts = 23;       // FRA_SPORT_RANGE
 constexpr std::uint16_t kDestinationPorts = 24;  // FRA_DPORT_RANGE
@@ -61,6 +62,13 @@ std::optional<PortRange> ports(Bytes bytes) {
   return PortRange{*number<std::uint16_t>(bytes.first(2)), *number<std::uint16_t>(bytes.last(2))};
 }
 
+std::optional<UidRange> users(Bytes bytes) {
+  if (bytes.size() != 8) {
+    return std::nullopt;
+  }
+  return UidRange{*number<std::uint32_t>(bytes.first(4)), *number<std::uint32_t>(bytes.last(4))};
+}
+
 /// Puts a value into its field; false where there is none.
 template <class T, class U>
 bool take(T& field, const std::optional<U>& value) {
@@ -95,6 +103,8 @@ bool read(RuleSelectors& selectors, Lengths& lengths, IpFamily family, std::uint
       return !selectors.outgoing.empty();
     case kIpProtocol:
       return take(selectors.ip_protocol, number<std::uint8_t>(bytes));
+    case kUsers:
+      return take(selectors.users, users(bytes));
     case kSourcePorts:
       return take(selectors.source_ports, ports(bytes));
     case kDestinationPorts:
@@ -118,11 +128,16 @@ bool read(RuleSelectors& selectors, Lengths& lengths, IpFamily family, std::uint
 }
 
 /// As the kernel has a range: both ends, in host byte order.
-std::vector<std::uint8_t> bytes_of(const PortRange& range) {
-  const std::array<std::uint16_t, 2> ends{range.first, range.last};
+template <class Number>
+std::vector<std::uint8_t> bytes_of(Number first, Number last) {
+  const std::array<Number, 2> ends{first, last};
   std::vector<std::uint8_t> bytes(sizeof ends);
   std::memcpy(bytes.data(), ends.data(), sizeof ends);
   return bytes;
+}
+
+std::vector<std::uint8_t> bytes_of(const PortRange& range) {
+  return bytes_of(range.first, range.last);
 }
 
 std::string action_text(const PolicyRule& rule, const RuleSelectors& selectors) {
@@ -160,6 +175,9 @@ std::string selectors_text(const RuleSelectors& selectors, const std::optional<M
   }
   if (!selectors.outgoing.empty()) {
     add("oif", selectors.outgoing);
+  }
+  if (selectors.users) {
+    add("uidrange", selectors.users->to_string());
   }
   if (selectors.ip_protocol != 0) {
     add("ipproto", selectors.ip_protocol == 6 ? "tcp" : fmt::format("{}", selectors.ip_protocol));
@@ -209,6 +227,14 @@ std::vector<UnknownAttribute> selecting(const IfName& incoming, std::uint8_t ip_
   std::vector<std::uint8_t> name(incoming.str().begin(), incoming.str().end());
   name.push_back(0);
   return {{kIncoming, std::move(name)}, {kIpProtocol, {ip_protocol}}, {kDestinationPorts, bytes_of(destination_ports)}};
+}
+
+std::vector<UnknownAttribute> selecting(const UidRange& users, std::uint8_t ip_protocol,
+                                        const PortRange& destination_ports) {
+  return {{kIncoming, {'l', 'o', 0}},
+          {kUsers, bytes_of(users.first, users.last)},
+          {kIpProtocol, {ip_protocol}},
+          {kDestinationPorts, bytes_of(destination_ports)}};
 }
 
 std::string to_string(const PolicyRule& rule) {

@@ -79,6 +79,10 @@ Answer meta(const Loaded& value, nft::Sense sense, Bytes data) {
       return interface(value, sense, data);
     case NFT_META_MARK:
       return data.size() == value.length ? mark(value, sense, data) : std::nullopt;
+    case NFT_META_SKUID:
+      return is_masked(value) || data.size() != value.length
+                 ? std::nullopt
+                 : Answer(nft::MatchSkuid{.uid = load_host32(data), .sense = sense});
     case NFT_META_NFPROTO:
       return is_masked(value) ? std::nullopt : nf_proto(sense, data);
     case NFT_META_L4PROTO:

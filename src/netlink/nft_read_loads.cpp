@@ -30,6 +30,7 @@ std::optional<std::size_t> meta_length(std::uint32_t key) {
     case NFT_META_OIFNAME:
       return 16;  // IFNAMSIZ, linux/if.h
     case NFT_META_MARK:
+    case NFT_META_SKUID:
       return 4;
     case NFT_META_PROTOCOL:
       return 2;

@@ -36,6 +36,7 @@ class RuleWriter {
   Result<void> operator()(const nft::MatchPort& m);
   Result<void> operator()(const nft::MatchTcpFlags& m);
   Result<void> operator()(const nft::MatchMark& m);
+  Result<void> operator()(const nft::MatchSkuid& m);
   Result<void> operator()(const nft::MatchCtState& m);
   Result<void> operator()(const nft::MatchCtDirection& m);
   Result<void> operator()(const nft::MatchCtDnat& m);

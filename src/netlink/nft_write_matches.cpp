@@ -169,6 +169,12 @@ Result<void> RuleWriter::operator()(const nft::MatchMark& m) {
   return {};
 }
 
+Result<void> RuleWriter::operator()(const nft::MatchSkuid& m) {
+  load_meta(NFT_META_SKUID);
+  compare(m.sense, host_bytes(m.uid));
+  return {};
+}
+
 Result<void> RuleWriter::operator()(const nft::MatchCtState& m) {
   load_ct(NFT_CT_STATE);
   bitwise(host_bytes(m.states), Data(kZeros).first(4));

@@ -172,6 +172,9 @@ Result<DecodedAnswer> decode_route_answer(const nlmsghdr* message) {
       case RTA_GATEWAY:
         sizes = read_address(answer.gateway, *family, attribute.payload) && sizes;
         break;
+      case RTA_PREFSRC:
+        sizes = read_address(answer.preferred_source, *family, attribute.payload) && sizes;
+        break;
       case RTA_VIA:
         answer.gateway = via_address(attribute.payload);
         break;
@@ -247,6 +250,9 @@ Result<NlMessage> encode_query(const RouteQuery& query, int incoming) {
   }
   if (query.mark != 0) {
     builder.u32(RTA_MARK, query.mark);
+  }
+  if (query.uid) {
+    builder.u32(RTA_UID, *query.uid);
   }
   if (query.ip_protocol != 0) {
     builder.u8(RTA_IP_PROTO, query.ip_protocol);

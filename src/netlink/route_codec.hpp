@@ -30,6 +30,7 @@ struct DecodedAnswer {
   int link = 0;
   TableId table;
   std::optional<IpAddress> gateway;
+  std::optional<IpAddress> preferred_source;
   RouteType type = RouteType::kUnicast;
 };
 Result<DecodedAnswer> decode_route_answer(const nlmsghdr* message);

@@ -241,6 +241,7 @@ Result<RouteAnswer> RouteSocket::look_up(const RouteQuery& query) {
   RouteAnswer result;
   result.table = answer->table;
   result.gateway = answer->gateway;
+  result.preferred_source = answer->preferred_source;
   if (answer->link != 0) {
     auto link = one_link(socket_.get(), answer->link, {});
     if (!link) {

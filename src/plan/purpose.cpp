@@ -31,7 +31,7 @@ struct Purpose {
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",
          "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
-        {"output", "guard: refuses tcp/25 of this host's own as the tunnel's address any way but the tunnel"},
+        {"output", "guard: refuses this host's own mail any way but the tunnel"},
         {"sidestep", "replies bear another address while they pass Docker's raw drop"},
         {"step-back", "and get their own again"},
         {"public-address", "gives the mail the VPS's address, ahead of any masquerade"},
@@ -40,7 +40,8 @@ struct Purpose {
       if (chain.key.name != name) {
         continue;
       }
-      return std::string(purpose);
+      const bool is_own = chain.key.name == "keep-address" && !contains(chain.rules, "nat bypass", &nft::Rule::comment);
+      return is_own ? "keeps any masquerade off, so that the VPS sees the address that it knows" : std::string(purpose);
     }
     return chain.key.name == "forward" ? std::string(purpose_of_forward(chain)) : "";
   }
@@ -66,7 +67,11 @@ struct Purpose {
                                                : "as it was before enable";
   }
   std::string operator()(const PolicyRule& rule) const {
-    if (const auto link = selectors_of(rule).incoming; !link.empty()) {
+    const auto selectors = selectors_of(rule);
+    if (selectors.users || selectors.incoming == "lo") {
+      return "sends this host's own mail to the egress table, and so chooses the address that it is from";
+    }
+    if (const auto& link = selectors.incoming; !link.empty()) {
       return fmt::format("keeps mail of {} that is from no source off the uplink, should the firewall be flushed",
                          link);
     }

@@ -106,6 +106,8 @@ TEST(NftRoundTrip, ProtocolsFlagsMarksAndStates_AreKept) {
     expect_round_trip(kIpChain, MatchMark{Mark{0x19, 0xffffffff}, sense});
     expect_round_trip(kIpChain, MatchMark{Mark{0x19, 0xff}, sense});
     expect_round_trip(kIpChain, MatchMark{Mark{0x80000000, 0x80000000}, sense});
+    expect_round_trip(kIpChain, MatchSkuid{997, sense});
+    expect_round_trip(kInetChain, MatchSkuid{0, sense});
   }
   expect_round_trip(kInetChain, MatchNfProto{IpFamily::kV4});
   expect_round_trip(kInetChain, MatchNfProto{IpFamily::kV6});

@@ -283,6 +283,26 @@ TEST(RouteCodec, EncodeQuery_WithPorts_NamesTheProtocolToo) {
   EXPECT_EQ(payload_hex(nlmsg_hdr(none->get())), "02200000 00000000 00100000 08000100 cb007119");
 }
 
+TEST(RouteCodec, EncodeQuery_OfAUser_NamesHim) {
+  RouteQuery query;
+  query.destination = IpAddress::parse("203.0.113.25").value();
+  query.uid = 997;
+  const auto message = encode_query(query, 0);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(payload_hex(nlmsg_hdr(message->get())),
+            "02200000 00000000 00100000 "
+            "08000100 cb007119 "   // RTA_DST
+            "08001900 e5030000");  // RTA_UID, host order
+}
+
+TEST(RouteCodec, DecodeAnswer_PreferredSource_IsRead) {
+  auto message = tunnel_message();
+  message.attribute(RTA_PREFSRC, {10, 0, 1, 2});
+  const auto answer = decode_route_answer(message.message());
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->preferred_source, IpAddress::parse("10.0.1.2").value());
+}
+
 TEST(RouteCodec, DecodeAnswer_GatewayOfTheOtherFamily_IsRead) {
   auto message = tunnel_message();
   test::ByteVector via{AF_INET6, 0, 0xfe, 0x80};

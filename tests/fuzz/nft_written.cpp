@@ -47,7 +47,7 @@ PortRange any_ports(Source& source) {
 }
 
 nft::Match any_match(Source& source) {
-  switch (source.ConsumeIntegralInRange<int>(0, 10)) {
+  switch (source.ConsumeIntegralInRange<int>(0, 11)) {
     case 0:
       return nft::MatchInterface{.way = source.ConsumeBool() ? nft::Way::kIn : nft::Way::kOut,
                                  .name = source.ConsumeRandomLengthString(17),
@@ -72,6 +72,8 @@ nft::Match any_match(Source& source) {
       return nft::MatchCtDnat{any_sense(source)};
     case 9:
       return nft::MatchReversePath{source.ConsumeBool(), any_sense(source)};
+    case 10:
+      return nft::MatchSkuid{source.ConsumeIntegral<std::uint32_t>(), any_sense(source)};
     default:
       return nft::MatchCtDirection{source.ConsumeBool() ? nft::CtDirection::kOriginal : nft::CtDirection::kReply};
   }

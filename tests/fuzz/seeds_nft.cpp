@@ -46,6 +46,7 @@ std::vector<std::pair<ChainKey, Rule>> own_rules() {
       {kInet, {{MatchNfProto{IpFamily::kV6}}, {Counter{}, Reject{}}, {}}},
       {kIp6, {{MatchAddress{Side::kDestination, prefix("2001:db8::/33"), Sense::kIs}}, {Counter{}, Masquerade{}}, {}}},
       {kIp, {{MatchMark{Mark{0x19}, Sense::kIs}}, {Counter{}, Snat{}}, {}}},
+      {kInet, {{MatchSkuid{997, Sense::kIs}}, {Counter{}, Reject{}}, {}}},
       {kIp, {{}, {Snat{IpAddress::parse("198.51.100.7").value()}, Verdict{}}, {}}},
   };
 }

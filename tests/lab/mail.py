@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from . import topology as at
 from .host import Host
@@ -89,11 +89,12 @@ class MailHost(Host):
         self._mx = mx
         self._numbers = itertools.count(1)
 
-    def send_mail(self, size: int = 2_000, *, server: str = at.MX, port: int = 25,
-                  bound: int = CONNECT_BOUND) -> MailResult:
+    def send_mail(self, size: int = 2_000, *, server: str = at.MX, port: int = 25, bound: int = CONNECT_BOUND,
+                  before: Sequence[str] = (), further: Sequence[str] = ()) -> MailResult:
         """Sends one mail of about `size` bytes and looks up in the MX's log what arrived.
 
-        `bound` is how many seconds the client waits for each of the server's answers."""
+        `bound` is how many seconds the client waits for each of the server's answers; `before` what runs the client,
+        as another user, say; `further` are words for swaks."""
         subject = f"mail {next(self._numbers)} of {self.name}"
         body = "/run/lab/body"
         self.path(body).write_text(_BODY_LINE * max(1, size // len(_BODY_LINE)))
@@ -101,10 +102,10 @@ class MailHost(Host):
         client = [
             "swaks", "--server", server, "--port", str(port), "--ehlo", "mail.example.net",
             "--from", "sender@example.net", "--to", "reader@example.org", "--header", f"Subject: {subject}",
-            "--body", f"@{body}", "--timeout", str(bound), "--suppress-data"]
+            "--body", f"@{body}", "--timeout", str(bound), "--suppress-data", *further]
         if ":" in server:  # swaks has IPv6 only with a further package
             client = ["/usr/bin/python3", "-c", _CLIENT6, server, str(port), str(bound), subject, body]
-        done = self.run(client, check=False, bound=120)
+        done = self.run([*before, *client], check=False, bound=120)
         seconds = time.monotonic() - started
         mail = next((mail for mail in self._mx.mails() if mail.subject == subject), None)
         return MailResult(

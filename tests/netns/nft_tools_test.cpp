@@ -145,6 +145,8 @@ TEST_F(NftToolsTest, Nft_WritesTheSameFilterRules) {
       {"meta l4proto != tcp counter", {{MatchL4Proto{6, Sense::kIsNot}}, {Counter{}}, {}}},
       {"meta mark 0x19 counter accept", {{MatchMark{Mark{0x19}, Sense::kIs}}, {Counter{}, kAccept}, {}}},
       {"meta mark & 0xff != 0x19 counter", {{MatchMark{Mark{0x19, 0xff}, Sense::kIsNot}}, {Counter{}}, {}}},
+      {"meta skuid 997 counter", {{MatchSkuid{997, Sense::kIs}}, {Counter{}}, {}}},
+      {"meta skuid != 0 counter", {{MatchSkuid{0, Sense::kIsNot}}, {Counter{}}, {}}},
       {"ct state established,related counter", {{MatchCtState{kCtEstablished | kCtRelated}}, {Counter{}}, {}}},
       {"ct state untracked counter", {{MatchCtState{kCtUntracked}}, {Counter{}}, {}}},
       {"ct direction reply counter", {{MatchCtDirection{CtDirection::kReply}}, {Counter{}}, {}}},

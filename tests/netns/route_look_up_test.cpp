@@ -49,6 +49,42 @@ TEST(RouteLookUp, FromTheHost_FollowsTheMark) {
   });
 }
 
+TEST(RouteLookUp, OfAUser_MeetsHisRuleAndChoosesTheTunnelsAddress) {
+  in_fresh_namespace([] {
+    make_host();
+    shell("ip address add 10.0.1.2/32 dev wg0; ip -6 address add fd00:1::2/128 dev wg0 nodad");
+    auto socket = opened();
+    for (const auto family : kBothFamilies) {
+      must(socket.add_rule({.family = family,
+                            .priority = {10'025},
+                            .action = kLookUpTable,
+                            .table = {100},
+                            .mark = {},
+                            .protocol = kOurProtocol,
+                            .other = selecting(UidRange{997, 997}, 6, PortRange{25, 25})},
+                           Duplicates::kRefuse));
+    }
+    must(socket.add_route(tunnel_default()));
+    shell("ip -6 route add default dev wg0 table 100");
+    RouteQuery mail;
+    mail.destination = ip("203.0.113.25");
+    mail.ip_protocol = 6;
+    mail.destination_port = 25;
+    mail.uid = 997;
+    EXPECT_EQ(must(socket.look_up(mail)).interface, name("wg0"));
+    EXPECT_EQ(must(socket.look_up(mail)).preferred_source, ip("10.0.1.2"));
+    mail.uid = 998;
+    EXPECT_EQ(must(socket.look_up(mail)).interface, name("v0"));
+    mail.uid = 997;
+    mail.destination_port = 443;
+    EXPECT_EQ(must(socket.look_up(mail)).interface, name("v0"));
+    mail.destination = ip("2001:db8::25");
+    mail.destination_port = 25;
+    EXPECT_EQ(must(socket.look_up(mail)).interface, name("wg0"));
+    EXPECT_EQ(must(socket.look_up(mail)).preferred_source, ip("fd00:1::2"));
+  });
+}
+
 TEST(RouteLookUp, Forwarded_MeetsRulesBySourceInterfaceAndPort) {
   in_fresh_namespace([] {
     make_host();

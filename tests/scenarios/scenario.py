@@ -143,10 +143,11 @@ class Scenario(unittest.TestCase):
         self.assertEqual(self.lab.isp_leak_count() - before, 0, "the ISP counted tcp/25")
 
     @contextlib.contextmanager
-    def knocking(self, host: Host | None = None) -> Iterator[Process]:
-        """The container (or `host`) keeps opening connections to the MX's port 25 inside the block."""
+    def knocking(self, host: Host | None = None, before: Sequence[str] = ()) -> Iterator[Process]:
+        """The container (or `host`, by way of the command `before`) keeps opening connections to the MX's port 25
+        inside the block."""
         sender = host or self.lab.container
-        knocker = sender.start(["/usr/bin/python3", "-c", _KNOCK, "0", *self.servers])
+        knocker = sender.start([*before, "/usr/bin/python3", "-c", _KNOCK, "0", *self.servers])
         read_until(knocker.stdout, b"knocking", "the knocking client")
         try:
             yield knocker

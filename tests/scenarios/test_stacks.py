@@ -13,6 +13,7 @@ import os
 import unittest
 from pathlib import Path
 
+from host_process import AS_MOX, HostProcess
 from scenario import HomeFirewall, Options, Scenario, topology as at
 
 from lab import Stack
@@ -31,6 +32,7 @@ HOMES = {
     "mailcow-incus": Options(Stack("incusbr0", "10.10.10.0/24", "10.10.10.1", "10.10.10.214", sender_alone=True),
                              home_firewall=HomeFirewall.NONE),
     "mailu": Options(),
+    "mox": Options(ipv6=True),  # a process of the host itself; the container is there, and is not it
 }
 NEIGHBOUR = "10.10.10.215"  # of the Incus VM, on the same bridge
 
@@ -112,6 +114,19 @@ class IncusVm(Pair):
         self.assert_mail_passes()
 
 
+class MoxOnTheHost(HostProcess, Pair):
+    """No container: a process of the home host, as its own user. test_host_process.py has the rest."""
+
+    pair = "mox"
+
+    def test_nothing_else_is_rerouted(self) -> None:
+        super().test_nothing_else_is_rerouted()
+        with self.lab.capture(self.lab.home, at.TUNNEL, "tcp") as inside:
+            for server, home in ((at.MX, at.HOME), (at.MX6, at.HOME6)):
+                self.assertEqual(self.seen_as(server, 443, AS_MOX), home)
+        self.assertEqual(inside.packets, [], "only his mail belongs in the tunnel")
+
+
 class Shipped(unittest.TestCase):
     def test_each_side_has_its_other(self) -> None:
         self.assertEqual(halves("home"), halves("vps"))
@@ -122,9 +137,9 @@ class Shipped(unittest.TestCase):
 
 def load_tests(loader: unittest.TestLoader, _found: unittest.TestSuite, _pattern: str | None) -> unittest.TestSuite:
     """A class of tests for each pair there is."""
-    cases: list[type[unittest.TestCase]] = [Shipped, IncusVm]
+    cases: list[type[unittest.TestCase]] = [Shipped, IncusVm, MoxOnTheHost]
     for pair in halves("home"):
-        if pair != IncusVm.pair:
+        if pair not in (IncusVm.pair, MoxOnTheHost.pair):
             cases.append(type(f"Pair_{pair or 'generic'}", (Pair,), {"pair": pair}))
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
 

@@ -59,6 +59,18 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
              ["", 0, "0", "0x0", "0/0xff", "smtp", "0x", "0x119/", "0x100000000", -1, 0x100000000, 1.5, None, ["auto"], True]),
 }
 BY_NAME = [[{"docker_network": "mailu_default"}], ["10.0.0.0/8", {"interface": "incusbr0"}, {"docker_network": "x"}]]
+OWN_MAIL = [[{"user": "mox", "address": "10.0.1.2"}], [{"user": "mox"}], [{"user": 0}, {"user": "*"}], [{"user": "997"}],
+            [{"user": "4294967294"}, {"user": 4294967293}], [{"user": "mox.7-_$"}, {"user": "7up"}],
+            [{"user": 997, "address": ["10.0.1.2", "fd00:1::2"]}, "10.9.0.0/24"], [{"address": "192.168.1.10"}],
+            [{"address": ["223.255.255.255", "2001:db8::7"]}]]
+NO_OWN_MAIL = [[{"user": ""}], [{"user": None}], [{"user": -1}], [{"user": 4294967295}], [{"user": "4294967295"}],
+               [{"user": "99999999999"}], [{"user": "a b"}], [{"user": "a:b"}], [{"user": "a/b"}], [{"user": "a\tb"}],
+               [{"user": ["mox"]}], [{"user": "mox", "uid": 7}], [{"user": "mox", "interface": "br0"}],
+               [{"user": "mox", "address": ""}], [{"user": "mox", "address": []}], [{"user": "mox", "address": None}],
+               [{"user": "mox", "address": "10.0.1.2/32"}], [{"user": "mox", "address": ["10.0.1.2", "10.0.1.2"]}],
+               [{"address": "0.0.0.1"}], [{"address": "127.0.0.1"}], [{"address": "169.254.1.1"}],
+               [{"address": "224.0.0.1"}], [{"address": "::1"}], [{"address": "fe80::1"}], [{"address": "ff02::1"}],
+               [{"address": "10.0.1"}], [{"address": "mail.example.net"}], [{"user": "mox"}, {"user": "mox"}]]
 NO_NAMES = [[{}], [{"docker": "x"}], [{"docker_network": ""}], [{"docker_network": 7}], [{"interface": "a/b"}],
             [{"docker_network": "x", "interface": "y"}], [{"interface": "br0"}, {"interface": "br0"}]]
 HOME_VALUES: dict[str, tuple[list[Any], list[Any]]] = {
@@ -82,10 +94,10 @@ VPS_VALUES: dict[str, tuple[list[Any], list[Any]]] = {
                     "mail.example.com", 7, None]),
 }
 PROFILES: tuple[list[Any], list[Any]] = (
-    [HOME, VPS, *(home(sources=names) for names in BY_NAME)],
+    [HOME, VPS, *(home(sources=names) for names in BY_NAME + OWN_MAIL)],
     [{}, [], None, "home", {"side": "home"}, {"sources": ["10.0.0.0/8"]}, home(side="house"), home(side=None),
-     home(tunel="wg0"), home(Tunnel="wg0"), vps(comment="x"), *(home(sources=names) for names in NO_NAMES),
-     *(vps(sources=names) for names in BY_NAME)])
+     home(tunel="wg0"), home(Tunnel="wg0"), vps(comment="x"), *(home(sources=names) for names in NO_NAMES + NO_OWN_MAIL),
+     *(vps(sources=names) for names in BY_NAME + OWN_MAIL)])
 
 # A schema knows no networks, no two keys at once, and no difference between 25 and 25.0.
 ONLY_THE_PROGRAM: list[Any] = [
@@ -93,7 +105,8 @@ ONLY_THE_PROGRAM: list[Any] = [
     home(sources=["10.0.0.0/8", "10.9.0.0/16"]), home(sources=["10.0.0.0/8", "26.0.0.0/8"]),
     home(sources=["fe00::/8"]), home(ports=[25, "25"]), home(ports=["25-30", 30]), home(ports=["26-25"]),
     home(ports=[25.0]), home(table=100.0), home(mark="0x119/0xff"), home(mark="4294967296"), home(table="4294967296"),
-    vps(tunnel="wg0", wan="wg0"),
+    vps(tunnel="wg0", wan="wg0"), home(sources=[{"user": "mox"}, {"user": "mox", "address": "10.0.1.2"}]),
+    home(sources=["10.0.1.2", {"address": "10.0.1.2"}]), home(sources=[{"user": "x" * 257}]),
 ]
 # What nobody writes, and the program reads all the same.
 ONLY_THE_SCHEMA: list[Any] = [home(table=" 100"), home(sources=["2001:db8::192.0.2.1"])]

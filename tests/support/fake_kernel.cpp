@@ -69,6 +69,17 @@ const Route* best_route(const ObservedState& state, TableId table, const IpAddre
   return best;
 }
 
+/// What the host itself would send from.
+std::optional<IpAddress> first_address(const ObservedState& state, const Route& route) {
+  const auto* link = state.link(route.interface);
+  for (const auto& address : state.addresses) {
+    if (link != nullptr && address.link == link->index && address.local.family == route.family) {
+      return address.local;
+    }
+  }
+  return std::nullopt;
+}
+
 /// A host's own packets come in by "lo".
 bool selects(const PolicyRule& rule, const RuleSelectors& selectors, const RouteQuery& query) {
   const auto port = [](const std::optional<PortRange>& wanted, std::uint16_t has) {
@@ -78,6 +89,7 @@ bool selects(const PolicyRule& rule, const RuleSelectors& selectors, const Route
          (!selectors.source || selectors.source->contains(query.source.value_or(IpAddress{}))) &&
          (!selectors.destination || selectors.destination->contains(query.destination)) &&
          (selectors.incoming.empty() || selectors.incoming == (query.incoming.empty() ? "lo" : query.incoming.str())) &&
+         (!selectors.users || selectors.users->contains(query.incoming.empty() ? query.uid.value_or(0) : 0)) &&
          (selectors.ip_protocol == 0 || selectors.ip_protocol == query.ip_protocol) &&
          port(selectors.source_ports, query.source_port) && port(selectors.destination_ports, query.destination_port);
 }
@@ -291,7 +303,7 @@ Result<RouteAnswer> FakeKernel::look_up_route(const RouteQuery& query) {
     }
     if (route != nullptr && (!selectors.suppress_length || route->destination.length > *selectors.suppress_length)) {
       return RouteAnswer{route->type == RouteType::kUnicast ? 0 : EHOSTUNREACH, route->interface, route->table,
-                         route->gateway};
+                         route->gateway, query.source ? std::nullopt : first_address(host.state, *route)};
     }
   }
   return RouteAnswer{ENETUNREACH, {}, {}, {}};

@@ -87,6 +87,9 @@ FakeHost observed_host(const std::string& text) {
   if (name == "dual-vps") {
     return dual_vps();
   }
+  if (name == "dual-bare-home") {
+    return dual_bare_home();
+  }
   if (name == "plain") {
     return plain_host();
   }

@@ -73,7 +73,8 @@ std::vector<Ahead> rules() {
       {"some_source_ports", with({bytes(FRA_SPORT_RANGE, {0, 4, 0, 8})}), Holds::kMaybe},
       {"some_destination", with({bytes(FRA_DST, {8, 0, 0, 0}), header(offsetof(fib_rule_hdr, dst_len), {8})}),
        Holds::kMaybe},
-      {"a_user", with({bytes(FRA_UID_RANGE, {0, 0, 0, 0, 9, 0, 0, 0})}), Holds::kMaybe},
+      {"root_as_which_forwarded_packets_count", with({bytes(FRA_UID_RANGE, {0, 0, 0, 0, 9, 0, 0, 0})}), Holds::kYes},
+      {"a_user", with({bytes(FRA_UID_RANGE, {9, 0, 0, 0, 9, 0, 0, 0})}), {}},
       {"not_another_network",
        with({bytes(FRA_SRC, {10, 0, 0, 0}), header(offsetof(fib_rule_hdr, src_len), {8}),
              header(offsetof(fib_rule_hdr, flags), {FIB_RULE_INVERT, 0, 0, 0})}),
@@ -147,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(Every, RuleWalk, testing::ValuesIn(rules()),
                          [](const auto& parameter) { return parameter.param.name; });
 
 TEST_F(RuleWalk, ACertainOne_IsToldBeforeAnEarlierDoubtfulOne) {
-  const auto doubtful = foreign(with({bytes(FRA_UID_RANGE, {0, 0, 0, 0, 9, 0, 0, 0})}));
+  const auto doubtful = foreign(with({bytes(FRA_SPORT_RANGE, {0, 4, 0, 8})}));
   const auto certain = foreign([](PolicyRule& r) { r.priority = {200}; });
   host_.state.rules.insert(host_.state.rules.begin() + 1, {doubtful, certain});
   EXPECT_EQ(found()->rule, certain);

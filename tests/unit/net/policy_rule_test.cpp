@@ -52,9 +52,21 @@ TEST(RuleSelectors, AllOfThem_AreReadAndSaidAsIpRuleDoes) {
             "dport 25 lookup main suppress_prefixlength 0");
 }
 
+TEST(RuleSelectors, OfUsers_AreWhatTheKernelGivesBack) {
+  const auto rule = rule_with(selecting(UidRange{997, 998}, 6, PortRange{25, 26}));
+  EXPECT_EQ(rule.other, (std::vector<UnknownAttribute>{
+                            bytes(FRA_IIFNAME, {'l', 'o', 0}), bytes(FRA_UID_RANGE, {0xe5, 3, 0, 0, 0xe6, 3, 0, 0}),
+                            bytes(FRA_IP_PROTO, {6}), bytes(FRA_DPORT_RANGE, {25, 0, 26, 0})}));
+  const auto selectors = selectors_of(rule);
+  EXPECT_EQ(selectors.users, (UidRange{997, 998}));
+  EXPECT_EQ(selectors.incoming, "lo");
+  EXPECT_FALSE(selectors.further);
+  EXPECT_EQ(to_string(rule), "100: from all iif lo uidrange 997-998 ipproto tcp dport 25-26 lookup main");
+}
+
 TEST(RuleSelectors, WhatIsNotUnderstood_IsSaidToBeThere) {
   for (const auto& other :
-       {bytes(FRA_UID_RANGE, {0, 0, 0, 0, 9, 0, 0, 0}), bytes(FRA_SRC, {10, 0, 0}), bytes(FRA_DPORT_RANGE, {25, 0}),
+       {bytes(FRA_UID_RANGE, {0, 0, 0, 0, 9, 0, 0}), bytes(FRA_SRC, {10, 0, 0}), bytes(FRA_DPORT_RANGE, {25, 0}),
         bytes(FRA_IIFNAME, {}), bytes(200, {1}), header(offsetof(fib_rule_hdr, tos), {16}),
         header(offsetof(fib_rule_hdr, src_len), {24}), header(offsetof(fib_rule_hdr, flags), {0, 1, 0, 0})}) {
     const auto rule = rule_with({other});

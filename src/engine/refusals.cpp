@@ -4,15 +4,18 @@
 
 #include <algorithm>
 
+#include "model/tenants.hpp"
+
 namespace smtpegress {
 namespace {
 
 bool share_mail(const Profile& a, const Profile& b) {
-  const auto any = [](const auto& left, const auto& right) {
-    return std::ranges::any_of(
-        left, [&](const auto& l) { return std::ranges::any_of(right, [&](const auto& r) { return l.overlaps(r); }); });
+  const NetworkIndex sources(a.sources);
+  const auto shares_ports = [&](const PortRange& ports) {
+    return std::ranges::any_of(b.ports, [&](const PortRange& other) { return ports.overlaps(other); });
   };
-  return any(a.sources, b.sources) && any(a.ports, b.ports);
+  return std::ranges::any_of(b.sources, [&](const Prefix& source) { return sources.overlapping(source).has_value(); }) &&
+         std::ranges::any_of(a.ports, shares_ports);
 }
 
 /// What a person calls it, and which settings choose another.

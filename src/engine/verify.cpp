@@ -27,12 +27,13 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   const Inquiry ask{kernel_, docker_, *view, now_(), report.checks};
   check_objects(ask);
   check_named_sources(ask);
-  check_tunnel(ask);
-  check_routes(ask);
+  const bool has_tenants = !view->profile.tenants.empty();
+  (has_tenants ? check_tenant_tunnels : check_tunnel)(ask);
+  (has_tenants ? check_tenant_routes : check_routes)(ask);
   check_unsourced(ask);
   check_sysctls(ask);
   check_path(ask);
-  check_public_address(ask);
+  (has_tenants ? check_tenant_addresses : check_public_address)(ask);
   return report;
 }
 

@@ -10,6 +10,7 @@
 #include "model/profile_checks.hpp"
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
+#include "model/profile_tenants.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -112,7 +113,8 @@ Profile unread_profile(std::string name) {
           .inbound = Inbound::kAny,
           .wan = {},
           .public_ip = {},
-          .public_ip6 = {}};
+          .public_ip6 = {},
+          .tenants = {}};
 }
 
 /// Reads a profile key by key, and goes on behind those that are wrong.
@@ -182,6 +184,7 @@ Reading read_document(std::string name, const json& document, const ProfileOverr
   }
   reader.read_others(document, side);
   check_complete(profile, side, mistakes);
+  gather_sources(profile);
   return {std::move(profile), std::move(mistakes).take()};
 }
 
@@ -265,7 +268,10 @@ json profile_document(const Profile& profile) {
                 {"side", word_for(profile.side)},
                 {"tunnel", profile.tunnel.str()},
                 {"mark", profile.open.mark ? "auto" : profile.mark.to_string()}};
-  for (const auto& source : profile.sources) {
+  if (!profile.tenants.empty()) {
+    document["tenants"] = tenants_document(profile.tenants);
+  }
+  for (const auto& source : profile.tenants.empty() ? profile.sources : std::vector<Prefix>{}) {
     document["sources"].push_back(source.to_string());
   }
   for (const auto& named : profile.named_sources) {

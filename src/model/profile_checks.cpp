@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/docker.hpp"
+#include "model/profile_tenants.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -58,7 +59,9 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
                  "is a name that the home host knows; write its networks here, as `smtp-egress verify` tells them "
                  "there");
   }
-  if (profile.sources.empty() && profile.named_sources.empty() && !mistakes.concern("sources")) {
+  check_tenants(profile, mistakes);
+  if (profile.sources.empty() && profile.named_sources.empty() && profile.tenants.empty() &&
+      !mistakes.concern("sources") && !mistakes.concern("tenants")) {
     mistakes.add("sources", {}, "names no network; give the mail stack's, such as --subnet 192.168.203.0/24");
   }
   check_size("sources", profile.sources.size(), mistakes);
@@ -66,7 +69,7 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
   if (profile.ports.empty() && !mistakes.concern("ports")) {
     mistakes.add("ports", {}, "names no port; write [25]");
   }
-  if (side == Side::kVps && profile.wan == profile.tunnel && !mistakes.concern("tunnel") && !mistakes.concern("wan")) {
+  if (side == Side::kVps && profile.tenants.empty() && profile.wan == profile.tunnel && !mistakes.concern("tunnel") && !mistakes.concern("wan")) {
     mistakes.add("wan", profile.tunnel.str(), "is the tunnel too; the WAN is the interface that leads to the internet");
   }
   if (side == Side::kHome) {

@@ -4,6 +4,8 @@
 
 #include "model/families.hpp"
 #include "model/private_networks.hpp"
+#include "model/resolve_vps.hpp"
+#include "model/tenants.hpp"
 #include "net/contains.hpp"
 #include "smtpegress/state.hpp"
 
@@ -12,7 +14,8 @@ namespace {
 
 constexpr std::string_view kOperation = "apply profile to this host:";
 
-/// Addresses of an interface that others can send to, in the kernel's order: of IPv4 the first is the primary one.
+}  // namespace
+
 std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family) {
   std::vector<IpAddress> found;
   for (const auto& address : observed.addresses) {
@@ -23,14 +26,10 @@ std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& l
   return found;
 }
 
-/// An address that a provider maps to a public one.
 bool may_be_mapped(const IpAddress& address) {
   return is_private(address) || is_link_local(address);
 }
 
-/// The address that an interface has for good: of IPv6 a public one before a private one, and one that an administrator
-/// set before one that a router's advertisement made; none that is to be replaced (temporary, deprecated) or may be
-/// another host's. Of equals the first.
 std::optional<IpAddress> lasting_address(const ObservedState& observed, const Link& link, IpFamily family) {
   constexpr std::uint32_t kUnfit = kTemporary | kDadFailed | kDeprecated | kTentative;
   std::optional<IpAddress> best;
@@ -51,6 +50,8 @@ std::optional<IpAddress> lasting_address(const ObservedState& observed, const Li
   return best;
 }
 
+namespace {
+
 std::string list_of(const std::vector<IpAddress>& addresses) {
   std::string text;
   for (const auto& address : addresses) {
@@ -61,19 +62,17 @@ std::string list_of(const std::vector<IpAddress>& addresses) {
 
 /// A network of this host's own that overlaps a source: replies to the source would be delivered there.
 Result<void> refuse_overlap(const Profile& profile, const ObservedState& observed) {
+  const NetworkIndex sources(profile.sources);
+  const auto tunnels = tunnels_of(profile);
   for (const auto& address : observed.addresses) {
-    const auto* link = observed.link(address.link);
-    if (link == nullptr || link->name == profile.tunnel) {
-      continue;
-    }
-    for (const auto& source : profile.sources) {
-      if (source.overlaps(address.network())) {
-        return usage_error(
-            std::string(kOperation), fmt::format("network {} of {}", address.network().to_string(), link->name.str()),
-            fmt::format("overlaps the source {}: replies to the home would be delivered here instead; give the {} "
-                        "another subnet (docker network ls shows its name), or the mail stack at home",
-                        source.to_string(), link->kind == "bridge" ? "Docker network" : "interface"));
-      }
+    const auto place = sources.overlapping(address.network());
+    const auto* link = place ? observed.link(address.link) : nullptr;
+    if (link != nullptr && !contains(tunnels, link->name)) {
+      return usage_error(
+          std::string(kOperation), fmt::format("network {} of {}", address.network().to_string(), link->name.str()),
+          fmt::format("overlaps the source {}: replies to the home would be delivered here instead; give the {} "
+                      "another subnet (docker network ls shows its name), or the mail stack at home",
+                      profile.sources[*place].to_string(), link->kind == "bridge" ? "Docker network" : "interface"));
     }
   }
   return {};
@@ -143,7 +142,7 @@ Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& ob
     return std::unexpected(wan.error());
   }
   host.wan = *std::move(wan);
-  if (host.wan == profile.tunnel) {
+  if (contains(tunnels_of(profile), host.wan)) {
     return usage_error(
         std::string(kOperation), fmt::format("default route dev {}", host.wan.str()),
         "the default route goes into the tunnel; give --wan with the interface that leads to the internet");
@@ -151,6 +150,14 @@ Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& ob
   if (observed.link(host.wan) == nullptr) {
     return usage_error(std::string(kOperation), fmt::format("WAN interface {}", host.wan.str()),
                        "does not exist; `ip link` lists those there are");
+  }
+  if (!profile.tenants.empty()) {
+    auto addresses = resolve_tenants(profile, observed, host.wan);
+    if (!addresses) {
+      return std::unexpected(addresses.error());
+    }
+    host.tenants_snat_to = *std::move(addresses);
+    return host;
   }
   for (const auto family : families_of(profile)) {
     if (auto resolved = resolve_public_address(profile, observed, family, host); !resolved) {

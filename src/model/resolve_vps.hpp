@@ -1,0 +1,29 @@
+// The parts of resolve_host (smtpegress/state.hpp) for a VPS.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "smtpegress/state.hpp"
+
+namespace smtpegress {
+
+/// Addresses of an interface that others can send to, in the kernel's order: of IPv4 the first is the primary one.
+[[nodiscard]] std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family);
+
+/// An address that a provider maps to a public one.
+[[nodiscard]] bool may_be_mapped(const IpAddress& address);
+
+/// The address that an interface has for good: of IPv6 a public one before a private one, and one that an administrator
+/// set before one that a router's advertisement made; none that is to be replaced (temporary, deprecated) or may be
+/// another host's. Of equals the first.
+[[nodiscard]] std::optional<IpAddress> lasting_address(const ObservedState& observed, const Link& link,
+                                                       IpFamily family);
+
+/// As what each tenant's mail leaves, in the profile's order. An address that is not on the WAN interface may be mapped
+/// to a private one there. kUsage, with the tenant's name, where there is none. Precondition: `wan` exists.
+Result<std::vector<ByFamily<std::optional<IpAddress>>>> resolve_tenants(const Profile& profile,
+                                                                        const ObservedState& observed,
+                                                                        const IfName& wan);
+
+}  // namespace smtpegress

@@ -34,13 +34,13 @@ class Question {
       ask_.failed(id_, title_, fmt::format("tenant {}: {}", tenant.name, detail), std::move(mend));
     }
   }
-  /// Call last. `what` is what was asked of each: "networks".
-  void tell(std::string_view what) const {
+  /// Call last. What was asked of each: one "network", several "networks".
+  void tell(std::string_view one, std::string_view several) const {
     if (failed_ > kNamed) {
-      ask_.failed(id_, title_, fmt::format("and {} more {}", failed_ - kNamed, what), "as above");
+      ask_.failed(id_, title_, fmt::format("and {} more", failed_ - kNamed), "as above");
     }
     if (failed_ == 0) {
-      ask_.passed(id_, title_, fmt::format("{} {}", passed_, what));
+      ask_.passed(id_, title_, fmt::format("{} {}", passed_, passed_ == 1 ? one : several));
     }
   }
 
@@ -178,7 +178,7 @@ void check_allowed_ips(const Inquiry& ask) {
       names += (names.empty() ? "" : ", ") + tenant.name;
     }
   }
-  allowed.tell("networks");
+  allowed.tell("network", "networks");
   const auto title = "the tenants' last handshakes are recent";
   if (silent == 0) {
     ask.passed("handshake", title, fmt::format("{} tenants", profile.tenants.size()));
@@ -251,8 +251,8 @@ void check_tenant_routes(const Inquiry& ask) {
       }
     }
   }
-  back.tell("networks");
-  out.tell("tunnels");
+  back.tell("network", "networks");
+  out.tell("tunnel", "tunnels");
 }
 
 void check_tenant_addresses(const Inquiry& ask) {
@@ -276,7 +276,7 @@ void check_tenant_addresses(const Inquiry& ask) {
       }
     }
   }
-  question.tell("addresses");
+  question.tell("address", "addresses");
 }
 
 }  // namespace smtpegress

@@ -77,6 +77,9 @@ void keep_apart(const std::vector<Group>& groups, std::vector<nft::Rule>& rules)
   }
 }
 
+/// The family stands right ahead of the address that is looked up, as nft would put it: so its listing, read back by
+/// nft, makes these very rules.
+///
 /// As with one home (lower_vps.cpp), and none of it under another tenant's address or by another tenant's tunnel: such
 /// a packet would leave by whatever masquerade there is.
 void add_mail(const Profile& profile, const IfName& wan, const Group& group, const PortRange& ports,
@@ -86,20 +89,20 @@ void add_mail(const Profile& profile, const IfName& wan, const Group& group, con
   const nft::SetMark mark{profile.mark};
   const auto syn = flags(kSyn | kRst, kSyn);
   const auto family = is(group.family);
-  rules.push_back(rule({out(wan), by_tunnel(Way::kIn), family, tcp(), to_port(ports),
+  rules.push_back(rule({out(wan), by_tunnel(Way::kIn), tcp(), to_port(ports), family,
                         is_tenants(group, Way::kIn, Sense::kIsNot), in_networks(group, nft::Side::kSource)},
                        drop(), "another's address"));
-  rules.push_back(rule({out(wan), family, tcp(), to_port(ports), is_tenants(group, Way::kIn)}, mark, "admit flow"));
-  rules.push_back(rule({in(wan), by_tunnel(Way::kOut), family, tcp(), from_port(ports), reply(),
+  rules.push_back(rule({out(wan), tcp(), to_port(ports), family, is_tenants(group, Way::kIn)}, mark, "admit flow"));
+  rules.push_back(rule({in(wan), by_tunnel(Way::kOut), tcp(), from_port(ports), reply(), family,
                         is_tenants(group, Way::kOut, Sense::kIsNot), in_networks(group, nft::Side::kDestination)},
                        drop(), "another's tunnel"));
-  rules.push_back(rule({in(wan), family, tcp(), from_port(ports), state(nft::kCtEstablished), reply(),
+  rules.push_back(rule({in(wan), tcp(), from_port(ports), state(nft::kCtEstablished), reply(), family,
                         is_tenants(group, Way::kOut)},
                        mark, "admit replies"));
   rules.push_back(
-      rule({family, tcp(), to_port(ports), syn, is_tenants(group, Way::kIn)}, nft::ClampMss{}, "mss clamp"));
+      rule({tcp(), to_port(ports), syn, family, is_tenants(group, Way::kIn)}, nft::ClampMss{}, "mss clamp"));
   rules.push_back(
-      rule({family, tcp(), from_port(ports), syn, is_tenants(group, Way::kOut)}, nft::ClampMss{}, "mss clamp"));
+      rule({tcp(), from_port(ports), syn, family, is_tenants(group, Way::kOut)}, nft::ClampMss{}, "mss clamp"));
 }
 
 void add_sets(const Profile& profile, const ResolvedHost& host, const std::vector<Group>& groups,
@@ -151,11 +154,11 @@ void lower_tenants(const Profile& profile, const ResolvedHost& host, DesiredStat
     for (const auto& ports : profile.ports) {
       add_mail(profile, host.wan, group, ports, forward.rules);
       snat.rules.push_back(
-          rule({out(host.wan), is(group.family), tcp(), to_port(ports), is_tenants(group, nft::Way::kIn)},
+          rule({out(host.wan), tcp(), to_port(ports), is(group.family), is_tenants(group, nft::Way::kIn)},
                nft::SnatByMap{group.named(kAddresses), group.address(nft::Side::kSource)}, "snat"));
     }
-    forward.rules.push_back(rule({in(host.wan), is(group.family), protocol(traits_of(group.family).path_errors),
-                                  state(nft::kCtRelated), is_tenants(group, nft::Way::kOut)},
+    forward.rules.push_back(rule({in(host.wan), protocol(traits_of(group.family).path_errors), state(nft::kCtRelated),
+                                  is(group.family), is_tenants(group, nft::Way::kOut)},
                                  nft::SetMark{profile.mark}, "admit path errors"));
   }
   add_sets(profile, host, groups, desired);

@@ -11,6 +11,7 @@
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
 #include "model/profile_tenants.hpp"
+#include "model/repeated_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -68,18 +69,14 @@ Result<json> parse_document(std::string_view origin, std::string_view text, Mist
   }
   json document;
   try {
-    std::vector<std::string> seen;
-    const json::parser_callback_t callback = [&](int depth, json::parse_event_t event, json& parsed) {
-      if (event == json::parse_event_t::key && depth == 1) {
-        const auto key = parsed.get<std::string>();
-        if (contains(seen, key) && !mistakes.concern(key)) {
-          mistakes.add(key, {}, "stands there twice; keep one");
-        }
-        seen.push_back(key);
+    document = json::parse(text);
+    for (const auto& [key, within] : repeated_keys(text)) {
+      if (within.empty() && !mistakes.concern(key)) {
+        mistakes.add(key, {}, "stands there twice; keep one");
+      } else if (!within.empty() && !mistakes.concern(within)) {
+        mistakes.add(within, fmt::format("key '{}'", key), "stands twice in one of them; keep one");
       }
-      return true;
-    };
-    document = json::parse(text, callback);
+    }
   } catch (const json::parse_error& error) {
     const auto before = text.substr(0, std::min<std::size_t>(error.byte, text.size()));
     return usage_error("read profile", std::string(origin),

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "smtpegress/net_types.hpp"
+#include "smtpegress/nft_keys.hpp"
+#include "smtpegress/nft_set.hpp"
 
 namespace smtpegress::nft {
 
-/// Values are NFPROTO_*, linux/netfilter.h.
-enum class Family : std::uint8_t { kInet = 1, kIp = 2, kArp = 3, kNetdev = 5, kBridge = 7, kIp6 = 10 };
 /// Values are NF_INET_*, linux/netfilter.h, for families ip, ip6 and inet; of netdev's two hooks, ingress has the
 /// number that it has in inet, and egress one of our own.
 enum class Hook : std::uint8_t {
@@ -28,18 +28,6 @@ enum class Hook : std::uint8_t {
 };
 enum class ChainType : std::uint8_t { kFilter, kNat, kRoute };
 enum class Policy : std::uint8_t { kDrop = 0, kAccept = 1 };  // NF_DROP, NF_ACCEPT
-
-struct TableKey {
-  Family family = Family::kInet;
-  std::string name;
-  auto operator<=>(const TableKey&) const = default;
-};
-
-struct ChainKey {
-  TableKey table;
-  std::string name;
-  auto operator<=>(const ChainKey&) const = default;
-};
 
 /// What makes a chain a base chain.
 struct BaseHook {
@@ -132,6 +120,22 @@ struct MatchReversePath {
   Sense sense = Sense::kIs;  ///< kIsNot: `missing`
   auto operator<=>(const MatchReversePath&) const = default;
 };
+/// Whose address is looked up in a set or map, and how much of it: the rest of its bits is cleared first.
+struct MaskedAddress {
+  Side side = Side::kSource;
+  IpFamily family = IpFamily::kV4;
+  std::uint8_t length = 0;  ///< bits that are kept; never 0
+  auto operator<=>(const MaskedAddress&) const = default;
+};
+/// Whether a set of our own table has the packet's interface, address, or both: `iifname . ip saddr & 255.255.255.0
+/// @s`.
+struct MatchSet {
+  std::string set;
+  std::optional<Way> interface;
+  std::optional<MaskedAddress> address;
+  Sense sense = Sense::kIs;
+  auto operator<=>(const MatchSet&) const = default;
+};
 /// A test the decoder does not understand: may hold or not. `what` says which, for messages ("xt addrtype", "lookup").
 struct MatchOpaque {
   std::string what;
@@ -141,7 +145,7 @@ struct MatchOpaque {
 
 using Match =
     std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags, MatchMark,
-                 MatchSkuid, MatchCtState, MatchCtDirection, MatchCtDnat, MatchReversePath, MatchOpaque>;
+                 MatchSkuid, MatchCtState, MatchCtDirection, MatchCtDnat, MatchReversePath, MatchSet, MatchOpaque>;
 
 /// Counts; the values are not part of what a rule is, and live in ObservedRule.
 struct Counter {
@@ -167,6 +171,12 @@ struct Snat {
   std::optional<IpAddress> to;
   auto operator<=>(const Snat&) const = default;
 };
+/// Source address becomes what a map of our own table has for it. Not translated where the map has nothing.
+struct SnatByMap {
+  std::string map;
+  MaskedAddress address;
+  auto operator<=>(const SnatByMap&) const = default;
+};
 struct Masquerade {
   auto operator<=>(const Masquerade&) const = default;
 };
@@ -188,7 +198,7 @@ struct StatementOpaque {
 };
 
 using Statement =
-    std::variant<Counter, Verdict, SetMark, ClampMss, Snat, Masquerade, Reject, SetNetwork, StatementOpaque>;
+    std::variant<Counter, Verdict, SetMark, ClampMss, Snat, SnatByMap, Masquerade, Reject, SetNetwork, StatementOpaque>;
 
 /// A rule: if all matches hold, the statements are executed in order.
 struct Rule {
@@ -226,8 +236,10 @@ struct Ruleset {
   std::uint32_t generation = 0;
   std::vector<TableKey> tables;
   std::vector<ObservedChain> chains;
+  std::vector<ObservedSet> sets{};  ///< named ones, of our own tables alone
 
   [[nodiscard]] const ObservedChain* find(const ChainKey& key) const;
+  [[nodiscard]] const ObservedSet* find_set(const SetKey& key) const;
   [[nodiscard]] bool has(const TableKey& key) const;
   [[nodiscard]] bool is_dormant(const TableKey& key) const;
 };
@@ -264,8 +276,8 @@ struct DeleteRule {
   ChainKey chain;
   std::uint64_t handle = 0;
 };
-using BatchStep =
-    std::variant<AddTable, DeleteTable, AddChain, FlushChain, DeleteChain, AppendRule, InsertRule, DeleteRule>;
+using BatchStep = std::variant<AddTable, DeleteTable, AddChain, FlushChain, DeleteChain, AppendRule, InsertRule,
+                               DeleteRule, AddSet, DeleteSet, AddElements, DeleteElements>;
 /// Committed as one transaction, or not at all.
 using Batch = std::vector<BatchStep>;
 

@@ -83,12 +83,25 @@ struct HostSender {
   auto operator<=>(const HostSender&) const = default;
 };
 
+/// One of several homes that send through the same VPS. What is absent is the profile's.
+struct Tenant {
+  std::string name;
+  std::vector<Prefix> sources;  ///< of either family, none overlapping another tenant's
+  std::optional<IfName> tunnel{};
+  std::optional<IpAddress> public_ip{};
+  std::optional<IpAddress> public_ip6{};
+
+  auto operator<=>(const Tenant&) const = default;
+};
+
 struct Profile {
   std::string name;  ///< the instance's name: letters, digits, '.', '_', '-'; at most 48 bytes
   std::string description;
   Side side = Side::kHome;
   IfName tunnel;
-  std::vector<Prefix> sources;  ///< whose mail is forwarded; of either family, none overlapping another
+  /// Whose mail is forwarded; of either family, none overlapping another. Of a profile with tenants: all of theirs,
+  /// sorted.
+  std::vector<Prefix> sources;
   /// Home only. As written, their networks are not among `sources` yet; in an instance's record they are.
   std::vector<NamedSource> named_sources{};
   std::vector<HostSender> host_senders{};  ///< home only; those of named sources as with `sources`
@@ -110,6 +123,8 @@ struct Profile {
   std::optional<IfName> wan;            ///< absent: the default route's interface
   std::optional<IpAddress> public_ip;   ///< IPv4; absent: that interface's address
   std::optional<IpAddress> public_ip6;  ///< IPv6; absent: that interface's address
+  /// Those who share this VPS, each by a tunnel and a public address of its own; none: one home, whose `sources` are.
+  std::vector<Tenant> tenants{};
 
   [[nodiscard]] const std::optional<IpAddress>& public_address(IpFamily family) const {
     return family == IpFamily::kV4 ? public_ip : public_ip6;

@@ -35,6 +35,14 @@ struct OwnTable {
   auto operator<=>(const OwnTable&) const = default;
 };
 
+/// A named set or map of our own table. Two are equal if their contents are.
+struct OwnSet {
+  nft::SetKey key;
+  nft::SetType type;
+  std::vector<nft::SetElement> elements;  ///< sorted, none twice
+  auto operator<=>(const OwnSet&) const = default;
+};
+
 /// A rule in a chain that is not ours; at its head, or where it stood before it was removed.
 struct ForeignChainRule {
   nft::ChainKey chain;
@@ -45,7 +53,7 @@ struct ForeignChainRule {
   auto operator<=>(const ForeignChainRule&) const = default;
 };
 
-using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
+using Object = std::variant<OwnTable, OwnSet, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
 
 /// A sysctl's key as sysctl(8) reads it, '/' and '.' changing places: "net.ipv4.conf.eth0/100.rp_filter" of eth0.100.
 [[nodiscard]] std::string sysctl_name(std::string key);
@@ -56,6 +64,7 @@ using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, Route, SysctlS
 struct DesiredState {
   std::string instance;
   std::optional<nft::TableKey> table;
+  std::vector<OwnSet> sets{};
   std::vector<OwnChain> chains;
   std::vector<ForeignChainRule> foreign_rules;
   std::vector<Route> routes;
@@ -89,6 +98,8 @@ struct ResolvedHost {
   std::vector<IfName> advertised_links{};       ///< that take router advertisements while this host forwards IPv6
   DockerBackend docker = DockerBackend::kNone;  ///< home
   bool has_ipv6 = true;                         ///< home: a kernel may have none (ipv6.disable=1)
+  /// VPS, of a profile with tenants: as what each one's mail leaves, in the profile's order; then snat_to is empty.
+  std::vector<ByFamily<std::optional<IpAddress>>> tenants_snat_to{};
   auto operator<=>(const ResolvedHost&) const = default;
 };
 

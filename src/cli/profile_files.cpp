@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxProfileSize = 1 << 20;  // bytes; a profile is some hundred
+constexpr std::size_t kMaxProfileSize = 1 << 24;  // bytes; a profile is some hundred, and 120 more for each tenant
 
 std::string environment_or(const char* name, std::string fallback) {
   const char* value = std::getenv(name);

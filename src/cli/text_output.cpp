@@ -31,6 +31,10 @@ std::string ports_of(const Profile& profile) {
 }
 
 std::string mail_of(const Profile& profile) {
+  if (!profile.tenants.empty()) {
+    return fmt::format("{} of {} tenant{} ({} networks)", ports_of(profile), profile.tenants.size(),
+                       profile.tenants.size() == 1 ? "" : "s", profile.sources.size());
+  }
   return fmt::format("{} from {}", ports_of(profile), sources_of(profile));
 }
 
@@ -64,6 +68,9 @@ std::string path_of(const ApplyReport& report) {
   const auto& profile = report.profile;
   if (profile.side == Side::kHome) {
     return fmt::format("{} leaves by {}, and by no other way", mail_of(profile), profile.tunnel.str());
+  }
+  if (!profile.tenants.empty()) {
+    return fmt::format("{} leaves by {}, each tenant's as its own address", mail_of(profile), report.host.wan.str());
   }
   std::string as;
   for (const auto family : kBothFamilies) {

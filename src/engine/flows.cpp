@@ -1,30 +1,69 @@
 #include "engine/flows.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "model/host_senders.hpp"
 #include "model/private_networks.hpp"
-#include "net/contains.hpp"
+#include "model/tenants.hpp"
 
 namespace smtpegress {
 
 namespace {
 
-bool is_own(const Profile& profile, const IpAddress& address) {
-  return contains(own_addresses(profile), address);
+/// Those of the profile, and its host's own addresses, which keep what they are.
+std::vector<MailSource> all_sources(const Profile& profile, const ResolvedHost& host) {
+  auto sources = mail_sources(profile, host);
+  for (const auto& address : own_addresses(profile)) {
+    const bool is_in_one = std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.contains(address); });
+    if (!is_in_one) {
+      sources.push_back({Prefix::of(address), profile.tunnel, address});
+    }
+  }
+  return sources;
 }
 
-bool is_mail_of(const Flow& flow, const Profile& profile) {
-  const auto of_sources = [&](const IpAddress& address) {
-    return std::ranges::any_of(profile.sources, [&](const Prefix& source) { return source.contains(address); }) ||
-           is_own(profile, address);
-  };
-  // A reply from a source's own address: a published port of the host, sent back to a container (hairpin).
-  const bool local = of_sources(flow.destination) || of_sources(flow.reply_source) ||
-                     (profile.side == Side::kHome && is_private(flow.reply_source));
-  return of_sources(flow.source) && !local &&
-         std::ranges::any_of(profile.ports, [&](const PortRange& p) { return p.contains(flow.destination_port); });
-}
+/// A profile's networks, made ready for many questions about flows.
+class MailFlows {
+ public:
+  MailFlows(const Profile& profile, const ResolvedHost& host)
+      : profile_(profile), sources_(all_sources(profile, host)), index_(networks_of(sources_)) {}
+
+  /// Whose mail it is; null where it is no mail of the profile's.
+  [[nodiscard]] const MailSource* source_of(const Flow& flow) const {
+    const auto place = index_.containing(flow.source);
+    // A reply from a source's own address: a published port of the host, sent back to a container (hairpin).
+    const bool local = index_.containing(flow.destination) || index_.containing(flow.reply_source) ||
+                       (profile_.side == Side::kHome && is_private(flow.reply_source));
+    const bool is_mail = place && !local && std::ranges::any_of(profile_.ports, [&](const PortRange& ports) {
+                           return ports.contains(flow.destination_port);
+                         });
+    return is_mail ? &sources_[*place] : nullptr;
+  }
+  [[nodiscard]] bool has(const Flow& flow) const { return source_of(flow) != nullptr; }
+  [[nodiscard]] bool has_stale(const Flow& flow, PathChange change) const {
+    const auto* source = source_of(flow);
+    if (source == nullptr) {
+      return false;
+    }
+    // By the tunnel a flow has the SNAT address; or, at home, keeps its own where that is to be preserved.
+    const bool preserved = profile_.side == Side::kHome && profile_.nat == HomeNat::kPreserve;
+    const bool by_tunnel =
+        preserved ? flow.reply_destination == flow.source : flow.reply_destination == source->snat_to;
+    return by_tunnel == (change == PathChange::kOffTunnel);
+  }
+
+ private:
+  static std::vector<Prefix> networks_of(const std::vector<MailSource>& sources) {
+    std::vector<Prefix> networks;
+    std::ranges::transform(sources, std::back_inserter(networks), &MailSource::network);
+    return networks;
+  }
+
+  const Profile& profile_;
+  std::vector<MailSource> sources_;
+  NetworkIndex index_;
+};
 
 template <class Predicate>
 Result<std::size_t> drop_flows_if(Kernel& kernel, const Profile& profile, Predicate predicate) {
@@ -49,27 +88,21 @@ Result<std::size_t> drop_flows_if(Kernel& kernel, const Profile& profile, Predic
 }  // namespace
 
 bool is_stale(const Flow& flow, const Profile& profile, const ResolvedHost& host, PathChange change) {
-  if (!is_mail_of(flow, profile)) {
-    return false;
-  }
-  // By the tunnel a flow has the SNAT address; or, at home, keeps its own where that is to be preserved.
-  const bool preserved =
-      profile.side == Side::kHome && (profile.nat == HomeNat::kPreserve || is_own(profile, flow.source));
-  const bool by_tunnel =
-      preserved ? flow.reply_destination == flow.source : flow.reply_destination == host.snat_to[flow.source.family];
-  return by_tunnel == (change == PathChange::kOffTunnel);
+  return MailFlows(profile, host).has_stale(flow, change);
 }
 
 Result<std::size_t> drop_stale_flows(Kernel& kernel, const Profile& profile, const ResolvedHost& host,
                                      PathChange change) {
-  return drop_flows_if(kernel, profile, [&](const Flow& flow) { return is_stale(flow, profile, host, change); });
+  const MailFlows mail(profile, host);
+  return drop_flows_if(kernel, profile, [&](const Flow& flow) { return mail.has_stale(flow, change); });
 }
 
 Result<std::size_t> drop_abandoned_flows(Kernel& kernel, const Profile& former, const ResolvedHost& former_host,
                                          const Profile& profile) {
-  return drop_flows_if(kernel, former, [&](const Flow& flow) {
-    return !is_mail_of(flow, profile) && is_stale(flow, former, former_host, PathChange::kOffTunnel);
-  });
+  const MailFlows now(profile, {});
+  const MailFlows then(former, former_host);
+  return drop_flows_if(
+      kernel, former, [&](const Flow& flow) { return !now.has(flow) && then.has_stale(flow, PathChange::kOffTunnel); });
 }
 
 }  // namespace smtpegress

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "model/host_addresses.hpp"
 #include "model/host_senders.hpp"
 
 namespace smtpegress {

@@ -5,15 +5,16 @@
 #include <algorithm>
 
 #include "model/host_senders.hpp"
+#include "model/tenants.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
 
 bool share_mail(const Profile& a, const Profile& b) {
-  const auto any = [](const auto& left, const auto& right) {
-    return std::ranges::any_of(
-        left, [&](const auto& l) { return std::ranges::any_of(right, [&](const auto& r) { return l.overlaps(r); }); });
+  const NetworkIndex sources(a.sources);
+  const auto shares_ports = [&](const PortRange& ports) {
+    return std::ranges::any_of(b.ports, [&](const PortRange& other) { return ports.overlaps(other); });
   };
   const auto is_own_of = [](const Profile& profile, const Profile& other) {
     return std::ranges::any_of(own_addresses(profile), [&](const IpAddress& address) {
@@ -26,7 +27,9 @@ bool share_mail(const Profile& a, const Profile& b) {
     });
   });
   const bool share_address = a.side == b.side && (is_own_of(a, b) || is_own_of(b, a));
-  return (any(a.sources, b.sources) || share_address || share_user) && any(a.ports, b.ports);
+  const bool share_source =
+      std::ranges::any_of(b.sources, [&](const Prefix& source) { return sources.overlapping(source).has_value(); });
+  return (share_source || share_address || share_user) && std::ranges::any_of(a.ports, shares_ports);
 }
 
 /// What a person calls it, and which settings choose another.

@@ -48,7 +48,13 @@ json texts_of(const std::vector<T>& items) {
 }
 
 json to_json(const ResolvedHost& host) {
+  json tenants = json::array();
+  for (const auto& snat_to : host.tenants_snat_to) {
+    tenants.push_back(text_of(snat_to.v4));
+    tenants.push_back(text_of(snat_to.v6));
+  }
   return {{"wan", host.wan.str()},
+          {"tenants_snat_to", std::move(tenants)},
           {"source_networks", texts_of(host.source_networks)},
           {"other_networks", texts_of(host.other_networks)},
           {"snat_to", text_of(host.snat_to.v4)},
@@ -90,6 +96,15 @@ ResolvedHost host_from_json(const json& document) {
   host.source_networks = list_in(document, "source_networks", Prefix::parse);
   host.other_networks = list_in(document, "other_networks", Prefix::parse);
   host.source_links = list_in(document, "source_links", IfName::parse);
+  // Two texts for each tenant, IPv4's and IPv6's; an empty one where it has none.
+  const auto tenants = document.value("tenants_snat_to", json::array());
+  for (std::size_t i = 0; i + 1 < tenants.size(); i += 2) {
+    const auto parsed = [&](std::size_t place) {
+      const auto address = IpAddress::parse(tenants[place].get<std::string>());
+      return address ? std::optional(*address) : std::nullopt;
+    };
+    host.tenants_snat_to.push_back({parsed(i), parsed(i + 1)});
+  }
   host.advertised_links = list_in(document, "advertised_links", IfName::parse);
   return host;
 }

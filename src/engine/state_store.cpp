@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::chrono::seconds kLockLimit{10};
 constexpr std::chrono::milliseconds kLockPoll{20};
-constexpr std::size_t kMaxStateSize = 1 << 20;  // bytes; a record is some thousand
+constexpr std::size_t kMaxStateSize = 1 << 25;  // bytes; a record is some thousand, and 170 more for each tenant
 constexpr int kMostSetAside = 100;  // damaged files of one instance; more would mean something else is wrong
 
 constexpr std::string_view kOtherDirectory = "name another directory with --state-dir";

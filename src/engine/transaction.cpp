@@ -84,6 +84,7 @@ struct MakeSingle {
   }
   Result<void> operator()(const SysctlSpec& sysctl) const { return kernel.write_sysctl(sysctl.key, sysctl.value); }
   Result<void> operator()(const OwnTable&) const { return {}; }
+  Result<void> operator()(const OwnSet&) const { return {}; }
   Result<void> operator()(const OwnChain&) const { return {}; }
   Result<void> operator()(const ForeignChainRule&) const { return {}; }
 };

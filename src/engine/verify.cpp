@@ -25,15 +25,16 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   }
   VerifyReport report{view->profile, {}};
   const Inquiry ask{kernel_, docker_, *view, now_(), report.checks};
-  check_tunnel(ask);  // first, being the cause of what fails behind it
+  const bool has_tenants = !view->profile.tenants.empty();
+  (has_tenants ? check_tenant_tunnels : check_tunnel)(ask);  // first, being the cause of what fails behind it
   check_objects(ask);
   check_named_sources(ask);
-  check_routes(ask);
+  (has_tenants ? check_tenant_routes : check_routes)(ask);
   check_host_senders(ask);
   check_unsourced(ask);
   check_sysctls(ask);
   check_path(ask);
-  check_public_address(ask);
+  (has_tenants ? check_tenant_addresses : check_public_address)(ask);
   return report;
 }
 

@@ -29,6 +29,11 @@ void check_sysctls(const Inquiry& ask);         ///< effective rp_filter, forwar
 void check_path(const Inquiry& ask);            ///< nothing ahead of our rules drops or rewrites the flow
 void check_public_address(const Inquiry& ask);  ///< VPS
 
+// The same for a VPS's tenants, in place of the three for one home.
+void check_tenant_tunnels(const Inquiry& ask);
+void check_tenant_routes(const Inquiry& ask);
+void check_tenant_addresses(const Inquiry& ask);
+
 void check_unsourced(const Inquiry& ask);  ///< home: what becomes of mail from addresses of no source
 
 /// rp_filter in force is the larger of `all` and the interface's own (FACTS 18).

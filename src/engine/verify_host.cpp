@@ -5,6 +5,7 @@
 
 #include "engine/verify_checks.hpp"
 #include "model/families.hpp"
+#include "model/tenants.hpp"
 
 namespace smtpegress {
 namespace {
@@ -70,7 +71,8 @@ void check_forwarding(const Inquiry& ask, IpFamily family) {
   }
   const auto one = per_interface(family);
   auto interfaces = view.seen.host.source_links;
-  interfaces.push_back(view.profile.tunnel);
+  const auto tunnels = tunnels_of(view.profile);
+  interfaces.insert(interfaces.end(), tunnels.begin(), tunnels.end());
   if (view.profile.side == Side::kVps) {
     interfaces.push_back(view.seen.host.wan);
   }

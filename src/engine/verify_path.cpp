@@ -11,6 +11,7 @@
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "model/tenants.hpp"
 
 namespace smtpegress {
 namespace {
@@ -37,7 +38,8 @@ struct Met {
 /// Looks for obstacles in one ruleset, on one profile's way.
 class Path {
  public:
-  Path(const EnabledView& view, const nft::Ruleset& ruleset) : view_(view), ruleset_(ruleset) {}
+  Path(const EnabledView& view, const nft::Ruleset& ruleset)
+      : view_(view), sample_(sample_of(view.profile, view.seen.host, ruleset)), ruleset_(ruleset) {}
 
   [[nodiscard]] std::vector<Met> as_replies_arrive() const {
     return drops(Hook::kPrerouting, [this](const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
@@ -114,7 +116,7 @@ class Path {
         continue;
       }
       for (const auto& packet :
-           seen_by(chain.key.table.family, packets_at(view_.profile, view_.seen.host, chain.hook->priority))) {
+           seen_by(chain.key.table.family, packets_at(sample_.profile, sample_.host, chain.hook->priority))) {
         if (auto obstacle = find(ruleset_, chain, packet.facts)) {
           met.push_back({packet.title, *std::move(obstacle)});
         }
@@ -144,7 +146,11 @@ class Path {
         continue;
       }
       for (auto& packet : seen_by(chain.key.table.family, packets)) {
-        (hook == Hook::kIngress ? packet.facts.in : packet.facts.out) = device;
+        auto& by = hook == Hook::kIngress ? packet.facts.in : packet.facts.out;
+        if (!by.empty() && by != device) {
+          continue;  // another tenant's
+        }
+        by = device;
         if (auto obstacle = find_obstacle(ruleset_, chain, packet.facts)) {
           met.push_back({fmt::format("{} on {}", packet.title, device.str()), *std::move(obstacle)});
         }
@@ -152,13 +158,14 @@ class Path {
     }
   }
   [[nodiscard]] std::vector<IfName> inner() const {
-    return view_.profile.side == Side::kHome ? view_.seen.host.source_links : std::vector{view_.profile.tunnel};
+    return sample_.profile.side == Side::kHome ? sample_.host.source_links : tunnels_of(sample_.profile);
   }
   [[nodiscard]] IfName outer() const {
-    return view_.profile.side == Side::kHome ? view_.profile.tunnel : view_.seen.host.wan;
+    return sample_.profile.side == Side::kHome ? sample_.profile.tunnel : sample_.host.wan;
   }
 
   const EnabledView& view_;
+  Sample sample_;  ///< of many tenants, one for each way in which these rules may treat them
   const nft::Ruleset& ruleset_;
 };
 
@@ -167,16 +174,16 @@ constexpr std::int32_t kLast = INT32_MAX;
 
 std::vector<Met> Path::at_ingress() const {
   std::vector<Met> met;
-  on_device(Hook::kIngress, outer(), arriving_replies_at(view_.profile, view_.seen.host, kFirst), met);
+  on_device(Hook::kIngress, outer(), arriving_replies_at(sample_.profile, sample_.host, kFirst), met);
   for (const auto& link : inner()) {
-    on_device(Hook::kIngress, link, entering_mail_at(view_.profile, view_.seen.host, kFirst), met);
+    on_device(Hook::kIngress, link, entering_mail_at(sample_.profile, sample_.host, kFirst), met);
   }
   return met;
 }
 
 std::vector<Met> Path::as_they_leave() const {
   auto met = drops(Hook::kPostrouting, leaving_packets_at);
-  auto packets = leaving_packets_at(view_.profile, view_.seen.host, kLast);
+  auto packets = leaving_packets_at(sample_.profile, sample_.host, kLast);
   const auto replies = std::ranges::stable_partition(
       packets, [](const FlowPacket& packet) { return packet.facts.direction == nft::CtDirection::kOriginal; });
   on_device(Hook::kEgress, outer(), {packets.begin(), replies.begin()}, met);

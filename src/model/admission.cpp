@@ -8,6 +8,7 @@
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
+#include "model/tenants.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -138,8 +139,9 @@ void except_from_raw_drop(const Profile& profile, const ResolvedHost& host, IpFa
 std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedHost& host,
                                          const nft::Ruleset& ruleset) {
   std::vector<nft::TableKey> tables;
+  const auto sample = sample_of(profile, host, ruleset);
   for (const auto& chain : ruleset.chains) {
-    const auto packets = chain.closed ? filtered_by(chain, profile, host) : std::vector<FlowPacket>{};
+    const auto packets = chain.closed ? filtered_by(chain, sample.profile, sample.host) : std::vector<FlowPacket>{};
     const bool drops = std::ranges::any_of(packets, [&](const FlowPacket& packet) {
       const auto obstacle = find_obstacle(ruleset, chain, packet.facts);
       return obstacle && obstacle->certain;
@@ -154,7 +156,11 @@ std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedH
 std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
   constexpr std::string_view kPolicy = "firewall-cmd --permanent --policy=smtp-egress";
   std::string rules;
-  for (const auto& source : profile.sources) {
+  if (!profile.tenants.empty()) {
+    rules = "a rich rule like `--add-rich-rule='rule family=\"ipv4\" source address=\"NETWORK\" port port=\"25\" "
+            "protocol=\"tcp\" accept'` for each tenant's networks, ";
+  }
+  for (const auto& source : profile.tenants.empty() ? profile.sources : std::vector<Prefix>{}) {
     for (const auto& ports : profile.ports) {
       rules += fmt::format(
           "`{} --add-rich-rule='rule family=\"{}\" source address=\"{}\" port port=\"{}\" protocol=\"tcp\" accept'`, ",
@@ -172,9 +178,10 @@ std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
 
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,
                                   DesiredState& desired) {
+  const auto sample = sample_of(profile, host, ruleset);
   for (const auto& chain : ruleset.chains) {
     const auto packets = chain.closed ? std::vector<FlowPacket>{}  // see closed_tables
-                                      : filtered_by(chain, profile, host);
+                                      : filtered_by(chain, sample.profile, sample.host);
     if (packets.empty()) {
       continue;
     }

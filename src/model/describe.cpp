@@ -8,6 +8,7 @@ namespace {
 
 struct KindText {
   std::string operator()(const OwnTable&) const { return "table"; }
+  std::string operator()(const OwnSet& object) const { return object.type.to ? "map" : "set"; }
   std::string operator()(const OwnChain&) const { return "chain"; }
   std::string operator()(const ForeignChainRule& object) const {
     if (!is_tagged(object.rule)) {
@@ -22,6 +23,10 @@ struct KindText {
 
 struct DescribeText {
   std::string operator()(const OwnTable& object) const { return nft::to_string(object.key); }
+  std::string operator()(const OwnSet& object) const {
+    return fmt::format("{}: {} element{}", nft::to_string(object.key), object.elements.size(),
+                       object.elements.size() == 1 ? "" : "s");
+  }
   std::string operator()(const OwnChain& object) const { return nft::to_string(object.key); }
   std::string operator()(const ForeignChainRule& object) const {
     return fmt::format("{}: {}", nft::to_string(object.chain), nft::to_string(object.rule));

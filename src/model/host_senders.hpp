@@ -22,10 +22,4 @@ namespace smtpegress {
 /// Those in which mail takes the tunnel, of the sources or of this host's own, IPv4 first.
 [[nodiscard]] std::vector<IpFamily> mail_families(const Profile& profile);
 
-/// The address that an interface has for good: of IPv6 a public one before a private one, and one that an administrator
-/// set before one that a router's advertisement made; none that is to be replaced (temporary, deprecated) or may be
-/// another host's. Of equals the first.
-[[nodiscard]] std::optional<IpAddress> lasting_address(const ObservedState& observed, const Link& link,
-                                                       IpFamily family);
-
 }  // namespace smtpegress

@@ -63,6 +63,9 @@ void add_vps_shapes(const Profile& profile, const ResolvedHost& host, const Pref
 
 std::vector<Shape> script_shapes(const Profile& profile, const ResolvedHost& host) {
   std::vector<Shape> shapes;
+  if (!profile.tenants.empty()) {
+    return shapes;  // the scripts know but one home
+  }
   for (const auto& source : profile.sources) {
     if (source.address.family != IpFamily::kV4) {
       continue;  // the scripts know none other

@@ -3,6 +3,7 @@
 #include "model/ownership.hpp"
 #include "model/rules.hpp"
 #include "model/sysctl_keys.hpp"
+#include "model/tenants.hpp"
 
 namespace smtpegress {
 namespace {
@@ -34,6 +35,10 @@ void add_mss_clamp(const Profile& profile, const Prefix& source, const PortRange
 }  // namespace
 
 void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
+  if (!profile.tenants.empty()) {
+    lower_tenants(profile, host, desired);
+    return;
+  }
   const auto table = own_table_key(profile.name);
   OwnChain forward{
       {table, "forward"}, {nft::ChainType::kFilter, nft::Hook::kForward, kManglePriority, nft::Policy::kAccept}, {}};

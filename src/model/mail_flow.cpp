@@ -6,6 +6,7 @@
 #include "model/families.hpp"
 #include "model/host_senders.hpp"
 #include "model/rules.hpp"
+#include "model/tenants.hpp"
 
 namespace smtpegress {
 namespace {
@@ -17,9 +18,9 @@ constexpr std::int32_t kTrackingPriority = -200;     // NF_IP_PRI_CONNTRACK
 constexpr std::int32_t kDestinationPriority = -100;  // NF_IP_PRI_NAT_DST
 
 template <class Make>
-std::vector<FlowPacket> each(const Profile& profile, Make make) {
+std::vector<FlowPacket> each(const Profile& profile, const ResolvedHost& host, Make make) {
   std::vector<FlowPacket> packets;
-  for (const auto& source : profile.sources) {
+  for (const auto& source : mail_sources(profile, host)) {
     for (const auto& ports : profile.ports) {
       packets.push_back(make(source, ports));
     }
@@ -32,8 +33,8 @@ IfName single(const std::vector<IfName>& links) {
 }
 
 /// The interface on the sources' side of this host, and the one on the internet's side.
-IfName inner_link(const Profile& profile, const ResolvedHost& host) {
-  return profile.side == Side::kHome ? single(host.source_links) : profile.tunnel;
+IfName inner_link(const Profile& profile, const ResolvedHost& host, const MailSource& source) {
+  return profile.side == Side::kHome ? single(host.source_links) : source.tunnel;
 }
 IfName outer_link(const Profile& profile, const ResolvedHost& host) {
   return profile.side == Side::kHome ? profile.tunnel : host.wan;
@@ -47,12 +48,12 @@ std::vector<FlowPacket> seen_by(nft::Family tables, std::vector<FlowPacket> pack
 }
 
 std::vector<FlowPacket> outgoing_packets(const Profile& profile, const ResolvedHost& host) {
-  return each(profile, [&](const Prefix& source, const PortRange& ports) {
-    return FlowPacket{fmt::format("tcp/{} from {}", ports.to_string(), source.to_string()),
-                      {.family = source.address.family,
-                       .in = inner_link(profile, host),
+  return each(profile, host, [&](const MailSource& source, const PortRange& ports) {
+    return FlowPacket{fmt::format("tcp/{} from {}", ports.to_string(), source.network.to_string()),
+                      {.family = source.network.address.family,
+                       .in = inner_link(profile, host, source),
                        .out = outer_link(profile, host),
-                       .source = source,
+                       .source = source.network,
                        .destination = {},
                        .source_port = {},
                        .destination_port = ports,
@@ -65,13 +66,13 @@ std::vector<FlowPacket> outgoing_packets(const Profile& profile, const ResolvedH
 
 std::vector<FlowPacket> forwarded_packets(const Profile& profile, const ResolvedHost& host) {
   auto packets = outgoing_packets(profile, host);
-  const auto replies = each(profile, [&](const Prefix& source, const PortRange& ports) {
-    return FlowPacket{fmt::format("replies from tcp/{} to {}", ports.to_string(), source.to_string()),
-                      {.family = source.address.family,
+  const auto replies = each(profile, host, [&](const MailSource& source, const PortRange& ports) {
+    return FlowPacket{fmt::format("replies from tcp/{} to {}", ports.to_string(), source.network.to_string()),
+                      {.family = source.network.address.family,
                        .in = outer_link(profile, host),
-                       .out = inner_link(profile, host),
+                       .out = inner_link(profile, host, source),
                        .source = {},
-                       .destination = source,
+                       .destination = source.network,
                        .source_port = ports,
                        .destination_port = {},
                        .ct_states = nft::kCtEstablished,
@@ -84,15 +85,14 @@ std::vector<FlowPacket> forwarded_packets(const Profile& profile, const Resolved
 }
 
 std::vector<FlowPacket> arriving_replies(const Profile& profile, const ResolvedHost& host) {
-  return each(profile, [&](const Prefix& source, const PortRange& ports) {
+  return each(profile, host, [&](const MailSource& source, const PortRange& ports) {
     // Where the mail's address was replaced, a reply carries the new one until connection tracking has seen it.
     const bool preserved = profile.side == Side::kHome && profile.nat == HomeNat::kPreserve;
-    const auto& snat_to = host.snat_to[source.address.family];
-    const auto destination = preserved ? std::optional(source)
-                             : snat_to ? std::optional(Prefix::of(*snat_to))
-                                       : std::nullopt;
-    return FlowPacket{fmt::format("replies from tcp/{} to {}", ports.to_string(), source.to_string()),
-                      {.family = source.address.family,
+    const auto destination = preserved        ? std::optional(source.network)
+                             : source.snat_to ? std::optional(Prefix::of(*source.snat_to))
+                                              : std::nullopt;
+    return FlowPacket{fmt::format("replies from tcp/{} to {}", ports.to_string(), source.network.to_string()),
+                      {.family = source.network.address.family,
                        .in = outer_link(profile, host),
                        .out = {},
                        .source = {},
@@ -143,12 +143,13 @@ std::vector<FlowPacket> entering_mail_at(const Profile& profile, const ResolvedH
 
 std::vector<FlowPacket> leaving_packets_at(const Profile& profile, const ResolvedHost& host, std::int32_t priority) {
   auto packets = forwarded_packets(profile, host);
-  for (auto& packet : packets) {
-    const auto& snat_to = host.snat_to[packet.facts.family];
-    const bool translated =
-        packet.facts.direction == nft::CtDirection::kOriginal && snat_to && priority >= rules::kBeforeSnatPriority;
-    if (translated) {
-      packet.facts.source = Prefix::of(*snat_to);
+  if (priority >= rules::kBeforeSnatPriority) {
+    std::size_t next = 0;  // the mail of each source and port, then the replies
+    for (const auto& source : mail_sources(profile, host)) {
+      for (std::size_t port = 0; port < profile.ports.size(); ++port, ++next) {
+        auto& facts = packets.at(next).facts;
+        facts.source = source.snat_to ? std::optional(Prefix::of(*source.snat_to)) : facts.source;
+      }
     }
   }
   const auto own = sent_packets(profile);

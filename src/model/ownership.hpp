@@ -10,7 +10,7 @@
 
 namespace smtpegress {
 
-inline constexpr std::string_view kTablePrefix = "smtp-egress-";
+inline constexpr std::string_view kTablePrefix = nft::kOwnTablePrefix;
 inline constexpr std::string_view kTagPrefix = "smtp-egress:";
 
 /// `inet smtp-egress-NAME`

@@ -108,6 +108,7 @@ struct MatchHolds {
     const auto& returns = m.by_mark ? packet.returns_by_mark : packet.returns;
     return returns ? by_sense(when(*returns), m.sense) : Holds::kMaybe;
   }
+  Holds operator()(const nft::MatchSet&) const { return Holds::kMaybe; }  // our own tables' alone, which are not walked
   Holds operator()(const nft::MatchOpaque& m) const {
     const bool names_peers =
         (!packet.source && m.what.ends_with(" saddr set")) || (!packet.destination && m.what.ends_with(" daddr set"));
@@ -129,7 +130,8 @@ bool refuses(const nft::Statement& statement) {
 
 /// What gives a packet another source address in postrouting, or another destination in prerouting.
 bool rewrites(const nft::Statement& statement) {
-  return std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::Masquerade>(statement) ||
+  return std::holds_alternative<nft::Snat>(statement) || std::holds_alternative<nft::SnatByMap>(statement) ||
+         std::holds_alternative<nft::Masquerade>(statement) ||
          is_opaque(statement,
                    {"nat", "masquerade", "redir", "xt SNAT", "xt MASQUERADE", "xt DNAT", "xt REDIRECT", "xt NETMAP"});
 }

@@ -11,6 +11,8 @@
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
 #include "model/profile_senders.hpp"
+#include "model/profile_tenants.hpp"
+#include "model/repeated_keys.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -68,18 +70,14 @@ Result<json> parse_document(std::string_view origin, std::string_view text, Mist
   }
   json document;
   try {
-    std::vector<std::string> seen;
-    const json::parser_callback_t callback = [&](int depth, json::parse_event_t event, json& parsed) {
-      if (event == json::parse_event_t::key && depth == 1) {
-        const auto key = parsed.get<std::string>();
-        if (contains(seen, key) && !mistakes.concern(key)) {
-          mistakes.add(key, {}, "stands there twice; keep one");
-        }
-        seen.push_back(key);
+    document = json::parse(text);
+    for (const auto& [key, within] : repeated_keys(text)) {
+      if (within.empty() && !mistakes.concern(key)) {
+        mistakes.add(key, {}, "stands there twice; keep one");
+      } else if (!within.empty() && !mistakes.concern(within)) {
+        mistakes.add(within, fmt::format("key '{}'", key), "stands twice in one of them; keep one");
       }
-      return true;
-    };
-    document = json::parse(text, callback);
+    }
   } catch (const json::parse_error& error) {
     const auto before = text.substr(0, std::min<std::size_t>(error.byte, text.size()));
     return usage_error("read profile", std::string(origin),
@@ -114,7 +112,8 @@ Profile unread_profile(std::string name) {
           .inbound = Inbound::kAny,
           .wan = {},
           .public_ip = {},
-          .public_ip6 = {}};
+          .public_ip6 = {},
+          .tenants = {}};
 }
 
 /// Reads a profile key by key, and goes on behind those that are wrong.
@@ -184,6 +183,7 @@ Reading read_document(std::string name, const json& document, const ProfileOverr
   }
   reader.read_others(document, side);
   check_complete(profile, side, mistakes);
+  gather_sources(profile);
   return {std::move(profile), std::move(mistakes).take()};
 }
 
@@ -267,7 +267,10 @@ json profile_document(const Profile& profile) {
                 {"side", word_for(profile.side)},
                 {"tunnel", profile.tunnel.str()},
                 {"mark", profile.open.mark ? "auto" : profile.mark.to_string()}};
-  for (const auto& source : profile.sources) {
+  if (!profile.tenants.empty()) {
+    document["tenants"] = tenants_document(profile.tenants);
+  }
+  for (const auto& source : profile.tenants.empty() ? profile.sources : std::vector<Prefix>{}) {
     document["sources"].push_back(source.to_string());
   }
   for (const auto& named : profile.named_sources) {

@@ -7,6 +7,7 @@
 
 #include "model/docker.hpp"
 #include "model/host_senders.hpp"
+#include "model/profile_tenants.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -65,8 +66,10 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
                  fmt::format("is a sender on the home host; write its address here, as a network of one: \"{}\"",
                              Prefix::of(sender.addresses.front()).to_string()));
   }
-  const bool has_none = profile.sources.empty() && profile.named_sources.empty() && profile.host_senders.empty();
-  if (has_none && !mistakes.concern("sources")) {
+  check_tenants(profile, mistakes);
+  const bool has_none = profile.sources.empty() && profile.named_sources.empty() && profile.host_senders.empty() &&
+                        profile.tenants.empty();
+  if (has_none && !mistakes.concern("sources") && !mistakes.concern("tenants")) {
     mistakes.add("sources", {}, "names no network; give the mail stack's, such as --subnet 192.168.203.0/24");
   }
   check_size("sources", profile.sources.size(), mistakes);
@@ -81,7 +84,8 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
   if (profile.ports.empty() && !mistakes.concern("ports")) {
     mistakes.add("ports", {}, "names no port; write [25]");
   }
-  if (side == Side::kVps && profile.wan == profile.tunnel && !mistakes.concern("tunnel") && !mistakes.concern("wan")) {
+  if (side == Side::kVps && profile.tenants.empty() && profile.wan == profile.tunnel && !mistakes.concern("tunnel") &&
+      !mistakes.concern("wan")) {
     mistakes.add("wan", profile.tunnel.str(), "is the tunnel too; the WAN is the interface that leads to the internet");
   }
   if (side == Side::kHome) {

@@ -10,6 +10,8 @@
 
 #include "model/families.hpp"
 #include "model/profile_senders.hpp"
+#include "model/profile_tenants.hpp"
+#include "model/profile_values.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -20,11 +22,15 @@ using nlohmann::json;
 constexpr std::uint8_t kShortestSource = 4;         // bits; where replies sidestep to there is room for the like of it
 constexpr std::uint32_t kMainRulePriority = 32766;  // the kernel's rule for the main table, net/ipv4/fib_rules.c
 
+}  // namespace
+
 Error wrong_type(const json& value, std::string_view right) {
   return usage_error({}, value.dump(-1, ' ', false, json::error_handler_t::replace),
                      fmt::format("is {}; write {}", value.type_name(), right))
       .error();
 }
+
+namespace {
 
 /// A value as text: JSON strings as they are, whole numbers in decimal, so that `25` and `"25"` mean the same.
 std::optional<std::string> scalar_text(const json& value) {
@@ -150,6 +156,8 @@ Result<void> check_ipv6_source(const Prefix& prefix, std::string_view text) {
   return {};
 }
 
+}  // namespace
+
 Result<Prefix> parse_source(std::string_view text) {
   auto prefix = Prefix::parse(text);
   if (!prefix) {
@@ -167,6 +175,8 @@ Result<Prefix> parse_source(std::string_view text) {
   }
   return prefix;
 }
+
+namespace {
 
 constexpr std::string_view kRightSources = "a list like [\"192.168.203.0/24\"]";
 
@@ -225,6 +235,8 @@ Refusals read_sources(const json& value, Profile& profile) {
   return refusals;
 }
 
+}  // namespace
+
 Result<IpAddress> parse_public_ip6(std::string_view text) {
   auto address = IpAddress::parse(text);
   if (!address || address->family != IpFamily::kV6) {
@@ -252,6 +264,8 @@ Result<IpAddress> parse_public_ip(std::string_view text) {
   }
   return address;
 }
+
+namespace {
 
 template <class Number>
 Result<Number> parse_u32(std::string_view text, std::string_view right) {
@@ -319,6 +333,7 @@ std::span<const ProfileKey> profile_keys() {
       {"side", Belongs::kBoth, word(&Profile::side, parse_choice<Side>, "\"home\" or \"vps\"")},
       {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
       {"sources", Belongs::kBoth, read_sources},
+      {"tenants", Belongs::kVpsOnly, read_tenants},
       {"ports", Belongs::kBoth, list(&Profile::ports, PortRange::parse, "a list like [25]")},
       {"mark", Belongs::kBoth,
        scalar_or_auto(&Profile::mark, &OpenKeys::mark, Mark::parse, "a mark like \"0x19\", or \"auto\"")},

@@ -3,8 +3,11 @@
 #include <algorithm>
 
 #include "model/families.hpp"
+#include "model/host_addresses.hpp"
 #include "model/host_senders.hpp"
 #include "model/private_networks.hpp"
+#include "model/resolve_vps.hpp"
+#include "model/tenants.hpp"
 #include "net/contains.hpp"
 #include "smtpegress/state.hpp"
 
@@ -12,22 +15,6 @@ namespace smtpegress {
 namespace {
 
 constexpr std::string_view kOperation = "apply profile to this host:";
-
-/// Addresses of an interface that others can send to, in the kernel's order: of IPv4 the first is the primary one.
-std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family) {
-  std::vector<IpAddress> found;
-  for (const auto& address : observed.addresses) {
-    if (address.link == link.index && address.local.family == family && !stays_on_link(address.local)) {
-      found.push_back(address.local);
-    }
-  }
-  return found;
-}
-
-/// An address that a provider maps to a public one.
-bool may_be_mapped(const IpAddress& address) {
-  return is_private(address) || is_link_local(address);
-}
 
 std::string list_of(const std::vector<IpAddress>& addresses) {
   std::string text;
@@ -39,19 +26,17 @@ std::string list_of(const std::vector<IpAddress>& addresses) {
 
 /// A network of this host's own that overlaps a source: replies to the source would be delivered there.
 Result<void> refuse_overlap(const Profile& profile, const ObservedState& observed) {
+  const NetworkIndex sources(profile.sources);
+  const auto tunnels = tunnels_of(profile);
   for (const auto& address : observed.addresses) {
-    const auto* link = observed.link(address.link);
-    if (link == nullptr || link->name == profile.tunnel) {
-      continue;
-    }
-    for (const auto& source : profile.sources) {
-      if (source.overlaps(address.network())) {
-        return usage_error(
-            std::string(kOperation), fmt::format("network {} of {}", address.network().to_string(), link->name.str()),
-            fmt::format("overlaps the source {}: replies to the home would be delivered here instead; give the {} "
-                        "another subnet (docker network ls shows its name), or the mail stack at home",
-                        source.to_string(), link->kind == "bridge" ? "Docker network" : "interface"));
-      }
+    const auto place = sources.overlapping(address.network());
+    const auto* link = place ? observed.link(address.link) : nullptr;
+    if (link != nullptr && !contains(tunnels, link->name)) {
+      return usage_error(
+          std::string(kOperation), fmt::format("network {} of {}", address.network().to_string(), link->name.str()),
+          fmt::format("overlaps the source {}: replies to the home would be delivered here instead; give the {} "
+                      "another subnet (docker network ls shows its name), or the mail stack at home",
+                      profile.sources[*place].to_string(), link->kind == "bridge" ? "Docker network" : "interface"));
     }
   }
   return {};
@@ -121,7 +106,7 @@ Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& ob
     return std::unexpected(wan.error());
   }
   host.wan = *std::move(wan);
-  if (host.wan == profile.tunnel) {
+  if (contains(tunnels_of(profile), host.wan)) {
     return usage_error(
         std::string(kOperation), fmt::format("default route dev {}", host.wan.str()),
         "the default route goes into the tunnel; give --wan with the interface that leads to the internet");
@@ -129,6 +114,14 @@ Result<ResolvedHost> resolve_vps(const Profile& profile, const ObservedState& ob
   if (observed.link(host.wan) == nullptr) {
     return usage_error(std::string(kOperation), fmt::format("WAN interface {}", host.wan.str()),
                        "does not exist; `ip link` lists those there are");
+  }
+  if (!profile.tenants.empty()) {
+    auto addresses = resolve_tenants(profile, observed, host.wan);
+    if (!addresses) {
+      return std::unexpected(addresses.error());
+    }
+    host.tenants_snat_to = *std::move(addresses);
+    return host;
   }
   for (const auto family : families_of(profile)) {
     if (auto resolved = resolve_public_address(profile, observed, family, host); !resolved) {
@@ -210,26 +203,6 @@ const Route* ObservedState::default_route(IpFamily family) const {
         route.type == RouteType::kUnicast && !route.interface.empty() &&
         (best == nullptr || route.metric < best->metric)) {
       best = &route;
-    }
-  }
-  return best;
-}
-
-std::optional<IpAddress> lasting_address(const ObservedState& observed, const Link& link, IpFamily family) {
-  constexpr std::uint32_t kUnfit = kTemporary | kDadFailed | kDeprecated | kTentative;
-  std::optional<IpAddress> best;
-  int best_rank = 0;
-  for (const auto& address : observed.addresses) {
-    const bool usable = family == IpFamily::kV4 || ((address.flags & kUnfit) == 0 && !stays_on_link(address.local));
-    if (address.link != link.index || address.local.family != family || !usable) {
-      continue;
-    }
-    const int rank = family == IpFamily::kV4
-                         ? 1
-                         : (may_be_mapped(address.local) ? 1 : 3) + ((address.flags & kPermanent) != 0 ? 1 : 0);
-    if (rank > best_rank) {
-      best = address.local;
-      best_rank = rank;
     }
   }
   return best;

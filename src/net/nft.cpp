@@ -53,6 +53,19 @@ std::string bits_text(std::uint32_t bits, const std::array<Named, N>& names, cha
   return text.empty() ? "0x0" : text;
 }
 
+std::string masked_text(const MaskedAddress& address) {
+  const auto text = fmt::format("{} {}", address.family == IpFamily::kV4 ? "ip" : "ip6",
+                                address.side == Side::kSource ? "saddr" : "daddr");
+  if (address.length == IpAddress{address.family, {}}.size() * 8) {
+    return text;
+  }
+  auto mask = Prefix{{address.family, {}}, address.length}.host_mask();
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    mask.bytes.at(i) = static_cast<std::uint8_t>(~mask.bytes.at(i));
+  }
+  return fmt::format("{} & {}", text, mask.to_string());
+}
+
 /// What need not be said because another test of the rule says it too, as nft itself leaves it out.
 struct Context {
   explicit Context(const Rule& rule) {
@@ -61,7 +74,8 @@ struct Context {
       if (l4 != nullptr && l4->sense == Sense::kIs && (l4->protocol == 6 || l4->protocol == 17)) {
         protocol = l4->protocol == 6 ? "tcp" : "udp";
       }
-      has_address = has_address || std::holds_alternative<MatchAddress>(match);
+      const auto* set = std::get_if<MatchSet>(&match);
+      has_address = has_address || std::holds_alternative<MatchAddress>(match) || (set != nullptr && set->address);
       const auto* family = std::get_if<MatchNfProto>(&match);
       is_ipv6 = is_ipv6 || (family != nullptr && family->family == IpFamily::kV6);
       has_transport =
@@ -126,6 +140,11 @@ struct MatchText {
     return fmt::format("fib saddr . {}iif oif {}", m.by_mark ? "mark . " : "",
                        m.sense == Sense::kIs ? "exists" : "missing");
   }
+  std::string operator()(const MatchSet& m) const {
+    const auto interface = !m.interface ? "" : *m.interface == Way::kIn ? "iifname" : "oifname";
+    return fmt::format("{}{}{} {}@{}", interface, m.interface && m.address ? " . " : "",
+                       m.address ? masked_text(*m.address) : "", sense_text(m.sense), m.set);
+  }
   std::string operator()(const MatchOpaque& m) const { return fmt::format("[{}]", m.what); }
 };
 
@@ -145,6 +164,10 @@ struct StatementText {
       return fmt::format("snat {}to {}", s.to->family == IpFamily::kV6 ? "ip6 " : "", s.to->to_string());
     }
     return is_ipv6 ? "snat ip6 to ip6 saddr" : "snat to ip saddr";
+  }
+  std::string operator()(const SnatByMap& s) const {
+    return fmt::format("snat {}to {} map @{}", s.address.family == IpFamily::kV6 ? "ip6 " : "", masked_text(s.address),
+                       s.map);
   }
   std::string operator()(const Masquerade&) const { return "masquerade"; }
   std::string operator()(const Reject&) const { return "reject"; }
@@ -189,9 +212,25 @@ std::string to_string(const ChainKey& chain) {
   return fmt::format("{} {}", to_string(chain.table), chain.name);
 }
 
+std::string to_string(const SetKey& set) {
+  return fmt::format("{} {}", to_string(set.table), set.name);
+}
+std::string to_string(const SetElement& element, const SetType& type) {
+  auto text = type.by_interface ? fmt::format("\"{}\"", element.interface) : std::string();
+  if (type.by_address) {
+    text += (text.empty() ? "" : " . ") + element.address.to_string();
+  }
+  return element.to ? fmt::format("{} : {}", text, element.to->to_string()) : text;
+}
+
 const ObservedChain* Ruleset::find(const ChainKey& key) const {
   const auto found = std::ranges::find(chains, key, &ObservedChain::key);
   return found == chains.end() ? nullptr : &*found;
+}
+
+const ObservedSet* Ruleset::find_set(const SetKey& key) const {
+  const auto found = std::ranges::find(sets, key, &ObservedSet::key);
+  return found == sets.end() ? nullptr : &*found;
 }
 
 bool Ruleset::has(const TableKey& key) const {

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "netlink/nft_codec.hpp"
+#include "netlink/nft_set_codec.hpp"
 
 namespace smtpegress::netlink {
 namespace {
@@ -41,6 +42,9 @@ std::unexpected<Error> refused(const nft::BatchStep& step, std::string hint) {
 
 bool name_fits(const std::string& name) {
   return !name.empty() && name.size() <= kMaxName;
+}
+bool name_fits(const nft::SetKey& set) {
+  return name_fits(set.table.name) && name_fits(set.name);
 }
 bool name_fits(const nft::ChainKey& chain) {
   return name_fits(chain.table.name) && name_fits(chain.name);
@@ -77,16 +81,24 @@ class BatchWriter {
     return rule(NLM_F_CREATE | NLM_F_APPEND, s.chain, s.rule, s, s.after);
   }
   Result<void> operator()(const nft::InsertRule& s) { return rule(NLM_F_CREATE, s.chain, s.rule, s, 0); }
+  Result<void> operator()(const nft::AddSet& s);
+  Result<void> operator()(const nft::DeleteSet& s);
+  Result<void> operator()(const nft::AddElements& s) {
+    return elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, s.set, s.type, s.elements, s, Values::kWith);
+  }
+  Result<void> operator()(const nft::DeleteElements& s) {
+    return elements(NFT_MSG_DELSETELEM, 0, s.set, s.type, s.elements, s, Values::kWithout);
+  }
 
  private:
-  nlmsghdr* start() {
+  nlmsghdr* start(std::size_t room = kMessageRoom) {
     used_ = bytes_.size();
-    bytes_.resize(used_ + kMessageRoom);
+    bytes_.resize(used_ + room);
     at_ = reinterpret_cast<char*>(bytes_.data() + used_);
     return reinterpret_cast<nlmsghdr*>(at_);
   }
-  nlmsghdr* start(std::uint16_t type, std::uint16_t flags, nft::Family family) {
-    auto* message = start();
+  nlmsghdr* start(std::uint16_t type, std::uint16_t flags, nft::Family family, std::size_t room = kMessageRoom) {
+    auto* message = start(room);
     nftnl_nlmsg_build_hdr(at_, type, static_cast<std::uint16_t>(family), static_cast<std::uint16_t>(flags | NLM_F_ACK),
                           sequence_);
     return message;
@@ -99,6 +111,8 @@ class BatchWriter {
                      std::optional<std::uint32_t> table_flags);
   Result<void> rule(std::uint16_t flags, const nft::ChainKey& chain, const nft::Rule& rule, const nft::BatchStep& step,
                     std::uint64_t position);
+  Result<void> elements(std::uint16_t type, std::uint16_t flags, const nft::SetKey& set, const nft::SetType& set_type,
+                        const std::vector<nft::SetElement>& elements, const nft::BatchStep& step, Values values);
 
   std::vector<std::uint8_t> bytes_;
   std::size_t used_ = 0;  // bytes, without the message being written
@@ -196,6 +210,44 @@ Result<void> BatchWriter::rule(std::uint16_t flags, const nft::ChainKey& chain, 
   return {};
 }
 
+Result<void> BatchWriter::operator()(const nft::AddSet& s) {
+  if (!name_fits(s.set)) {
+    return refused(s, kLongName);
+  }
+  auto* message = start(NFT_MSG_NEWSET, NLM_F_CREATE, s.set.table.family);
+  put_new_set(message, s.set, s.type, sequence_);
+  finish(message);
+  return {};
+}
+
+Result<void> BatchWriter::operator()(const nft::DeleteSet& s) {
+  if (!name_fits(s.set)) {
+    return refused(s, kLongName);
+  }
+  auto* message = start(NFT_MSG_DELSET, 0, s.set.table.family);
+  put_set(message, s.set);
+  finish(message);
+  return {};
+}
+
+Result<void> BatchWriter::elements(std::uint16_t type, std::uint16_t flags, const nft::SetKey& set,
+                                   const nft::SetType& set_type, const std::vector<nft::SetElement>& elements,
+                                   const nft::BatchStep& step, Values values) {
+  // Without elements the kernel would delete all there are.
+  if (!name_fits(set) || elements.empty() || elements.size() > nft::kElementsInStep) {
+    return refused(step, fmt::format("a step has 1 to {} elements, of a set with a name", nft::kElementsInStep));
+  }
+  for (const auto& element : elements) {
+    if (const std::string wrong = wrong_with(element, set_type); !wrong.empty()) {
+      return refused(step, fmt::format("{}: {}", to_string(element, set_type), wrong));
+    }
+  }
+  auto* message = start(type, flags, set.table.family, kElementRoom);
+  put_elements(message, set, set_type, elements, values);
+  finish(message);
+  return {};
+}
+
 struct Describe {
   StepText operator()(const nft::AddTable& s) const { return {"add table", nft::to_string(s.table)}; }
   StepText operator()(const nft::DeleteTable& s) const { return {"delete table", nft::to_string(s.table)}; }
@@ -206,6 +258,14 @@ struct Describe {
   StepText operator()(const nft::InsertRule& s) const { return with_rule("insert rule", s.chain, s.rule); }
   StepText operator()(const nft::DeleteRule& s) const {
     return {"delete rule", fmt::format("{} handle {}", nft::to_string(s.chain), s.handle)};
+  }
+  StepText operator()(const nft::AddSet& s) const { return {"add set", nft::to_string(s.set)}; }
+  StepText operator()(const nft::DeleteSet& s) const { return {"delete set", nft::to_string(s.set)}; }
+  StepText operator()(const nft::AddElements& s) const {
+    return {"add elements", fmt::format("{}: {} of them", nft::to_string(s.set), s.elements.size())};
+  }
+  StepText operator()(const nft::DeleteElements& s) const {
+    return {"delete elements", fmt::format("{}: {} of them", nft::to_string(s.set), s.elements.size())};
   }
 
  private:

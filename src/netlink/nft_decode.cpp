@@ -120,7 +120,8 @@ Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_nft_rule(const nlmsgh
   if (!table || !chain) {
     return malformed("a rule");
   }
-  RuleReader reader(family, comment_of(rule.bytes(NFTA_RULE_USERDATA)));
+  const nft::TableKey owner{family, std::string(*table)};
+  RuleReader reader(owner, comment_of(rule.bytes(NFTA_RULE_USERDATA)));
   read_expressions(reader, rule.bytes(NFTA_RULE_EXPRESSIONS));
   if (!rule.only({NFTA_RULE_TABLE, NFTA_RULE_CHAIN},
                  {NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_POSITION, NFTA_RULE_USERDATA, NFTA_RULE_PAD,
@@ -129,7 +130,7 @@ Result<std::pair<nft::ChainKey, nft::ObservedRule>> decode_nft_rule(const nlmsgh
   }
   auto observed = reader.finish();
   observed.handle = handle.value_or(0);
-  return std::pair{nft::ChainKey{{family, std::string(*table)}, std::string(*chain)}, std::move(observed)};
+  return std::pair{nft::ChainKey{owner, std::string(*chain)}, std::move(observed)};
 }
 
 Result<nft::ObservedChain> decode_chain(const nlmsghdr* message) {

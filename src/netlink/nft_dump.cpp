@@ -18,6 +18,7 @@
 #include "netlink/attribute_view.hpp"
 #include "netlink/exchange.hpp"
 #include "netlink/nft_codec.hpp"
+#include "netlink/nft_own_sets.hpp"
 #include "netlink/nft_state_sets.hpp"
 
 namespace smtpegress::netlink {
@@ -234,6 +235,11 @@ Result<nft::Ruleset> read_once(int fd) {
     ruleset.tables.push_back(std::move(table.key));
   }
   add_rules(ruleset, std::move(*rules));
+  auto sets = read_own_sets(fd, ruleset.tables);
+  if (!sets) {
+    return std::unexpected(sets.error());
+  }
+  ruleset.sets = *std::move(sets);
   return ruleset;
 }
 

@@ -226,6 +226,7 @@ std::optional<nft::Match> match_of_compare(const Loaded& value, std::uint32_t op
     case Loaded::Source::kPayload:
     case Loaded::Source::kRouteMss:
     case Loaded::Source::kImmediate:
+    case Loaded::Source::kMapped:
     case Loaded::Source::kOther:
       return std::nullopt;
   }

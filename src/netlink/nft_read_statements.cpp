@@ -144,6 +144,9 @@ void RuleReader::nat(const Expression& e) {
              value->field == address_field(family, nft::Side::kSource)) {
     value->used = true;
     effect(nft::Snat{});
+  } else if (plain && value->source == Loaded::Source::kMapped && value->looked_up.family == family) {
+    value->used = true;
+    effect(nft::SnatByMap{std::string(value->map), value->looked_up});
   } else {
     opaque_effect(e, "nat");
   }

@@ -94,6 +94,9 @@ std::optional<std::string> RuleReader::address_set(const Expression& e, const Lo
 }
 
 void RuleReader::lookup(const Expression& e) {
+  if (is_own_table_ && own_lookup(e)) {
+    return;
+  }
   const Loaded* value = source(e, NFTA_LOOKUP_SREG, 0);
   const bool by_state = value != nullptr && value->what() == "ct state";
   if (!e.data.has(NFTA_LOOKUP_DREG)) {

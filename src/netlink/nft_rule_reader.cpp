@@ -19,15 +19,16 @@ Bytes data_value(const Attributes& attributes, std::uint16_t type) {
   return value && value->type == NFTA_DATA_VALUE && list.empty() ? value->payload : Bytes{};
 }
 
-RuleReader::RuleReader(nft::Family family, std::string comment) : family_(family) {
+RuleReader::RuleReader(const nft::TableKey& table, std::string comment)
+    : family_(table.family), is_own_table_(table.name.starts_with(nft::kOwnTablePrefix)) {
   constexpr std::size_t kUsualMatches = 6;
   constexpr std::size_t kUsualStatements = 2;
   observed_.rule.matches.reserve(kUsualMatches);
   observed_.rule.statements.reserve(kUsualStatements);
   observed_.rule.comment = std::move(comment);
-  if (family == nft::Family::kIp) {
+  if (family_ == nft::Family::kIp) {
     network_ = IpFamily::kV4;
-  } else if (family == nft::Family::kIp6) {
+  } else if (family_ == nft::Family::kIp6) {
     network_ = IpFamily::kV6;
   }
 }

@@ -20,7 +20,8 @@ namespace smtpegress::netlink {
 /// marks.
 class RuleReader {
  public:
-  explicit RuleReader(nft::Family family, std::string comment);
+  /// `table` is the rule's: in our own ones look-ups in named sets are understood.
+  RuleReader(const nft::TableKey& table, std::string comment);
 
   /// One element of NFTA_RULE_EXPRESSIONS. It must outlive this reader.
   void read(const Attribute& element);
@@ -78,6 +79,10 @@ class RuleReader {
   Loaded* source(const Expression& e, std::uint16_t register_attribute, std::size_t length);
 
   [[nodiscard]] std::optional<std::string> address_set(const Expression& e, const Loaded* value) const;
+  /// A look-up in a set of our own; false, and nothing done, where it is none.
+  bool own_lookup(const Expression& e);
+  /// The address that this is, and how many of its bits; nothing where it is none.
+  [[nodiscard]] std::optional<nft::MaskedAddress> masked_address(const Loaded& value) const;
   bool add_match(std::optional<nft::Match> match);
   void add_opaque(std::string what, std::vector<std::uint8_t> bytes);
   void opaque_test(const Expression& e, std::string what, const Loaded* read = nullptr);
@@ -87,6 +92,7 @@ class RuleReader {
   void note_unused(const std::vector<Loaded>& values);
 
   nft::Family family_;
+  bool is_own_table_;
   std::optional<IpFamily> network_;  // what the network header is known to be at this point of the rule
   Registers registers_;
   nft::ObservedRule observed_;

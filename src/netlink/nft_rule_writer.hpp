@@ -18,7 +18,8 @@ namespace smtpegress::netlink {
 
 using Data = std::span<const std::uint8_t>;
 
-/// Writes one rule's expressions. Register 1 carries everything; each match loads it anew, as nft does.
+/// Writes one rule's expressions. Register 1 carries everything, and 2 the second half of a set's key; each match loads
+/// them anew, as nft does.
 class RuleWriter {
  public:
   RuleWriter(const nft::ChainKey& chain, nftnl_rule* rule) : chain_(chain), rule_(rule) {
@@ -41,6 +42,7 @@ class RuleWriter {
   Result<void> operator()(const nft::MatchCtDirection& m);
   Result<void> operator()(const nft::MatchCtDnat& m);
   Result<void> operator()(const nft::MatchReversePath& m);
+  Result<void> operator()(const nft::MatchSet& m);
   Result<void> operator()(const nft::MatchOpaque& m) { return refused(m.what, "a foreign match cannot be written"); }
 
   Result<void> operator()(const nft::Counter&);
@@ -48,6 +50,7 @@ class RuleWriter {
   Result<void> operator()(const nft::SetMark& s);
   Result<void> operator()(const nft::ClampMss&);
   Result<void> operator()(const nft::Snat& s);
+  Result<void> operator()(const nft::SnatByMap& s);
   Result<void> operator()(const nft::Masquerade&);
   Result<void> operator()(const nft::Reject&);
   Result<void> operator()(const nft::SetNetwork& s);
@@ -75,10 +78,13 @@ class RuleWriter {
     }
   }
   void load_meta(std::uint32_t key);
-  void load_payload(Field field);
+  void load_payload(Field field, std::uint32_t number = NFT_REG_1);
   void load_ct(std::uint32_t key);
   void load_immediate(Data data);
-  void bitwise(Data mask, Data flip);
+  void bitwise(Data mask, Data flip, std::uint32_t number = NFT_REG_1);
+  /// The address into a register, without the bits that the set knows nothing of.
+  Result<void> load_masked(const nft::MaskedAddress& address, std::uint32_t number);
+  void look_up(const std::string& set, std::uint32_t flags, std::optional<std::uint32_t> target);
   void compare(std::uint32_t op, Data data);
   void compare(nft::Sense sense, Data data) { compare(sense == nft::Sense::kIs ? NFT_CMP_EQ : NFT_CMP_NEQ, data); }
 

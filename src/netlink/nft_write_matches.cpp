@@ -39,9 +39,9 @@ void RuleWriter::load_meta(std::uint32_t key) {
   set(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
 }
 
-void RuleWriter::load_payload(Field field) {
+void RuleWriter::load_payload(Field field, std::uint32_t number) {
   auto* e = add("payload");
-  set(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+  set(e, NFTNL_EXPR_PAYLOAD_DREG, number);
   set(e, NFTNL_EXPR_PAYLOAD_BASE, field.base);
   set(e, NFTNL_EXPR_PAYLOAD_OFFSET, field.offset);
   set(e, NFTNL_EXPR_PAYLOAD_LEN, field.length);
@@ -59,10 +59,10 @@ void RuleWriter::load_immediate(Data data) {
   set(e, NFTNL_EXPR_IMM_DATA, data);
 }
 
-void RuleWriter::bitwise(Data mask, Data flip) {
+void RuleWriter::bitwise(Data mask, Data flip, std::uint32_t number) {
   auto* e = add("bitwise");
-  set(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-  set(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+  set(e, NFTNL_EXPR_BITWISE_SREG, number);
+  set(e, NFTNL_EXPR_BITWISE_DREG, number);
   set(e, NFTNL_EXPR_BITWISE_LEN, static_cast<std::uint32_t>(mask.size()));
   set(e, NFTNL_EXPR_BITWISE_MASK, mask);
   set(e, NFTNL_EXPR_BITWISE_XOR, flip);

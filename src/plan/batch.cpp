@@ -1,9 +1,11 @@
 // Changes to nf_tables objects as the steps of one transaction.
 #include <algorithm>
+#include <iterator>
 #include <ranges>
 
 #include "net/contains.hpp"
 #include "plan/match.hpp"
+#include "plan/sets.hpp"
 #include "smtpegress/plan.hpp"
 
 namespace smtpegress {
@@ -17,6 +19,25 @@ struct BatchMaker {
 
   void create(const OwnTable& table) { batch.emplace_back(nft::AddTable{table.key, table.dormant}); }
   void remove(const OwnTable& table) { batch.emplace_back(nft::DeleteTable{table.key}); }
+
+  void create(const OwnSet& set) {
+    batch.emplace_back(nft::AddSet{set.key, set.type});
+    add_element_steps(set, {}, batch);
+  }
+  void remove(const OwnSet& set) {
+    if (!contains(tables_removed, set.key.table)) {
+      batch.emplace_back(nft::DeleteSet{set.key});
+    }
+  }
+  /// Just the elements that differ from those that stand; packets find all others at any instant.
+  void replace(const OwnSet& set, const std::optional<Object>&) {
+    if (has_its_type(set, ruleset)) {
+      add_element_steps(set, ruleset.find_set(set.key)->elements, batch);
+      return;
+    }
+    remove(set);
+    create(set);
+  }
 
   void create(const OwnChain& chain) {
     batch.emplace_back(nft::AddChain{chain.key, chain.hook});
@@ -71,6 +92,45 @@ struct BatchMaker {
   }
   void replace(const OwnTable& table, const std::optional<Object>&) { create(table); }
 };
+
+/// A set goes only when no rule looks anything up in it, and one of another type cannot become what it should be. Then
+/// the chains of its table are emptied first; those that are not among the changes get their rules again as they were.
+void make_way_for_sets(const std::vector<Change>& changes, BatchMaker& maker, nft::Batch& rules_again) {
+  std::vector<nft::TableKey> tables;
+  for (const auto& change : changes) {
+    const auto* set = std::get_if<OwnSet>(&change.object);
+    const bool makes_way = set != nullptr && change.verb == Verb::kReplace && !has_its_type(*set, maker.ruleset);
+    if (makes_way && !contains(tables, set->key.table)) {
+      tables.push_back(set->key.table);
+    }
+  }
+  for (const auto& chain : maker.ruleset.chains) {
+    if (!contains(tables, chain.key.table)) {
+      continue;
+    }
+    maker.batch.emplace_back(nft::FlushChain{chain.key});
+    const bool is_made_anew = std::ranges::any_of(changes, [&](const Change& change) {
+      const auto* own = std::get_if<OwnChain>(&change.object);
+      return own != nullptr && own->key == chain.key;
+    });
+    for (const auto& rule : is_made_anew ? std::vector<nft::ObservedRule>{} : chain.rules) {
+      rules_again.emplace_back(nft::AppendRule{chain.key, rule.rule});
+    }
+  }
+}
+
+/// When a change's steps are due: a chain's rules look up in sets, which therefore come before it and go behind it.
+enum class Turn : std::uint8_t { kTables, kSets, kRules, kSetsGo, kTablesGo };
+Turn turn_of(const Change& change) {
+  const bool goes = change.verb == Verb::kRemove;
+  if (std::holds_alternative<OwnTable>(change.object)) {
+    return goes ? Turn::kTablesGo : Turn::kTables;
+  }
+  if (std::holds_alternative<OwnSet>(change.object)) {
+    return goes ? Turn::kSetsGo : Turn::kSets;
+  }
+  return Turn::kRules;
+}
 
 /// A rule of a chain as it will be: one that stands (`put_back` null), or one that comes back.
 struct Place {
@@ -182,13 +242,26 @@ nft::Batch make_batch(const std::vector<Change>& changes, const nft::Ruleset& ru
       maker.tables_removed.push_back(table->key);
     }
   }
-  for (const auto& change : changes) {
-    if (const auto* table = std::get_if<OwnTable>(&change.object)) {
-      add(maker, change, *table);
-    } else if (const auto* chain = std::get_if<OwnChain>(&change.object)) {
-      add(maker, change, *chain);
-    } else if (const auto* rule = std::get_if<ForeignChainRule>(&change.object)) {
-      add(maker, change, *rule);
+  nft::Batch rules_again;
+  make_way_for_sets(changes, maker, rules_again);
+  for (const auto turn : {Turn::kTables, Turn::kSets, Turn::kRules, Turn::kSetsGo, Turn::kTablesGo}) {
+    for (const auto& change : changes) {
+      if (turn_of(change) != turn) {
+        continue;
+      }
+      if (const auto* table = std::get_if<OwnTable>(&change.object)) {
+        add(maker, change, *table);
+      } else if (const auto* set = std::get_if<OwnSet>(&change.object)) {
+        add(maker, change, *set);
+      } else if (const auto* chain = std::get_if<OwnChain>(&change.object)) {
+        add(maker, change, *chain);
+      } else if (const auto* rule = std::get_if<ForeignChainRule>(&change.object)) {
+        add(maker, change, *rule);
+      }
+    }
+    if (turn == Turn::kSets) {
+      batch.insert(batch.end(), std::make_move_iterator(rules_again.begin()),
+                   std::make_move_iterator(rules_again.end()));
     }
   }
   put_all_back(maker);

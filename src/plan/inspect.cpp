@@ -4,6 +4,7 @@
 
 #include "net/contains.hpp"
 #include "plan/match.hpp"
+#include "plan/sets.hpp"
 #include "smtpegress/plan.hpp"
 
 namespace smtpegress {
@@ -156,7 +157,7 @@ Finding inspect_sysctl(const SysctlSpec& desired, const SysctlValues& values) {
 
 std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& observed, const SysctlValues& sysctls) {
   std::vector<Finding> findings;
-  findings.reserve(desired.rules.size() + desired.routes.size() + desired.chains.size() + desired.foreign_rules.size() +
+  findings.reserve(desired.rules.size() + desired.routes.size() + desired.sets.size() + desired.chains.size() + desired.foreign_rules.size() +
                    desired.sysctls.size());
   for (const auto& rule : desired.rules) {
     findings.push_back(inspect_rule(rule, observed));
@@ -167,6 +168,9 @@ std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& o
   }
   for (const auto& route : desired.routes) {
     findings.push_back(inspect_route(route, observed));
+  }
+  for (const auto& set : desired.sets) {
+    findings.push_back(inspect_set(set, observed.ruleset));
   }
   for (const auto& chain : desired.chains) {
     findings.push_back(inspect_chain(chain, observed.ruleset));

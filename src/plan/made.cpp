@@ -17,6 +17,10 @@ struct Stands {
   bool operator()(const OwnTable& table) const {
     return observed.ruleset.has(table.key) && observed.ruleset.is_dormant(table.key) == table.dormant;
   }
+  bool operator()(const OwnSet& wanted) const {
+    const auto* set = observed.ruleset.find_set(wanted.key);
+    return set != nullptr && set->type == wanted.type && set->elements == wanted.elements;
+  }
   bool operator()(const OwnChain& wanted) const {
     const auto* chain = observed.ruleset.find(wanted.key);
     return chain != nullptr && chain->hook == wanted.hook &&
@@ -38,10 +42,13 @@ bool stands(Object object, const ObservedState& observed, bool has_new_handle) {
   return std::visit(Stands{observed}, object);
 }
 
-/// A table's and a chain's name is enough for it to be there still.
+/// A table's, a set's and a chain's name is enough for it to be there still.
 bool is_gone(const Object& object, const ObservedState& observed) {
   if (const auto* table = std::get_if<OwnTable>(&object); table != nullptr) {
     return !observed.ruleset.has(table->key);
+  }
+  if (const auto* set = std::get_if<OwnSet>(&object); set != nullptr) {
+    return observed.ruleset.find_set(set->key) == nullptr;
   }
   const auto* chain = std::get_if<OwnChain>(&object);
   return chain != nullptr ? observed.ruleset.find(chain->key) == nullptr : !stands(object, observed, false);
@@ -55,6 +62,7 @@ bool is_made(const Change& change, const ObservedState& observed) {
     return false;
   }
   if (!change.previous || std::holds_alternative<OwnTable>(*change.previous) ||
+      std::holds_alternative<OwnSet>(*change.previous) ||
       std::holds_alternative<OwnChain>(*change.previous)) {
     return true;  // it was altered, and goes by the same name
   }

@@ -54,7 +54,8 @@ const Order& order_of(Course course) {
 }  // namespace
 
 bool is_nftables(const Object& object) {
-  return std::holds_alternative<OwnTable>(object) || std::holds_alternative<OwnChain>(object) ||
+  return std::holds_alternative<OwnTable>(object) || std::holds_alternative<OwnSet>(object) ||
+         std::holds_alternative<OwnChain>(object) ||
          std::holds_alternative<ForeignChainRule>(object);
 }
 

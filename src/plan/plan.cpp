@@ -9,6 +9,7 @@
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
 #include "plan/match.hpp"
+#include "plan/sets.hpp"
 #include "plan/order.hpp"
 #include "plan/purpose.hpp"
 
@@ -165,6 +166,11 @@ void add_own_table_removals(const DesiredState& desired, const DesiredState& own
           plan.changes.push_back({Verb::kRemove, as_own(chain), {}, "made by enable"});
         }
       }
+      for (const auto& set : ruleset.sets | std::views::reverse) {
+        if (set.key.table == *owned.table && set.type) {  // what is of no known kind cannot be made again
+          plan.changes.push_back({Verb::kRemove, as_own(set), {}, "made by enable"});
+        }
+      }
       plan.changes.push_back({Verb::kRemove, OwnTable{*owned.table}, {}, "made by enable"});
     }
     return;
@@ -177,6 +183,11 @@ void add_own_table_removals(const DesiredState& desired, const DesiredState& own
   for (const auto& chain : ruleset.chains) {
     if (chain.key.table == *desired.table && !contains(desired.chains, chain.key, &OwnChain::key)) {
       plan.changes.push_back({Verb::kRemove, as_own(chain), {}, "not part of this profile"});
+    }
+  }
+  for (const auto& set : ruleset.sets) {
+    if (set.key.table == *desired.table && !contains(desired.sets, set.key, &OwnSet::key)) {
+      plan.changes.push_back({Verb::kRemove, as_own(set), {}, "not part of this profile"});
     }
   }
 }

@@ -16,6 +16,11 @@ std::string_view purpose_of_forward(const OwnChain& chain) {
   if (contains(chain.rules, "guard", &nft::Rule::comment)) {
     return "guard: refuses the sources' mail any way but the tunnel; and admits replies";
   }
+  if (contains(chain.rules, "other tenants", &nft::Rule::comment)) {
+    return "tells each tenant's mail and its replies apart from the rest, and fits segments to the tunnels; drops what "
+           "goes to a tenant's network out of a tenants' tunnel, tcp of the mail's ports from another tenant's "
+           "address, and replies to the wrong tunnel";
+  }
   if (contains(chain.rules, "mss clamp", &nft::Rule::comment)) {
     return "tells the mail and its replies apart from the rest, and fits segments to the tunnel";
   }
@@ -24,6 +29,12 @@ std::string_view purpose_of_forward(const OwnChain& chain) {
 
 struct Purpose {
   std::string operator()(const OwnTable&) const { return "holds all rules of ours"; }
+  std::string operator()(const OwnSet& set) const {
+    return set.key.name == "tunnels"                ? "the tunnels that tenants are behind"
+           : set.key.name.starts_with("senders-")   ? "which networks may send, and out of which tunnel"
+           : set.key.name.starts_with("addresses-") ? "as which public address each tenant's mail leaves"
+                                                    : "all tenants' networks: none may use or reach another's";
+  }
   std::string operator()(const OwnChain& chain) const {
     constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},

@@ -32,7 +32,7 @@ MAY_INCLUDE = {
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
-VOCABULARY = {"error.hpp", "net_types.hpp", "nft.hpp", "route.hpp"}
+VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "route.hpp"}
 PUBLIC_FOR = {
     "net": VOCABULARY,
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
@@ -47,6 +47,8 @@ PUBLIC_FOR = {
 PUBLIC_HEADERS = {
     "error.hpp": set(),
     "net_types.hpp": {"error.hpp"},
+    "nft_keys.hpp": set(),
+    "nft_set.hpp": {"net_types.hpp", "nft_keys.hpp"},
     "nft.hpp": VOCABULARY,
     "route.hpp": VOCABULARY,
     "profile.hpp": VOCABULARY,

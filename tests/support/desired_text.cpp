@@ -11,6 +11,9 @@ std::string desired_text(const DesiredState& desired) {
   if (desired.table) {
     text += fmt::format("table {}\n", nft::to_string(*desired.table));
   }
+  for (const auto& set : desired.sets) {
+    text += set_text({set.key, set.type, set.elements});
+  }
   for (const auto& chain : desired.chains) {
     text += fmt::format("chain {}\n", chain_text(chain.key, chain.hook));
     for (const auto& rule : chain.rules) {

@@ -39,6 +39,27 @@ bool jumped_to(const Ruleset& ruleset, const nft::ChainKey& key) {
   });
 }
 
+bool looked_up(const Ruleset& ruleset, const nft::SetKey& key) {
+  const auto in_match = [&](const nft::Match& match) {
+    const auto* lookup = std::get_if<nft::MatchSet>(&match);
+    return lookup != nullptr && lookup->set == key.name;
+  };
+  const auto in_statement = [&](const nft::Statement& statement) {
+    const auto* lookup = std::get_if<nft::SnatByMap>(&statement);
+    return lookup != nullptr && lookup->map == key.name;
+  };
+  return std::ranges::any_of(ruleset.chains, [&](const ObservedChain& chain) {
+    return chain.key.table == key.table && std::ranges::any_of(chain.rules, [&](const nft::ObservedRule& rule) {
+             return std::ranges::any_of(rule.rule.matches, in_match) ||
+                    std::ranges::any_of(rule.rule.statements, in_statement);
+           });
+  });
+}
+
+bool same_key(const nft::SetElement& a, const nft::SetElement& b) {
+  return a.interface == b.interface && a.address == b.address;
+}
+
 struct Applier {
   Ruleset& ruleset;
 
@@ -61,6 +82,7 @@ struct Applier {
       return refused(nft::to_string(step.table), ENOENT);
     }
     std::erase_if(ruleset.chains, [&](const ObservedChain& chain) { return chain.key.table == step.table; });
+    std::erase_if(ruleset.sets, [&](const nft::ObservedSet& set) { return set.key.table == step.table; });
     return {};
   }
   Result<void> operator()(const nft::AddChain& step) const {
@@ -123,6 +145,56 @@ struct Applier {
     }
     return {};
   }
+  nft::ObservedSet* find(const nft::SetKey& key) const {
+    const auto found = std::ranges::find(ruleset.sets, key, &nft::ObservedSet::key);
+    return found == ruleset.sets.end() ? nullptr : &*found;
+  }
+  Result<void> operator()(const nft::AddSet& step) const {
+    if (!ruleset.has(step.set.table)) {
+      return refused(nft::to_string(step.set), ENOENT);
+    }
+    if (const auto* set = find(step.set); set != nullptr) {
+      return set->type == step.type ? Result<void>{} : refused(nft::to_string(step.set), EEXIST);
+    }
+    ruleset.sets.push_back({step.set, step.type, {}});
+    return {};
+  }
+  Result<void> operator()(const nft::DeleteSet& step) const {
+    if (find(step.set) == nullptr) {
+      return refused(nft::to_string(step.set), ENOENT);
+    }
+    if (looked_up(ruleset, step.set)) {
+      return refused(nft::to_string(step.set), EBUSY);
+    }
+    std::erase_if(ruleset.sets, [&](const nft::ObservedSet& set) { return set.key == step.set; });
+    return {};
+  }
+  Result<void> operator()(const nft::AddElements& step) const {
+    auto* set = find(step.set);
+    if (set == nullptr || set->type != step.type) {
+      return refused(nft::to_string(step.set), ENOENT);
+    }
+    for (const auto& element : step.elements) {
+      const auto same = std::ranges::find_if(set->elements, [&](const auto& other) { return same_key(other, element); });
+      if (same == set->elements.end()) {
+        set->elements.push_back(element);
+      } else if (*same != element) {
+        return refused(nft::to_string(step.set), EEXIST);
+      }
+    }
+    std::ranges::sort(set->elements);
+    return {};
+  }
+  Result<void> operator()(const nft::DeleteElements& step) const {
+    auto* set = find(step.set);
+    for (const auto& element : step.elements) {
+      if (set == nullptr ||
+          std::erase_if(set->elements, [&](const auto& other) { return same_key(other, element); }) == 0) {
+        return refused(nft::to_string(step.set), ENOENT);
+      }
+    }
+    return {};
+  }
 };
 
 }  // namespace
@@ -152,10 +224,22 @@ std::string rule_text(const nft::Rule& rule) {
   return rule.comment.empty() ? nft::to_string(rule) : fmt::format("{} # {}", nft::to_string(rule), rule.comment);
 }
 
+std::string set_text(const nft::ObservedSet& set) {
+  auto text = fmt::format("{} {}\n", set.type && set.type->to ? "map" : "set", nft::to_string(set.key));
+  for (const auto& element : set.elements) {
+    text += fmt::format("  {}{}\n", to_string(element, set.type.value_or(nft::SetType{})),
+                        element.altered ? " altered" : "");
+  }
+  return text;
+}
+
 std::string ruleset_text(const nft::Ruleset& ruleset) {
   std::string text;
   for (const auto& table : ruleset.tables) {
     text += fmt::format("table {}{}\n", nft::to_string(table), ruleset.is_dormant(table) ? " dormant" : "");
+  }
+  for (const auto& set : ruleset.sets) {
+    text += set_text(set);
   }
   for (const auto& chain : ruleset.chains) {
     text += fmt::format("chain {}\n", chain_text(chain.key, chain.hook));

@@ -123,7 +123,7 @@ TEST_F(Files, AMistake_NamesTheFile) {
 }
 
 TEST_F(Files, AFileThatIsFarTooLong_IsNotReadAndIsTheUsersMistake) {
-  directory_.write("etc/long.json", std::string((1 << 20) + 1, ' '));
+  directory_.write("etc/long.json", std::string((1 << 24) + 1, ' '));
   const auto loaded = ProfileFiles().load("long", {});
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().kind, ErrorKind::kUsage) << "a wrong profile is exit 2, not a kernel's refusal";

@@ -42,7 +42,7 @@ struct Purpose {
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",
          "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
-        {"output", "guard: refuses this host's own mail any way but the tunnel"},
+        {"output", "guard: refuses mail of this host's own any way but the tunnel"},
         {"sidestep", "replies bear another address while they pass Docker's raw drop"},
         {"step-back", "and get their own again"},
         {"public-address", "gives the mail the VPS's address, ahead of any masquerade"},

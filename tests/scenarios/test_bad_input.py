@@ -53,6 +53,10 @@ WRONG_PROFILES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("public address multicast", {**VPS, "public_ip": "224.0.0.1"}, ("'public_ip'",)),
     ("WAN is the tunnel", {**VPS, "wan": "wg0"}, ("'wan'", "tunnel")),
     ("not an object", [HOME], ("object",)),
+    ("a user that is none", {**HOME, "sources": [{"user": "a b"}]}, ("'sources'", "no user's name")),
+    ("a user's address that is a network", {**HOME, "sources": [{"user": "mox", "address": "10.0.1.2/32"}]},
+     ("'sources'", "10.0.1.2")),
+    ("a user on the VPS", {**VPS, "sources": [{"user": 997, "address": "10.0.1.2"}]}, ("'sources'", "10.0.1.2/32")),
 )
 WRONG_TEXTS = (
     ("not JSON", '{"side": "home",\n "sources" []}', ("line 2",)),
@@ -78,6 +82,8 @@ WRONG_WORDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("home option on the VPS side only", ("enable", "mailu-home", "--public-ip", topology.VPS), ("'public_ip'", "VPS")),
     ("empty tunnel", ("enable", "mailu-home", "--tunnel", ""), ("command line", "'tunnel'", "wg0")),
     ("no instance", ("enable",), ("INSTANCE",)),
+    ("a user that nobody is", ("enable", "mox-home", "--set", 'sources=[{"user": "nobody-of-that-name"}]'),
+     ("user nobody-of-that-name", "no such user", "getent passwd")),
     ("quiet and verbose", ("--quiet", "--verbose", "enable", "mailu-home"), ()),
 )
 

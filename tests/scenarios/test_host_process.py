@@ -38,6 +38,13 @@ class ByUser(HostProcess):
                 self.enable_mox()
             self.disable_mox()
 
+    def test_what_was_under_way_before_does_not_go_on_past_the_tunnel(self) -> None:
+        """Half-open connections, from the uplink's address: they end, and new ones take the tunnel."""
+        with self.knocking():
+            self.enable_mox()
+            with self.no_leak():
+                self.assert_mail_passes()
+
     def test_nothing_else_of_the_host_is_rerouted(self) -> None:
         self.enable_mox()
         before = self.lab.isp_leak_count()

@@ -125,6 +125,11 @@ void add_nft_seeds(Seeds& seeds) {
               joined({octets(nfgenmsg{}),
                       attribute(NFTA_SET_ELEM_LIST_ELEMENTS, attribute(NFTA_LIST_ELEM, joined({key, data})))}));
   }
+  const SetKey set{kInet.table, "senders"};
+  const SetType type{.by_interface = true, .by_address = IpFamily::kV4, .to = IpFamily::kV4};
+  const auto address = IpAddress::parse("10.0.1.0").value();
+  seeds.add("nft_sets", payload_of_step(AddSet{set, type}).value());
+  seeds.add("nft_sets", payload_of_step(AddElements{set, type, {{"wg0", address, address}}}).value());
   Octets any(512);
   for (std::size_t i = 0; i < any.size(); ++i) {
     any[i] = static_cast<std::uint8_t>(i * i * 7 + i);

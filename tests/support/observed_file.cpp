@@ -39,6 +39,8 @@ void happen(const std::string& step, const json& value, const Profile& profile, 
     remove_link(host, value.get<std::string>());
   } else if (step == "link") {
     add_link(host, value.at(0).get<std::string>(), value.at(1).get<std::string>(), value.at(2).get<std::string>());
+  } else if (step == "address") {
+    add_address(host, value.at(0).get<std::string>(), value.at(1).get<std::string>());
   } else if (step == "default-route") {
     add_default_route(host, value.at(0).get<std::string>(), value.at(1).get<std::string>());
   } else if (step == "iptables") {

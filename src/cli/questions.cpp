@@ -71,7 +71,7 @@ Result<std::vector<std::string>> ask(const setup::Question& question, std::FILE*
     const auto answer = line_of(in);
     if (!answer) {
       std::fputs("\n", out);
-      return usage_error("set up this host:", {}, "nothing was chosen, and nothing was written");
+      return usage_error("set up this host", {}, "nothing was chosen, and nothing was written");
     }
     if (auto values = values_of(*answer, question); !values.empty()) {
       return values;

@@ -190,8 +190,7 @@ class Init {
     const auto* const device = finds.wireguard(resolved->tunnel);
     const auto end = setup::describe_end(*resolved, *host, finds.observed,
                                          device != nullptr ? std::optional(*device) : std::nullopt);
-    const auto other = wishes_.from_home ? wishes_.from_home->instance : setup::other_end(end.instance, end.side);
-    report_.wireguard = setup::advise(end, other, home_addresses(end));
+    report_.wireguard = setup::advise(end, home_addresses(end));
     report_.mistakes = setup::check_running(end);
     return check_conf(end);
   }
@@ -227,7 +226,9 @@ class Init {
       return {};
     }
     report_.conf = path;
-    const auto mistakes = setup::check_wg_conf(setup::parse_wg_conf(*text), setup::wants_of(end));
+    auto wants = setup::wants_of(end);
+    wants.peer_key = wishes_.from_home ? wishes_.from_home->public_key : "";
+    const auto mistakes = setup::check_wg_conf(setup::parse_wg_conf(*text), wants);
     for (const auto& [what, mend] : mistakes) {
       report_.mistakes.push_back({.what = fmt::format("{}: {}", path, what), .mend = mend});
     }
@@ -312,22 +313,14 @@ Result<setup::Descriptor> describe_this_end(const Profile& profile, Kernel& kern
   return setup::describe_end(profile, *host, *observed, device ? std::optional(*std::move(device)) : std::nullopt);
 }
 
-/// The other end's, where one was given.
-Result<void> compare(const Options& options, PairReport& report) {
-  if (options.setup.with.empty()) {
-    return {};
-  }
-  auto there = descriptor_from(options.setup.with);
-  if (!there) {
-    return std::unexpected(there.error());
-  }
-  if (there->side == report.here.side) {
-    return usage_error("pair", options.setup.with,
+/// Precondition: `report.there`.
+Result<void> compare(const std::string& file, PairReport& report) {
+  if (report.there->side == report.here.side) {
+    return usage_error("pair", file,
                        fmt::format("is a descriptor of this side too ({}); let `smtp-egress pair` print it at the "
                                    "other end",
-                                   there->instance));
+                                   report.there->instance));
   }
-  report.there = *std::move(there);
   const bool is_home = report.here.side == Side::kHome;
   report.checks = setup::compare_ends(is_home ? report.here : *report.there, is_home ? *report.there : report.here);
   return {};
@@ -341,6 +334,14 @@ Result<int> run_init(const Options& options, const ProfileFiles& files, Kernel& 
 
 Result<int> run_pair(const Options& options, const ProfileFiles& files, const StateStore& store, Kernel& kernel,
                      const DockerNetworks& docker) {
+  PairReport report{.here = {}, .there = {}, .checks = {}};
+  if (const auto& file = options.setup.with; !file.empty()) {
+    auto there = descriptor_from(file);
+    if (!there) {
+      return std::unexpected(there.error());
+    }
+    report.there = *std::move(there);
+  }
   const auto instance = options.instance.empty() ? only_instance(files, store) : Result<std::string>(options.instance);
   if (!instance) {
     return std::unexpected(instance.error());
@@ -353,8 +354,8 @@ Result<int> run_pair(const Options& options, const ProfileFiles& files, const St
   if (!here) {
     return std::unexpected(here.error());
   }
-  PairReport report{.here = *std::move(here), .there = {}, .checks = {}};
-  if (auto compared = compare(options, report); !compared) {
+  report.here = *std::move(here);
+  if (auto compared = report.there ? compare(options.setup.with, report) : Result<void>(); !compared) {
     return std::unexpected(compared.error());
   }
   const int code = contains(report.checks, Outcome::kFailed, &Check::outcome) ? 1 : 0;

@@ -23,7 +23,7 @@ std::string init_text(const InitReport& report) {
   const bool is_home = proposal.profile.side == Side::kHome;
   std::string text;
   for (const auto& choice : proposal.choices) {
-    const bool says_all = choice.why.starts_with(choice.value);
+    const bool says_all = choice.why.starts_with(choice.value) || choice.value.starts_with('{');
     text += fmt::format("found {}: {}\n", choice.what,
                         says_all ? choice.why : fmt::format("{} ({})", choice.value, choice.why));
   }

@@ -34,17 +34,21 @@ void append(std::vector<std::string>& lines, const std::vector<std::string>& mor
 
 }  // namespace
 
-WgAdvice advise(const Descriptor& end, const std::string& other, const std::vector<Prefix>& home_addresses) {
+WgAdvice advise(const Descriptor& end, const std::vector<Prefix>& home_addresses) {
   const bool is_home = end.side == Side::kHome;
   auto allowed = home_addresses;
   std::ranges::copy_if(end.mail_from, std::back_inserter(allowed),
                        [&](const Prefix& network) { return !contains(home_addresses, network); });
   WgAdvice advice;
   advice.home = {"[Interface]", "Table = off"};
-  append(advice.home, hooks(is_home ? end.instance : other));
+  if (is_home) {
+    append(advice.home, hooks(end.instance));
+  }
   append(advice.home, {"[Peer]", "AllowedIPs = " + list_of(everything_for(end.mail_from)), "PersistentKeepalive = 25"});
-  advice.vps = {"[Interface]"};
-  append(advice.vps, hooks(is_home ? other : end.instance));
+  if (!is_home) {
+    advice.vps = {"[Interface]"};
+    append(advice.vps, hooks(end.instance));
+  }
   append(advice.vps, {"[Peer]", "AllowedIPs = " + list_of(allowed)});
   if (!end.public_key.empty()) {
     auto& lines = is_home ? advice.vps : advice.home;
@@ -69,6 +73,7 @@ WgConfWants wants_of(const Descriptor& end) {
   return {.side = end.side,
           .tunnel = end.tunnel,
           .instance = end.instance,
+          .peer_key = {},
           .through = end.side == Side::kHome ? everything_for(end.mail_from) : end.mail_from};
 }
 

@@ -15,9 +15,8 @@ struct WgAdvice {
   std::vector<std::string> vps;
 };
 
-/// `end` is this end; `other` its other end's instance, `home_addresses` the tunnel's at home where they are known.
-[[nodiscard]] WgAdvice advise(const Descriptor& end, const std::string& other,
-                              const std::vector<Prefix>& home_addresses);
+/// `end` is this end, whose hooks are among them; `home_addresses` are the tunnel's at home where they are known.
+[[nodiscard]] WgAdvice advise(const Descriptor& end, const std::vector<Prefix>& home_addresses);
 
 /// Of the home end: how replies get past Docker's drop. Of both: firewalls that have to be opened by hand.
 [[nodiscard]] std::vector<std::string> firewall_notes(const Profile& profile, const ResolvedHost& host,

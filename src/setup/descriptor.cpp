@@ -212,11 +212,11 @@ Result<Descriptor> parse_descriptor(std::string_view origin, std::string_view te
   const auto refused = [&](std::string_view why) {
     return usage_error(kOperation, std::string(origin), fmt::format("{}; {}", why, kAgain));
   };
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-    return refused("is empty");
-  }
   if (text.size() > kLongestDescriptor || nests_too_deeply(text)) {
     return refused("is no descriptor: it is too long, or nested too deeply");
+  }
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return refused("is empty");
   }
   json document = json::parse(text, nullptr, false);
   if (!document.is_object()) {

@@ -104,7 +104,7 @@ class Proposing {
     if (!wishes_.sources.empty()) {
       for (const auto& item : wishes_.sources) {
         stack_ = stack_.empty() ? stack_named_in(item) : stack_;
-        add_source(item, "as chosen");
+        add_source(item, item + ", as chosen");
       }
       return std::nullopt;
     }
@@ -124,7 +124,7 @@ class Proposing {
     const auto document = profile_document(*read);
     for (const auto& item : document.at("sources")) {
       stack_ = stack_.empty() ? stack_named_in(text_of(item)) : stack_;
-      add_source(text_of(item), "as given");
+      add_source(text_of(item), text_of(item) + ", as given");
     }
     return std::nullopt;
   }
@@ -379,7 +379,7 @@ Error unanswered(const Question& question) {
   for (const auto& candidate : question.candidates) {
     flags.push_back(fmt::format("{} for {}", candidate.flag, candidate.shown));
   }
-  return usage_error(kOperation, {},
+  return usage_error("set up this host", {},
                      flags.empty() ? fmt::format("{} Give {}", question.asked, question.flag)
                                    : fmt::format("{} Give {}", question.asked, list_of(flags, "; or ")))
       .error();

@@ -63,6 +63,13 @@ bool is_public_key(std::string_view text) {
          });
 }
 
+/// A setting's name; what a lost line begins with, half of a key say, is mostly none.
+bool is_key(std::string_view name) {
+  constexpr std::size_t kLongest = 32;  // bytes; PersistentKeepalive has 19
+  return !name.empty() && name.size() <= kLongest &&
+         std::ranges::all_of(name, [](unsigned char c) { return std::isalpha(c) != 0; });
+}
+
 void read_interface(WgConf& conf, const std::string& key, std::string_view value) {
   if (key == "table") {
     conf.table = value;
@@ -109,7 +116,8 @@ WgConf parse_wg_conf(std::string_view text) {
       section = Section::kPeer;
       conf.peers.push_back(
           {.public_key = {}, .allowed_ips = {}, .has_endpoint = false, .keepalive = {}, .line = number});
-    } else if (equals == std::string_view::npos || section == Section::kNone) {
+    } else if (equals == std::string_view::npos || section == Section::kNone ||
+               !is_key(trimmed(line.substr(0, equals)))) {
       conf.odd_lines.push_back(number);
     } else if (const auto key = lower_case(trimmed(line.substr(0, equals))); section == Section::kInterface) {
       read_interface(conf, key, trimmed(line.substr(equals + 1)));

@@ -38,6 +38,7 @@ struct WgConfWants {
   Side side = Side::kHome;
   std::string tunnel;           ///< the interface
   std::string instance;         ///< that hooks should name
+  std::string peer_key;         ///< public, of the other end; empty: not known
   std::vector<Prefix> through;  ///< what a peer's AllowedIPs have to cover: all of a family (home), the sources (VPS)
 };
 

@@ -3,14 +3,19 @@
 #include <algorithm>
 
 #include "model/covered.hpp"
+#include "net/contains.hpp"
 #include "setup/text.hpp"
 #include "setup/wg_conf.hpp"
 
 namespace smtpegress::setup {
 namespace {
 
-/// The peer that the mail goes to: the first that covers one of what is wanted, else the only one.
+/// The peer that the mail goes to: by its key, else the first that covers one of what is wanted, else the only one.
 const WgConfPeer* peer_of(const WgConf& conf, const WgConfWants& wants) {
+  const auto by_key = std::ranges::find(conf.peers, wants.peer_key, &WgConfPeer::public_key);
+  if (!wants.peer_key.empty() && by_key != conf.peers.end()) {
+    return &*by_key;
+  }
   for (const auto& peer : conf.peers) {
     if (std::ranges::any_of(wants.through, [&](const Prefix& p) { return covered(p, peer.allowed_ips); })) {
       return &peer;
@@ -37,6 +42,10 @@ class Checking {
   std::vector<WgConfMistake> all() && {
     if (conf_.peers.empty()) {
       add("has no [Peer]: there is nobody at the other end", "[Peer] with the other end's PublicKey and AllowedIPs");
+    }
+    if (!wants_.peer_key.empty() && !conf_.peers.empty() &&
+        !contains(conf_.peers, wants_.peer_key, &WgConfPeer::public_key)) {
+      add("no [Peer] has the other end's key", "PublicKey = " + wants_.peer_key);
     }
     check_table();
     check_allowed_ips();
@@ -67,9 +76,8 @@ class Checking {
       return;
     }
     add(conf_.table.empty() || conf_.table == "auto"
-            ? std::string("Table = off is missing: wg-quick would make the tunnel this host's default route")
-            : fmt::format("Table = {}: wg-quick would put a default route into that table, and it is not needed",
-                          conf_.table),
+            ? "Table = off is missing: wg-quick would make the tunnel this host's default route"
+            : "Table names a routing table: wg-quick would put a default route there, and none is needed",
         wants_.side == Side::kHome ? "[Interface] Table = off"
                                    : "AllowedIPs without 0.0.0.0/0 and ::/0, or [Interface] Table = off");
   }

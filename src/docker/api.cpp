@@ -57,6 +57,13 @@ class Question {
   void asked(error_code error) {
     error_ = error;
     if (!error) {
+      // By itself: where the body came along in one piece, reading both at once forgets that it is too long.
+      http::async_read_header(stream_, buffer_, answer_, [this](error_code failed, std::size_t) { headed(failed); });
+    }
+  }
+  void headed(error_code error) {
+    error_ = error;
+    if (!error) {
       http::async_read(stream_, buffer_, answer_, [this](error_code failed, std::size_t) { error_ = failed; });
     }
   }

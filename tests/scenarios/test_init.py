@@ -440,12 +440,12 @@ class WgConf(Fresh):
             self.assert_said(done, "Table = off is missing", "has", "AllowedIPs = 10.0.1.0/24, 0.0.0.0/0",
                              "no Endpoint", "PersistentKeepalive = 25", "line 5 is no setting")
             self.assertNotIn(secret, done.stdout + done.stderr)
+            document = json.loads(self.smtp_egress(self.lab.home, "--json", "init", "home", "other", "--wg-conf", conf).stdout)
+            self.assertEqual(len(document["mistakes"]), 5, document["mistakes"])
             good = self.conf("[Interface]\nTable = off\n[Peer]\nEndpoint = vps.example.net:51820\n"
                              "AllowedIPs = 0.0.0.0/0\nPersistentKeepalive = 25\n")
             done = self.smtp_egress(self.lab.home, "init", "home", "--yes", "--force", "--wg-conf", good)
             self.assert_said(done, "is as it should be")
-            document = json.loads(self.smtp_egress(self.lab.home, "--json", "init", "home", "other", "--wg-conf", conf).stdout)
-            self.assertEqual(len(document["mistakes"]), 5, document["mistakes"])
 
     def test_the_tunnel_as_it_runs(self) -> None:
         self.lab.vps_tunnel.set_allowed_ips(f"{at.HOME_TUNNEL}/32")

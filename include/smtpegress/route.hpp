@@ -173,7 +173,9 @@ struct WireGuardPeer {
 struct WireGuardDevice {
   IfName name;
   std::vector<WireGuardPeer> peers;
-  std::uint32_t fwmark = 0;  ///< of its own packets to the peers; 0: none
+  std::uint32_t fwmark = 0;       ///< of its own packets to the peers; 0: none
+  std::string public_key{};       ///< its own, in base64; empty: it has no key yet
+  std::uint16_t listen_port = 0;  ///< udp; 0: none yet
 };
 
 }  // namespace smtpegress

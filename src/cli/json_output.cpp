@@ -65,6 +65,23 @@ ordered_json json_of(const Error& error) {
           {"hint", error.hint}};
 }
 
+ordered_json json_of(const Check& check) {
+  constexpr std::array<std::string_view, 3> kOutcomes{"passed", "failed", "skipped"};
+  return {{"id", check.id},
+          {"title", check.title},
+          {"outcome", kOutcomes.at(static_cast<std::size_t>(check.outcome))},
+          {"detail", check.detail},
+          {"mend", check.mend}};
+}
+
+ordered_json json_of(const setup::Choice& choice) {
+  return {{"what", choice.what}, {"value", choice.value}, {"why", choice.why}};
+}
+
+ordered_json json_of(const setup::WgConfMistake& mistake) {
+  return {{"what", mistake.what}, {"mend", mistake.mend}};
+}
+
 template <class T>
 ordered_json list_of(const std::vector<T>& items) {
   auto list = ordered_json::array();
@@ -118,16 +135,30 @@ std::string status_json(const Options& options, const StatusReport& report, int 
 }
 
 std::string verify_json(const Options& options, const VerifyReport& report, int exit_code) {
-  constexpr std::array<std::string_view, 3> kOutcomes{"passed", "failed", "skipped"};
   auto document = head(options, exit_code, report.profile);
-  document["checks"] = ordered_json::array();
-  for (const auto& check : report.checks) {
-    document["checks"].push_back({{"id", check.id},
-                                  {"title", check.title},
-                                  {"outcome", kOutcomes.at(static_cast<std::size_t>(check.outcome))},
-                                  {"detail", check.detail},
-                                  {"mend", check.mend}});
-  }
+  document["checks"] = list_of(report.checks);
+  return finished(document);
+}
+
+std::string init_json(const Options& options, const InitReport& report, int exit_code) {
+  auto document = head(options, exit_code, report.proposal.profile);
+  document["path"] = report.path;
+  document["written"] = report.written;
+  document["profile"] = ordered_json::parse(report.proposal.text);
+  document["found"] = list_of(report.proposal.choices);
+  document["notes"] = report.proposal.notes;
+  document["wireguard"] = {{"home", report.wireguard.home}, {"vps", report.wireguard.vps}};
+  document["conf"] = report.conf;
+  document["mistakes"] = list_of(report.mistakes);
+  return finished(document);
+}
+
+std::string pair_json(const Options& options, const PairReport& report, int exit_code) {
+  auto document = head(options, exit_code);
+  document["instance"] = report.here.instance;
+  document["side"] = report.here.side == Side::kHome ? "home" : "vps";
+  document["descriptor"] = ordered_json::parse(setup::descriptor_to_json(report.here));
+  document["checks"] = list_of(report.checks);
   return finished(document);
 }
 

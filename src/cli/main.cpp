@@ -14,6 +14,7 @@
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
+#include "cli/setup_commands.hpp"
 #include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
@@ -71,6 +72,10 @@ class Run {
         return profiles();
       case Command::kCheck:
         return check();
+      case Command::kInit:
+        return run_init(options_, files_, *kernel_, networks_of_docker);
+      case Command::kPair:
+        return run_pair(options_, files_, store_, *kernel_, networks_of_docker);
     }
     return 0;
   }

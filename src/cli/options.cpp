@@ -34,7 +34,7 @@ struct Row {
 };
 constexpr const char* kHelpFlag = "-h,--help";
 constexpr const char* kHelpText = "Print this help message and exit";
-constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles, check";
+constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles, check, init, pair";
 constexpr std::array kCommands{
     Row{Command::kEnable, "enable", "Send the mail stack's tcp/25 through the tunnel, and never another way"},
     Row{Command::kDisable, "disable", "Take back exactly what enable made"},
@@ -43,9 +43,11 @@ constexpr std::array kCommands{
     Row{Command::kPlan, "plan", "Show what enable would do and why; change nothing"},
     Row{Command::kProfiles, "profiles", "List the profiles there are"},
     Row{Command::kCheck, "check", "Tell all that is wrong with profiles; needs no root and changes nothing"},
+    Row{Command::kInit, "init", "Look at this host and write its profile; ask only what cannot be known"},
+    Row{Command::kPair, "pair", "Print what the other end has to know, or check this end against it"},
 };
 
-void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) {
+void add_profile_flags(CLI::App& command, ProfileFlags& flags) {
   command.add_option("--tunnel", flags.tunnel, "The tunnel's interface")->type_name("IF");
   command.add_option("--subnet", flags.subnets, "A network of the mail stack; may be given several times")
       ->type_name("CIDR");
@@ -59,7 +61,22 @@ void add_profile_flags(CLI::App& command, ProfileFlags& flags, bool& take_over) 
   command.add_option("--public-ip6", flags.public_ip6, "VPS: the same for mail over IPv6")->type_name("ADDR");
   command.add_option("--set", flags.settings, "Any key of the profile; may be given several times")
       ->type_name("KEY=VALUE");
-  command.add_flag("--take-over", take_over, "Replace the objects of the old shell scripts, without a gap");
+}
+
+void add_init_options(CLI::App& command, Options& options) {
+  auto& setup = options.setup;
+  command.add_option("SIDE", setup.side, "home: where the mail stack runs; vps: whose address the mail gets")
+      ->required()
+      ->check(CLI::IsMember({"home", "vps"}));
+  command.add_option("NAME", options.instance,
+                     "The instance's name; default: after the mail stack, such as mailu-home");
+  command.add_option("--from-home", setup.from_home, "VPS: what `smtp-egress pair` printed at home; -: standard input")
+      ->type_name("FILE");
+  command.add_option("--wg-conf", setup.wg_conf, "The tunnel's configuration; default /etc/wireguard/TUNNEL.conf")
+      ->type_name("FILE");
+  command.add_flag("-y,--yes", setup.yes, "Never ask; refuse where there is a choice");
+  command.add_flag("--print", setup.print, "Print the profile instead of writing it");
+  command.add_flag("--force", setup.force, "Replace a profile of that name");
 }
 
 /// Empty where a `--set` is not KEY=VALUE.
@@ -143,12 +160,21 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       command->set_help_flag(kHelpFlag, kHelpText);
       if (row.command == Command::kCheck) {
         command->add_option("INSTANCE|FILE", options.files, "Profiles by name or path; none: all of /etc/smtp-egress");
+      } else if (row.command == Command::kInit) {
+        add_init_options(*command, options);
       } else if (row.command != Command::kProfiles) {
         command->add_option("INSTANCE", options.instance,
                             "One side of one mail stack; may be left out where there is only one");
       }
+      if (row.command == Command::kPair) {
+        command->add_option("--with", options.setup.with, "The other end's descriptor; -: standard input")
+            ->type_name("FILE");
+      }
+      if (row.command == Command::kEnable || row.command == Command::kPlan || row.command == Command::kInit) {
+        add_profile_flags(*command, flags);
+      }
       if (row.command == Command::kEnable || row.command == Command::kPlan) {
-        add_profile_flags(*command, flags, take_over);
+        command->add_flag("--take-over", take_over, "Replace the objects of the old shell scripts, without a gap");
       }
     });
   }

@@ -11,9 +11,20 @@
 
 namespace smtpegress::cli {
 
-enum class Command : std::uint8_t { kEnable, kDisable, kStatus, kVerify, kPlan, kProfiles, kCheck };
+enum class Command : std::uint8_t { kEnable, kDisable, kStatus, kVerify, kPlan, kProfiles, kCheck, kInit, kPair };
 enum class Format : std::uint8_t { kText, kJson };
 enum class Verbosity : std::uint8_t { kQuiet, kNormal, kVerbose };
+
+/// What init and pair take beside an instance.
+struct SetupOptions {
+  std::string side;                    ///< of init: "home" or "vps"
+  std::string from_home;               ///< of init: home's descriptor, a file or "-"; empty: none
+  std::string with;                    ///< of pair: the other end's, likewise
+  std::optional<std::string> wg_conf;  ///< absent: /etc/wireguard/TUNNEL.conf
+  bool yes = false;                    ///< never ask
+  bool print = false;                  ///< the profile goes to stdout
+  bool force = false;                  ///< a profile that is there is replaced
+};
 
 struct Options {
   Command command = Command::kStatus;
@@ -25,6 +36,7 @@ struct Options {
   Format format = Format::kText;
   Verbosity verbosity = Verbosity::kNormal;
   std::string state_dir;
+  SetupOptions setup;
 };
 
 /// The options, or the exit code where there is nothing to do: 0 after --help and --version, 2 on a usage error (told

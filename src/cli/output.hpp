@@ -7,6 +7,10 @@
 
 #include "cli/options.hpp"
 #include "cli/profile_files.hpp"
+#include "setup/advice.hpp"
+#include "setup/pair.hpp"
+#include "setup/propose.hpp"
+#include "setup/wg_conf.hpp"
 #include "smtpegress/engine.hpp"
 
 namespace smtpegress::cli {
@@ -16,6 +20,8 @@ std::string disable_text(const ApplyReport& report, Verbosity verbosity);
 std::string nothing_enabled_text();  ///< of a disable that names none
 std::string plan_text(const PlanReport& report);
 std::string status_text(const StatusReport& report);
+/// A line for each, and its mend below what has failed.
+std::string checks_text(const std::vector<Check>& checks);
 std::string verify_text(const VerifyReport& report);
 
 struct ProfileLine {
@@ -28,6 +34,27 @@ std::string profiles_text(const std::vector<ProfileLine>& profiles);
 
 /// A line for each mistake and, but where only errors are asked for, for each file without one.
 std::string check_text(const std::vector<CheckedFile>& files, Verbosity verbosity);
+
+/// What init found and made.
+struct InitReport {
+  setup::Proposal proposal;
+  std::string path;      ///< of the profile
+  bool written = false;  ///< not where it is only printed
+  setup::WgAdvice wireguard;
+  std::string conf;                            ///< the tunnel's configuration file; empty: none was read
+  std::vector<setup::WgConfMistake> mistakes;  ///< in it, and in the tunnel as it runs
+};
+std::string init_text(const InitReport& report);
+std::string init_json(const Options& options, const InitReport& report, int exit_code);
+
+/// This end and, where it was given, the other.
+struct PairReport {
+  setup::Descriptor here;
+  std::optional<setup::Descriptor> there;
+  std::vector<Check> checks;
+};
+std::string pair_text(const PairReport& report);
+std::string pair_json(const Options& options, const PairReport& report, int exit_code);
 
 std::string apply_json(const Options& options, const ApplyReport& report, int exit_code);
 std::string nothing_enabled_json(const Options& options);  ///< a disable's, without instance and side

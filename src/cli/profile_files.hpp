@@ -21,6 +21,9 @@ struct CheckedFile {
   std::vector<ProfileMistake> mistakes;
 };
 
+/// What becomes of a profile that is there already.
+enum class Existing : std::uint8_t { kRefuse, kReplace };
+
 class ProfileFiles {
  public:
   /// /etc/smtp-egress (SMTP_EGRESS_CONFIG_DIR), then the shipped ones (SMTP_EGRESS_PROFILE_DIR): beside the program in
@@ -39,6 +42,11 @@ class ProfileFiles {
   /// The paths of all *.json in the administrator's directory, also of those whose name no instance can have. kUsage
   /// where there are none.
   [[nodiscard]] Result<std::vector<std::string>> configured() const;
+  /// Where the administrator's profile of that name stands, or would.
+  [[nodiscard]] std::string path_of(const std::string& name) const { return config_dir_ + "/" + name + ".json"; }
+  /// Writes the administrator's profile of that name: whole, or not at all; the directory is made where there is none.
+  /// kUsage: one is there, and is not to be replaced; or others may write to the directory.
+  Result<void> write(const std::string& name, std::string_view text, Existing existing) const;
   /// The one profile in the administrator's directory, where there is exactly one.
   [[nodiscard]] std::optional<std::string> only_configured() const;
 

@@ -233,10 +233,9 @@ std::string status_text(const StatusReport& report) {
   return text + notes_text(report.notes);
 }
 
-std::string verify_text(const VerifyReport& report) {
-  const auto failed = std::ranges::count(report.checks, Outcome::kFailed, &Check::outcome);
+std::string checks_text(const std::vector<Check>& checks) {
   std::string text;
-  for (const auto& check : report.checks) {
+  for (const auto& check : checks) {
     constexpr std::array<std::string_view, 3> kWords{"ok", "FAILED", "skipped"};
     text += fmt::format("  {:<8} {}", kWords.at(static_cast<std::size_t>(check.outcome)), check.title);
     text += check.detail.empty() ? "\n" : fmt::format(": {}\n", check.detail);
@@ -244,10 +243,15 @@ std::string verify_text(const VerifyReport& report) {
       text += fmt::format("           mend: {}\n", check.mend);
     }
   }
+  return text;
+}
+
+std::string verify_text(const VerifyReport& report) {
+  const auto failed = std::ranges::count(report.checks, Outcome::kFailed, &Check::outcome);
   const auto verdict = failed == 0 ? std::string("mail can take its way through this host")
                                    : fmt::format("{} check{} failed", failed, failed == 1 ? "" : "s");
   return fmt::format("{} ({}): {}\n{}", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS",
-                     verdict, text);
+                     verdict, checks_text(report.checks));
 }
 
 std::string profiles_text(const std::vector<ProfileLine>& profiles) {

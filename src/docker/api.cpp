@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "docker/inventory.hpp"
 #include "docker/networks.hpp"
 
 namespace smtpegress::docker {
@@ -56,6 +57,13 @@ class Question {
   void asked(error_code error) {
     error_ = error;
     if (!error) {
+      // By itself: where the body came along in one piece, reading both at once forgets that it is too long.
+      http::async_read_header(stream_, buffer_, answer_, [this](error_code failed, std::size_t) { headed(failed); });
+    }
+  }
+  void headed(error_code error) {
+    error_ = error;
+    if (!error) {
       http::async_read(stream_, buffer_, answer_, [this](error_code failed, std::size_t) { error_ = failed; });
     }
   }
@@ -80,8 +88,21 @@ std::string escaped(std::string_view name) {
   return text;
 }
 
-std::string by_hand(std::string_view why) {
-  return fmt::format("{}; or name the network itself, such as \"192.168.203.0/24\"", why);
+bool nobody_listens(const Question& question) {
+  const int error = question.error().value();
+  return !question.was_connected() && (error == ENOENT || error == ECONNREFUSED);
+}
+
+/// Of a question without an answer.
+Error failed(const Question& question, const std::string& object, std::string_view other_way) {
+  const auto& error = question.error();
+  if (!question.was_connected() && (error.value() == EACCES || error.value() == EPERM)) {
+    return system_error("ask Docker for", object, error.value(), {}, "run it as root").error();
+  }
+  const auto why = question.was_connected()
+                       ? fmt::format("the daemon gave no answer that can be read ({})", error.message())
+                       : fmt::format("{}; start Docker", error.message());
+  return usage_error("ask Docker for", object, fmt::format("{}; {}", why, other_way)).error();
 }
 
 }  // namespace
@@ -93,8 +114,10 @@ Result<std::string> socket_path(const char* docker_host) {
   }
   const auto path = host.starts_with(kUnix) ? host.substr(kUnix.size()) : std::string_view();
   if (!path.starts_with('/') || path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return usage_error("find Docker", fmt::format("DOCKER_HOST '{}'", host),
-                       by_hand("is no socket of this host (unix:///run/docker.sock); unset it"));
+    return usage_error(
+        "find Docker", fmt::format("DOCKER_HOST '{}'", host),
+        "is no socket of this host (unix:///run/docker.sock); unset it; or name the network itself, such "
+        "as \"192.168.203.0/24\"");
   }
   return std::string(path);
 }
@@ -102,18 +125,36 @@ Result<std::string> socket_path(const char* docker_host) {
 Result<std::vector<Prefix>> subnets_of(const std::string& socket, const std::string& network,
                                        std::chrono::milliseconds patience) {
   const Question question(socket, "/networks/" + escaped(network), patience);
-  const auto& error = question.error();
-  if (!error) {
+  if (!question.error()) {
     return subnets_in_answer(network, question.answer().result_int(), question.answer().body());
   }
   const auto object = fmt::format("network '{}' at {}", network, socket);
-  if (!question.was_connected() && (error.value() == EACCES || error.value() == EPERM)) {
-    return system_error("ask Docker for", object, error.value(), {}, "run it as root");
+  return std::unexpected(failed(question, object, "or name the network itself, such as \"192.168.203.0/24\""));
+}
+
+Result<std::optional<Inventory>> inventory(const std::string& socket, std::chrono::milliseconds patience) {
+  const auto object = fmt::format("its networks and containers at {}", socket);
+  constexpr const char* kOtherWay = "or name the mail stack's network with --subnet, and Docker is not asked";
+  const Question networks(socket, "/networks", patience);
+  if (nobody_listens(networks)) {
+    return std::nullopt;
   }
-  const auto why = question.was_connected()
-                       ? fmt::format("the daemon gave no answer that can be read ({})", error.message())
-                       : fmt::format("{}; start Docker", error.message());
-  return usage_error("ask Docker for", object, by_hand(why));
+  if (networks.error()) {
+    return std::unexpected(failed(networks, object, kOtherWay));
+  }
+  const Question containers(socket, "/containers/json", patience);
+  if (containers.error()) {
+    return std::unexpected(failed(containers, object, kOtherWay));
+  }
+  auto known = networks_in_answer(networks.answer().result_int(), networks.answer().body());
+  if (!known) {
+    return std::unexpected(known.error());
+  }
+  auto running = containers_in_answer(containers.answer().result_int(), containers.answer().body());
+  if (!running) {
+    return std::unexpected(running.error());
+  }
+  return Inventory{.networks = *std::move(known), .containers = *std::move(running)};
 }
 
 }  // namespace smtpegress::docker

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/verify_checks.hpp"
+#include "model/covered.hpp"
 #include "model/families.hpp"
 #include "model/host_senders.hpp"
 
@@ -16,22 +17,6 @@ namespace {
 // keepalives has long begun a new one
 constexpr std::int64_t kStaleHandshake = 180;
 constexpr std::int64_t kGrace = 15;  // seconds; for a handshake that is just being renewed
-
-/// Is every address of `wanted` in one of `allowed`? Halves, as in 0.0.0.0/1 and 128.0.0.0/1, count together.
-bool covered(const Prefix& wanted, const std::vector<Prefix>& allowed) {
-  if (std::ranges::any_of(allowed, [&](const Prefix& p) { return p.contains(wanted); })) {
-    return true;
-  }
-  const auto bits = static_cast<std::uint8_t>(wanted.address.size() * 8);
-  if (wanted.length >= bits || std::ranges::none_of(allowed, [&](const Prefix& p) { return wanted.contains(p); })) {
-    return false;
-  }
-  Prefix low{wanted.address, static_cast<std::uint8_t>(wanted.length + 1)};
-  Prefix high = low;
-  high.address.bytes[wanted.length / 8] =
-      static_cast<std::uint8_t>(high.address.bytes[wanted.length / 8] | (0x80 >> (wanted.length % 8)));
-  return covered(low, allowed) && covered(high, allowed);
-}
 
 void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
   const auto title = "the tunnel's last handshake is recent";

@@ -169,6 +169,12 @@ Result<void> decode_device(WireGuardDevice& device, const nlmsghdr* message) {
     if (attribute.type == WGDEVICE_A_FWMARK) {
       good = read_into(device.fwmark, attribute.payload) && good;
     }
+    if (attribute.type == WGDEVICE_A_LISTEN_PORT) {
+      good = read_into(device.listen_port, attribute.payload) && good;
+    }
+    if (attribute.type == WGDEVICE_A_PUBLIC_KEY) {
+      device.public_key = attribute.payload.size() == kWireGuardKeySize ? base64(attribute.payload) : "";
+    }
     if (attribute.type != WGDEVICE_A_PEERS) {
       return;
     }

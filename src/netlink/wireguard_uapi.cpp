@@ -1,5 +1,8 @@
 // The answer of a userspace WireGuard to "get=1": key=value lines, ended by errno=N and an empty line
 // (wireguard.com/xplatform, "Configuration Protocol"). Values are never quoted in errors: some are private keys.
+#include <sodium/crypto_scalarmult.h>
+#include <sodium/utils.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -25,8 +28,10 @@ std::optional<T> number_of(std::string_view text) {
   return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-std::optional<std::string> key_of(std::string_view hex) {
-  std::array<std::uint8_t, kWireGuardKeySize> key{};
+using Key = std::array<std::uint8_t, kWireGuardKeySize>;
+
+std::optional<Key> bytes_of(std::string_view hex) {
+  Key key{};
   if (hex.size() != key.size() * 2) {
     return std::nullopt;
   }
@@ -37,7 +42,26 @@ std::optional<std::string> key_of(std::string_view hex) {
       return std::nullopt;
     }
   }
-  return base64(key);
+  return key;
+}
+
+std::optional<std::string> key_of(std::string_view hex) {
+  const auto key = bytes_of(hex);
+  return key ? std::optional(base64(*key)) : std::nullopt;
+}
+
+/// This interface tells its private key alone (the kernel's tells both): of all zeros it is none. The bytes do not
+/// outlive the call.
+std::optional<std::string> public_key_of(std::string_view private_hex) {
+  auto key = bytes_of(private_hex);
+  if (!key) {
+    return std::nullopt;
+  }
+  static_assert(kWireGuardKeySize == crypto_scalarmult_BYTES && kWireGuardKeySize == crypto_scalarmult_SCALARBYTES);
+  Key public_key{};
+  const bool is_key = *key != Key{} && ::crypto_scalarmult_base(public_key.data(), key->data()) == 0;
+  ::sodium_memzero(key->data(), key->size());
+  return is_key ? base64(public_key) : std::string();
 }
 
 /// False where the key is one that is read here, and its value is not what it should be.
@@ -80,6 +104,16 @@ bool read_line(WireGuardDevice& device, std::string_view key, std::string_view v
     }
     device.peers.emplace_back().public_key = std::move(*public_key);
     return true;
+  }
+  if (key == "private_key" && device.peers.empty()) {
+    auto public_key = public_key_of(value);
+    device.public_key = public_key.value_or("");
+    return public_key.has_value();
+  }
+  if (key == "listen_port" && device.peers.empty()) {
+    const auto port = number_of<std::uint16_t>(value);
+    device.listen_port = port.value_or(0);
+    return port.has_value();
   }
   if (key == "fwmark") {
     const auto mark = number_of<std::uint32_t>(value);

@@ -45,6 +45,7 @@ RawMessage device_message(std::initializer_list<ByteVector> peers) {
   RawMessage message(kFamily, raw(genlmsghdr{.cmd = WG_CMD_GET_DEVICE, .version = 1, .reserved = 0}));
   message.value<std::uint32_t>(WGDEVICE_A_IFINDEX, 7).text(WGDEVICE_A_IFNAME, "wg0");
   message.value<std::uint32_t>(WGDEVICE_A_FWMARK, 0xca6c);
+  message.value<std::uint16_t>(WGDEVICE_A_LISTEN_PORT, 51820).attribute(WGDEVICE_A_PUBLIC_KEY, key(0));
   message.attribute(WGDEVICE_A_PEERS | NLA_F_NESTED, list(peers));
   return message;
 }
@@ -95,6 +96,8 @@ TEST(WireGuardCodec, Decode_Peer_HasAllThatIsShown) {
   auto message = device_message({whole_peer()});
   ASSERT_TRUE(decode_device(device, message.message()));
   EXPECT_EQ(device.fwmark, 0xca6cU);
+  EXPECT_EQ(device.listen_port, 51820);
+  EXPECT_EQ(device.public_key, std::string(43, 'A') + '=');
   ASSERT_EQ(device.peers.size(), 1U);
   EXPECT_EQ(device.peers[0].public_key, std::string(43, 'A') + '=');
   EXPECT_EQ(device.peers[0].endpoint, "203.0.113.10:51820");

@@ -55,6 +55,22 @@ TEST(WireGuardUapi, Parse_WholeAnswer_HasEveryPeerInOrder) {
   EXPECT_EQ(device->peers[1].keepalive, 0);
 }
 
+TEST(WireGuardUapi, Parse_PrivateKey_IsToldAsThePublicOne) {
+  // A pair of wg(8)'s, made for this test and used nowhere.
+  const std::string secret = "c8432e99b460c1e1f8d87079f170c98bc31e702b3841d0900e13ae4695b3b54e";
+  const auto device = parse_uapi(wg0(), "private_key=" + secret + "\nlisten_port=51820\nerrno=0\n\n");
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->public_key, "vS3OdoMzrO/93mMITWAh120p4XILUDETk0xsvLJb2H8=");
+  EXPECT_EQ(device->listen_port, 51820);
+  const auto none = parse_uapi(wg0(), "private_key=" + std::string(64, '0') + "\nerrno=0\n\n");
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->public_key, "");
+  const auto half = error_of("private_key=" + secret.substr(1) + "\nerrno=0\n\n");
+  EXPECT_NE(half.hint.find("'private_key'"), std::string::npos);
+  EXPECT_EQ(half.message().find(secret.substr(1, 8)), std::string::npos);
+  EXPECT_NE(error_of("listen_port=65536\nerrno=0\n\n").hint.find("'listen_port'"), std::string::npos);
+}
+
 TEST(WireGuardUapi, Parse_NoPeers_IsADeviceWithNone) {
   EXPECT_TRUE(parse_uapi(wg0(), "errno=0\n\n").value().peers.empty());
   EXPECT_TRUE(parse_uapi(wg0(), "listen_port=1\nerrno=0\n\n").value().peers.empty());

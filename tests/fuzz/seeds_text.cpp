@@ -5,6 +5,7 @@
 
 #include "engine/state_record.hpp"
 #include "fuzz/seeds.hpp"
+#include "setup/descriptor.hpp"
 
 namespace smtpegress::fuzz {
 namespace {
@@ -45,6 +46,38 @@ InstanceRecord record_of(const Profile& profile) {
   return record;
 }
 
+std::string text_of(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+/// Of init and pair.
+void add_setup_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
+  for (const char* name : {"home-wg0.conf.example", "vps-wg0.conf.example"}) {
+    seeds.add("wg_conf", text_of(source_tree / "packaging/wireguard" / name));
+  }
+  seeds.add("wg_conf", "[Interface]\nTable = 7\nSaveConfig = true\n[Peer]\nAllowedIPs = 10.0.0.1/8, ::/0,x\nlost\n");
+  setup::Descriptor end;
+  end.instance = "mailu-home";
+  seeds.add("descriptor", setup::descriptor_to_json(end));
+  end.side = Side::kVps;
+  end.sources = end.mail_from = {Prefix::parse("192.168.203.0/24").value(), Prefix::parse("fd00:203::/64").value()};
+  end.ports = {{.first = 25, .last = 26}};
+  end.tunnel_addresses = {IpAddress::parse("10.0.1.1").value()};
+  end.mtu = 1420;
+  end.public_key = "jeSW0frBOUKFd2mwkpdqhqCQdMVfw0VYfdOCnCqo1TA=";
+  end.peers = {{.public_key = "x", .allowed_ips = end.sources, .endpoint = "203.0.113.10:51820"}};
+  end.public_ip.v4 = IpAddress::parse("203.0.113.10").value();
+  seeds.add("descriptor", setup::descriptor_to_json(end));
+  seeds.add("docker_inventory",
+            R"(b[{"Name": "mailu_default", "Driver": "bridge", "Internal": false, "IPAM": {"Config": [)"
+            R"({"Subnet": "172.18.0.0/16"}, {"Subnet": "fd00:203::/64"}]}}])");
+  seeds.add("docker_inventory",
+            R"(c[{"Names": ["/mailu-smtp-1"], "Image": "ghcr.io/mailu/postfix:1", "Labels": )"
+            R"({"com.docker.compose.project": "mailu"}, "NetworkSettings": {"Networks": {"mailu_default": {}}}}])");
+}
+
 }  // namespace
 
 void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
@@ -61,6 +94,7 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
   seeds.add("docker_answer",
             "\xca"
             R"({"message": "network mailu_default not found"})");
+  add_setup_seeds(seeds, source_tree);
   for (const auto& text : profiles_in(source_tree)) {
     seeds.add("profile", text);
     seeds.add("profile", text + options);

@@ -28,7 +28,8 @@ MAY_INCLUDE = {
     "kernel": {"net", "kernel", "netlink"},
     "engine": {"net", "engine", "plan", "model"},
     "docker": {"net", "docker"},
-    "cli": {"net", "cli", "engine", "docker"},
+    "setup": {"net", "setup", "model", "docker"},
+    "cli": {"net", "cli", "engine", "docker", "setup"},
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
@@ -41,6 +42,7 @@ PUBLIC_FOR = {
     "kernel": VOCABULARY | {"kernel.hpp"},
     "docker": VOCABULARY,
     "engine": None,  # all
+    "setup": None,
     "cli": None,
 }
 # What a public header may include of the others: the same order.
@@ -60,7 +62,7 @@ PUBLIC_HEADERS = {
 
 NETLINK_LIBRARIES = re.compile(r"^(libmnl|libnftnl|netlink)/|^linux/(rtnetlink|netlink|netfilter|fib_rules|genetlink)")
 # Layers that work for any kernel, a fake one included, know no netlink library.
-WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "cli"}
+WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "setup", "cli"}
 NOT_IN_PUBLIC = re.compile(r"^(libmnl|libnftnl|netlink|nlohmann|CLI|fmt)/")
 
 STRICT = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wsign-conversion",

@@ -47,6 +47,8 @@ class Documents(Scenario):
         self.check("verify", self.json_of(home, "verify", "mailu-home"))
         self.check("profiles", self.json_of(home, "profiles"), instance=False)
         self.check("check", self.json_of(home, "check", "mailu-home"), instance=False)
+        self.check("pair", self.json_of(home, "pair", "mailu-home"))
+        self.check("init", self.json_of(self.lab.vps, "init", "vps", "--print"))
         self.check("disable", self.json_of(home, "disable", "mailu-home"))
 
     def test_a_disable_that_finds_nothing_is_a_document_of_its_kind(self) -> None:

@@ -140,7 +140,36 @@ TEST(Options, AnEmptyTunnel_IsPassedOn) {  // not taken for one that was not giv
   EXPECT_EQ(exit_of({"enable", "x", "--tunnel="}), 2);
 }
 
+TEST(Options, Init_TakesASideANameAndWhatAProfileTakes) {
+  const auto given = options({"init", "vps", "mine", "--yes", "--print", "--force", "--from-home", "-", "--wg-conf",
+                              "/x.conf", "--wan", "ens3"});
+  EXPECT_EQ(given.command, Command::kInit);
+  EXPECT_EQ(given.setup.side, "vps");
+  EXPECT_EQ(given.instance, "mine");
+  EXPECT_TRUE(given.setup.yes && given.setup.print && given.setup.force);
+  EXPECT_EQ(given.setup.from_home, "-");
+  EXPECT_EQ(given.setup.wg_conf, "/x.conf");
+  EXPECT_EQ(given.overrides.settings, (std::vector<std::pair<std::string, std::string>>{{"wan", "ens3"}}));
+  EXPECT_EQ(options({"init", "home"}).instance, "");
+  for (const auto& wrong : std::vector<std::vector<const char*>>{{"init"},
+                                                                 {"init", "here"},
+                                                                 {"init", "home", "a", "b"},
+                                                                 {"init", "home", "--take-over"},
+                                                                 {"pair", "--yes"}}) {
+    EXPECT_EQ(exit_of(wrong), 2);
+  }
+}
+
+TEST(Options, Pair_TakesTheOtherEnd) {
+  const auto given = options({"pair", "mine", "--with", "-"});
+  EXPECT_EQ(given.command, Command::kPair);
+  EXPECT_EQ(given.instance, "mine");
+  EXPECT_EQ(given.setup.with, "-");
+  EXPECT_EQ(options({"pair"}).setup.with, "");
+}
+
 TEST(Options, HelpAndVersion_AreExitZero) {
+  EXPECT_EQ(exit_of({"init", "--help"}), 0);
   EXPECT_EQ(exit_of({"--help"}), 0);
   EXPECT_EQ(exit_of({"--version"}), 0);
   EXPECT_EQ(exit_of({"enable", "--help"}), 0);

@@ -208,5 +208,45 @@ TEST(InstanceOf, NamesAndPaths) {
   EXPECT_EQ(instance_name("/etc/smtp-egress/mailu-home.json"), "mailu-home");
 }
 
+TEST_F(Files, Written_IsThereWhole_ReadableByAll) {
+  std::filesystem::remove_all(directory_.file("etc"));
+  ::umask(077);
+  ASSERT_TRUE(ProfileFiles().write("mine", kMine, Existing::kRefuse));
+  ::umask(022);
+  EXPECT_EQ(directory_.read("etc/mine.json"), kMine);
+  struct stat seen {};
+  ASSERT_EQ(::stat(directory_.file("etc/mine.json").c_str(), &seen), 0);
+  EXPECT_EQ(seen.st_mode & 07777U, 0644U);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_.file("etc")), {}), 1);
+}
+
+TEST_F(Files, Written_ReplacesOnlyWhatItIsTold) {
+  directory_.write("etc/mine.json", "before");
+  const auto refused = ProfileFiles().write("mine", kMine, Existing::kRefuse);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kUsage);
+  EXPECT_NE(refused.error().message().find("is there already; --force replaces it"), std::string::npos);
+  EXPECT_EQ(directory_.read("etc/mine.json"), "before");
+  ASSERT_TRUE(ProfileFiles().write("mine", kMine, Existing::kReplace));
+  EXPECT_EQ(directory_.read("etc/mine.json"), kMine);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_.file("etc")), {}), 1);
+}
+
+TEST_F(Files, Written_NotWhereOthersMayWrite) {
+  ASSERT_EQ(::chmod(directory_.file("etc").c_str(), 0777), 0);
+  const auto refused = ProfileFiles().write("mine", kMine, Existing::kRefuse);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("others may write to"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(directory_.file("etc/mine.json")));
+}
+
+TEST_F(Files, Written_ADirectoryThatCannotBe_IsTheUsersToMend) {
+  directory_.write("file", "");
+  ::setenv("SMTP_EGRESS_CONFIG_DIR", directory_.file("file/etc").c_str(), 1);
+  const auto refused = ProfileFiles().write("mine", kMine, Existing::kRefuse);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kUsage);
+}
+
 }  // namespace
 }  // namespace smtpegress::cli

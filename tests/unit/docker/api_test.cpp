@@ -103,6 +103,17 @@ TEST(DockerApi, AnAnswer_IsRead) {
   EXPECT_EQ(request, "GET /networks/mailu_default HTTP/1.0\r\nHost: docker\r\n\r\n");
 }
 
+TEST(DockerApi, AnAnswerThatIsTooLong_IsRefused_AlsoWhereItComesInOnePiece) {
+  const std::string body((4U << 20) + 1, ' ');
+  for (const std::string& head :
+       {fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.size()),
+        std::string("HTTP/1.0 200 OK\r\n\r\n"),
+        fmt::format("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.size())}) {
+    const Daemon daemon(saying(head + body));
+    EXPECT_NE(ask(daemon).find("no answer that can be read (body limit exceeded)"), std::string::npos) << head;
+  }
+}
+
 TEST(DockerApi, AnAnswerInChunksOrOfAKnownLength_IsRead) {
   const Daemon chunked(saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
                               fmt::format("{:x}\r\n", kBody.size()) + std::string(kBody) + "\r\n0\r\n\r\n"));
@@ -178,7 +189,8 @@ TEST(DockerApi, ADaemonThatSaysNothing_IsNotWaitedForForever) {
       char byte = 0;
       EXPECT_EQ(::read(released[0], &byte, 1), 1);
     });
-    EXPECT_NE(said_of(subnets_of(daemon.path(), "mailu_default", 20ms)).find("closed due to a timeout"), std::string::npos);
+    EXPECT_NE(said_of(subnets_of(daemon.path(), "mailu_default", 20ms)).find("closed due to a timeout"),
+              std::string::npos);
     EXPECT_EQ(::write(released[1], "x", 1), 1);
   }
   ::close(released[0]);

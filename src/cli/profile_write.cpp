@@ -1,0 +1,97 @@
+// A profile of the administrator's, written by `init`.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "cli/profile_files.hpp"
+#include "net/file.hpp"
+
+namespace smtpegress::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kOperation = "write profile";
+constexpr mode_t kDirectoryMode = 0755, kFileMode = 0644;  // it holds no secret
+
+/// Of the file system's, which is not the kernel's fault: nothing of the host was touched.
+std::unexpected<Error> unwritable(const std::string& path, int errnum) {
+  auto refused = system_error(kOperation, path, errnum, {},
+                              "run it as root, or name a place for profiles in SMTP_EGRESS_CONFIG_DIR");
+  if (refused.error().kind == ErrorKind::kKernel) {
+    refused.error().kind = errnum == EROFS ? ErrorKind::kPermission : ErrorKind::kUsage;
+  }
+  return refused;
+}
+
+/// Removed when it goes: what is to stay has another name by then.
+class Scratch {
+ public:
+  explicit Scratch(std::string path) : path_(std::move(path)) {}
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() { ::unlink(path_.c_str()); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// 0, or the errno of what failed.
+int write_whole(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0) {
+      return errno;
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  // Whatever the umask says: it is to be readable, and written by nobody else.
+  return ::fchmod(fd, kFileMode) != 0 || ::fsync(fd) != 0 ? errno : 0;
+}
+
+}  // namespace
+
+Result<void> ProfileFiles::write(const std::string& name, std::string_view text, Existing existing) const {
+  if (::mkdir(config_dir_.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+    return unwritable(config_dir_, errno);
+  }
+  const auto others = writable_by_others(config_dir_, StickyBit::kSuffices);
+  if (!others) {
+    return std::unexpected(others.error());
+  }
+  if (!others->empty()) {
+    return usage_error(kOperation, path_of(name),
+                       fmt::format("others may write to {0} ({1}), and enable would refuse it; `chown root {0}` and "
+                                   "`chmod go-w {0}`",
+                                   config_dir_, *others));
+  }
+  const auto path = path_of(name);
+  const Scratch beside(fmt::format("{}/.{}.{}", config_dir_, name, ::getpid()));
+  {
+    const FileDescriptor file(
+        ::open(beside.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+    const int failed = file.get() < 0 ? errno : write_whole(file.get(), text);
+    if (failed != 0) {
+      return unwritable(path, failed);
+    }
+  }
+  const bool stands = existing == Existing::kReplace ? ::rename(beside.path().c_str(), path.c_str()) == 0
+                                                     : ::link(beside.path().c_str(), path.c_str()) == 0;
+  if (const int error = errno; !stands) {
+    return error == EEXIST
+               ? usage_error(kOperation, path, "is there already; --force replaces it, or give another NAME")
+               : unwritable(path, error);
+  }
+  const FileDescriptor directory(::open(config_dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0 || ::fsync(directory.get()) != 0) {
+    return unwritable(config_dir_, errno);
+  }
+  return {};
+}
+
+}  // namespace smtpegress::cli

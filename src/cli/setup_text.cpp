@@ -1,0 +1,61 @@
+// What init and pair tell people.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/output.hpp"
+
+namespace smtpegress::cli {
+namespace {
+
+std::string block(std::string_view title, const std::vector<std::string>& lines) {
+  std::string text = fmt::format("{}\n", title);
+  for (const auto& line : lines) {
+    text += fmt::format("    {}\n", line);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string init_text(const InitReport& report) {
+  const auto& proposal = report.proposal;
+  const bool is_home = proposal.profile.side == Side::kHome;
+  std::string text;
+  for (const auto& choice : proposal.choices) {
+    const bool says_all = choice.why.starts_with(choice.value) || choice.value.starts_with('{');
+    text += fmt::format("found {}: {}\n", choice.what,
+                        says_all ? choice.why : fmt::format("{} ({})", choice.value, choice.why));
+  }
+  for (const auto& note : proposal.notes) {
+    text += fmt::format("note: {}\n", note);
+  }
+  const auto& tunnel = proposal.profile.tunnel.str();
+  text += block(fmt::format("{}.conf needs, here at {}:", tunnel, is_home ? "home" : "the VPS"),
+                is_home ? report.wireguard.home : report.wireguard.vps);
+  text += block(fmt::format("and at {}:", is_home ? "the VPS" : "home"),
+                is_home ? report.wireguard.vps : report.wireguard.home);
+  for (const auto& [what, mend] : report.mistakes) {
+    text += fmt::format("to mend: {}\n         {}\n", what, mend);
+  }
+  if (!report.conf.empty() && report.mistakes.empty()) {
+    text += fmt::format("{} is as it should be\n", report.conf);
+  }
+  if (report.written) {
+    text += fmt::format("wrote {}\nnext: sudo smtp-egress enable {}\n", report.path, proposal.profile.name);
+  }
+  return text;
+}
+
+std::string pair_text(const PairReport& report) {
+  if (!report.there) {
+    return setup::descriptor_to_json(report.here) + "\n";
+  }
+  const auto failed = std::ranges::count(report.checks, Outcome::kFailed, &Check::outcome);
+  const auto verdict =
+      failed == 0 ? std::string("the two ends fit") : fmt::format("{} check{} failed", failed, failed == 1 ? "" : "s");
+  return fmt::format("{} and {}: {}\n{}", report.here.instance, report.there->instance, verdict,
+                     checks_text(report.checks));
+}
+
+}  // namespace smtpegress::cli

@@ -120,7 +120,8 @@ struct MaskedAddress {
   std::uint8_t length = 0;  ///< bits that are kept; never 0
   auto operator<=>(const MaskedAddress&) const = default;
 };
-/// Whether a set of our own table has the packet's interface, address, or both: `iifname . ip saddr & 255.255.255.0 @s`.
+/// Whether a set of our own table has the packet's interface, address, or both, as in
+/// `iifname . ip saddr & 255.255.255.0 @s`.
 struct MatchSet {
   std::string set;
   std::optional<Way> interface;
@@ -135,8 +136,9 @@ struct MatchOpaque {
   auto operator<=>(const MatchOpaque&) const = default;
 };
 
-using Match = std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags,
-                           MatchMark, MatchCtState, MatchCtDirection, MatchCtDnat, MatchReversePath, MatchSet, MatchOpaque>;
+using Match =
+    std::variant<MatchInterface, MatchNfProto, MatchAddress, MatchL4Proto, MatchPort, MatchTcpFlags, MatchMark,
+                 MatchCtState, MatchCtDirection, MatchCtDnat, MatchReversePath, MatchSet, MatchOpaque>;
 
 /// Counts; the values are not part of what a rule is, and live in ObservedRule.
 struct Counter {
@@ -267,9 +269,8 @@ struct DeleteRule {
   ChainKey chain;
   std::uint64_t handle = 0;
 };
-using BatchStep =
-    std::variant<AddTable, DeleteTable, AddChain, FlushChain, DeleteChain, AppendRule, InsertRule, DeleteRule, AddSet,
-                 DeleteSet, AddElements, DeleteElements>;
+using BatchStep = std::variant<AddTable, DeleteTable, AddChain, FlushChain, DeleteChain, AppendRule, InsertRule,
+                               DeleteRule, AddSet, DeleteSet, AddElements, DeleteElements>;
 /// Committed as one transaction, or not at all.
 using Batch = std::vector<BatchStep>;
 

@@ -24,8 +24,8 @@ class MailFlows {
     const bool local = index_.containing(flow.destination) || index_.containing(flow.reply_source) ||
                        (profile_.side == Side::kHome && is_private(flow.reply_source));
     const bool is_mail = place && !local && std::ranges::any_of(profile_.ports, [&](const PortRange& ports) {
-      return ports.contains(flow.destination_port);
-    });
+                           return ports.contains(flow.destination_port);
+                         });
     return is_mail ? &sources_[*place] : nullptr;
   }
   [[nodiscard]] bool has(const Flow& flow) const { return source_of(flow) != nullptr; }
@@ -89,9 +89,8 @@ Result<std::size_t> drop_abandoned_flows(Kernel& kernel, const Profile& former, 
                                          const Profile& profile) {
   const MailFlows now(profile, {});
   const MailFlows then(former, former_host);
-  return drop_flows_if(kernel, former, [&](const Flow& flow) {
-    return !now.has(flow) && then.has_stale(flow, PathChange::kOffTunnel);
-  });
+  return drop_flows_if(
+      kernel, former, [&](const Flow& flow) { return !now.has(flow) && then.has_stale(flow, PathChange::kOffTunnel); });
 }
 
 }  // namespace smtpegress

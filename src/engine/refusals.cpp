@@ -14,7 +14,8 @@ bool share_mail(const Profile& a, const Profile& b) {
   const auto shares_ports = [&](const PortRange& ports) {
     return std::ranges::any_of(b.ports, [&](const PortRange& other) { return ports.overlaps(other); });
   };
-  return std::ranges::any_of(b.sources, [&](const Prefix& source) { return sources.overlapping(source).has_value(); }) &&
+  return std::ranges::any_of(b.sources,
+                             [&](const Prefix& source) { return sources.overlapping(source).has_value(); }) &&
          std::ranges::any_of(a.ports, shares_ports);
 }
 

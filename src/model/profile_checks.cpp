@@ -69,7 +69,8 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
   if (profile.ports.empty() && !mistakes.concern("ports")) {
     mistakes.add("ports", {}, "names no port; write [25]");
   }
-  if (side == Side::kVps && profile.tenants.empty() && profile.wan == profile.tunnel && !mistakes.concern("tunnel") && !mistakes.concern("wan")) {
+  if (side == Side::kVps && profile.tenants.empty() && profile.wan == profile.tunnel && !mistakes.concern("tunnel") &&
+      !mistakes.concern("wan")) {
     mistakes.add("wan", profile.tunnel.str(), "is the tunnel too; the WAN is the interface that leads to the internet");
   }
   if (side == Side::kHome) {

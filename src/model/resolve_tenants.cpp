@@ -20,8 +20,8 @@ struct WanAddresses {
 WanAddresses wan_addresses(const ObservedState& observed, const Link& link, IpFamily family) {
   auto all = addresses_of(observed, link, family);
   const auto mapped = std::ranges::find_if(all, may_be_mapped);
-  WanAddresses found{{}, lasting_address(observed, link, family),
-                     mapped == all.end() ? std::nullopt : std::optional(*mapped)};
+  WanAddresses found{
+      {}, lasting_address(observed, link, family), mapped == all.end() ? std::nullopt : std::optional(*mapped)};
   std::ranges::sort(all);
   found.sorted = std::move(all);
   return found;
@@ -38,9 +38,10 @@ Result<IpAddress> resolve_tenant(const Profile& profile, const Tenant& tenant, I
     if (there.lasting) {
       return *there.lasting;
     }
-    return refused(fmt::format("has {} sources, and {} has no lasting {} address for their mail; give it one, and name "
-                               "it in the tenant's {}",
-                               traits.name, wan.str(), traits.name, traits.public_key));
+    return refused(
+        fmt::format("has {} sources, and {} has no lasting {} address for their mail; give it one, and name "
+                    "it in the tenant's {}",
+                    traits.name, wan.str(), traits.name, traits.public_key));
   }
   if (std::ranges::binary_search(there.sorted, *wanted)) {
     return *wanted;
@@ -48,10 +49,10 @@ Result<IpAddress> resolve_tenant(const Profile& profile, const Tenant& tenant, I
   if (there.mapped) {
     return *there.mapped;
   }
-  return refused(fmt::format("its public address {} is not on {}, nor is there a private address the provider could map "
-                             "it to; `ip address add {} dev {}`, or another {}",
-                             wanted->to_string(), wan.str(), Prefix::of(*wanted).to_string(), wan.str(),
-                             traits.public_key));
+  return refused(
+      fmt::format("its public address {} is not on {}, nor is there a private address the provider could map "
+                  "it to; `ip address add {} dev {}`, or another {}",
+                  wanted->to_string(), wan.str(), Prefix::of(*wanted).to_string(), wan.str(), traits.public_key));
 }
 
 }  // namespace

@@ -127,8 +127,8 @@ struct MaskedAddress {
   std::uint8_t length = 0;  ///< bits that are kept; never 0
   auto operator<=>(const MaskedAddress&) const = default;
 };
-/// Whether a set of our own table has the packet's interface, address, or both: `iifname . ip saddr & 255.255.255.0
-/// @s`.
+/// Whether a set of our own table has the packet's interface, address, or both, as in
+/// `iifname . ip saddr & 255.255.255.0 @s`.
 struct MatchSet {
   std::string set;
   std::optional<Way> interface;

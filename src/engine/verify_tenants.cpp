@@ -18,8 +18,8 @@
 namespace smtpegress {
 namespace {
 
-constexpr std::uint16_t kEphemeral = 40'000;  // some client's port
-constexpr std::size_t kNamed = 10;            // failures of one kind that are told one by one
+constexpr std::uint16_t kEphemeral = 40'000;   // some client's port
+constexpr std::size_t kNamed = 10;             // failures of one kind that are told one by one
 constexpr std::int64_t kStaleHandshake = 195;  // seconds; as for one home, verify_tunnel.cpp
 
 /// One question put for many tenants.

@@ -157,8 +157,9 @@ std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
   constexpr std::string_view kPolicy = "firewall-cmd --permanent --policy=smtp-egress";
   std::string rules;
   if (!profile.tenants.empty()) {
-    rules = "a rich rule like `--add-rich-rule='rule family=\"ipv4\" source address=\"NETWORK\" port port=\"25\" "
-            "protocol=\"tcp\" accept'` for each tenant's networks, ";
+    rules =
+        "a rich rule like `--add-rich-rule='rule family=\"ipv4\" source address=\"NETWORK\" port port=\"25\" "
+        "protocol=\"tcp\" accept'` for each tenant's networks, ";
   }
   for (const auto& source : profile.tenants.empty() ? profile.sources : std::vector<Prefix>{}) {
     for (const auto& ports : profile.ports) {

@@ -96,9 +96,9 @@ void add_mail(const Profile& profile, const IfName& wan, const Group& group, con
   rules.push_back(rule({in(wan), by_tunnel(Way::kOut), tcp(), from_port(ports), reply(), family,
                         is_tenants(group, Way::kOut, Sense::kIsNot), in_networks(group, nft::Side::kDestination)},
                        drop(), "another's tunnel"));
-  rules.push_back(rule({in(wan), tcp(), from_port(ports), state(nft::kCtEstablished), reply(), family,
-                        is_tenants(group, Way::kOut)},
-                       mark, "admit replies"));
+  rules.push_back(rule(
+      {in(wan), tcp(), from_port(ports), state(nft::kCtEstablished), reply(), family, is_tenants(group, Way::kOut)},
+      mark, "admit replies"));
   rules.push_back(
       rule({tcp(), to_port(ports), syn, family, is_tenants(group, Way::kIn)}, nft::ClampMss{}, "mss clamp"));
   rules.push_back(

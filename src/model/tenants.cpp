@@ -86,9 +86,9 @@ std::vector<MailSource> mail_sources(const Profile& profile, const ResolvedHost&
   for (std::size_t i = 0; i < profile.tenants.size(); ++i) {
     const auto& tenant = profile.tenants[i];
     for (const auto& network : tenant.sources) {
-      sources.push_back({network, tunnel_of(profile, tenant),
-                         i < host.tenants_snat_to.size() ? host.tenants_snat_to[i][network.address.family]
-                                                         : std::nullopt});
+      sources.push_back(
+          {network, tunnel_of(profile, tenant),
+           i < host.tenants_snat_to.size() ? host.tenants_snat_to[i][network.address.family] : std::nullopt});
     }
   }
   if (profile.tenants.empty()) {
@@ -109,8 +109,8 @@ NetworkIndex::NetworkIndex(const std::vector<Prefix>& networks) {
 
 std::optional<std::size_t> NetworkIndex::overlapping(const Prefix& network) const {
   // As none overlaps another, it is the first behind the network's beginning, or the last before it.
-  const auto behind = std::ranges::lower_bound(entries_, network.address, {},
-                                               [](const Entry& entry) { return entry.network.address; });
+  const auto behind =
+      std::ranges::lower_bound(entries_, network.address, {}, [](const Entry& entry) { return entry.network.address; });
   if (behind != entries_.end() && behind->network.overlaps(network)) {
     return behind->place;
   }

@@ -31,7 +31,8 @@ std::expected<Messages, Refusal> ask_for(int fd, std::uint16_t type, const nft::
   auto* nfnetlink = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
   nfnetlink->nfgen_family = static_cast<std::uint8_t>(set.table.family);
   nfnetlink->version = NFNETLINK_V0;
-  static_assert(int{NFTA_SET_TABLE} == int{NFTA_SET_ELEM_LIST_TABLE} && int{NFTA_SET_NAME} == int{NFTA_SET_ELEM_LIST_SET});
+  static_assert(int{NFTA_SET_TABLE} == int{NFTA_SET_ELEM_LIST_TABLE} &&
+                int{NFTA_SET_NAME} == int{NFTA_SET_ELEM_LIST_SET});
   const bool fits =
       mnl_attr_put_strz_check(header, buffer.size(), NFTA_SET_TABLE, set.table.name.c_str()) &&
       (set.name.empty() || mnl_attr_put_strz_check(header, buffer.size(), NFTA_SET_NAME, set.name.c_str()));
@@ -50,7 +51,8 @@ bool is_named(const nft::ObservedSet& set) {
 }
 
 /// The kernel goes on with a dump, from one datagram to the next, by counting elements; a hash that has just been
-/// filled grows by and by, and moves them meanwhile. So a dump of several datagrams counts only when two in a row agree.
+/// filled grows by and by, and moves them meanwhile. So a dump of several datagrams counts only when two in a row
+/// agree.
 Result<void> read_elements(int fd, nft::ObservedSet& set) {
   std::optional<std::vector<nft::SetElement>> last;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {

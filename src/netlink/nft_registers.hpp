@@ -43,7 +43,16 @@ class Pieces {
 /// A register's content, and the expressions that put it there. It views the message, which must outlive it: most of
 /// what is loaded becomes part of a known match, and copying it all took a quarter of the time to read a ruleset.
 struct Loaded {
-  enum class Source : std::uint8_t { kOther, kMeta, kPayload, kConntrack, kRouteMss, kReversePath, kImmediate, kMapped };
+  enum class Source : std::uint8_t {
+    kOther,
+    kMeta,
+    kPayload,
+    kConntrack,
+    kRouteMss,
+    kReversePath,
+    kImmediate,
+    kMapped
+  };
 
   Source source = Source::kOther;
   std::string_view expression{};            ///< its name, for messages
@@ -54,7 +63,7 @@ struct Loaded {
   Bytes mask{};                             ///< what `bitwise` kept; empty where there was none
   Bytes flip{};                             ///< what it then inverted
   std::string_view map{};                   ///< of kMapped: where this address was looked up
-  nft::MaskedAddress looked_up{};
+  nft::MaskedAddress looked_up{};           ///< of kMapped: this one
   bool swapped = false;                     ///< brought to network byte order
   std::optional<std::uint16_t> at_least{};  ///< the lower end of a port range whose upper end is yet to come
 

@@ -202,9 +202,9 @@ Result<nft::ObservedSet> decode_set(const nlmsghdr* message) {
   const bool plain = (flags == 0 || is_map) && !attributes.has(NFTA_SET_TIMEOUT) && !attributes.has(NFTA_SET_EXPR) &&
                      !attributes.has(NFTA_SET_EXPRESSIONS) && !attributes.has(NFTA_SET_OBJ_TYPE);
   for (const auto& type : all_types()) {
-    const bool same_value = type.to.has_value() == is_map &&
-                            (!is_map || (attributes.be32(NFTA_SET_DATA_TYPE) == type_number(*type.to) &&
-                                         attributes.be32(NFTA_SET_DATA_LEN) == size_of(*type.to)));
+    const bool same_value =
+        type.to.has_value() == is_map && (!is_map || (attributes.be32(NFTA_SET_DATA_TYPE) == type_number(*type.to) &&
+                                                      attributes.be32(NFTA_SET_DATA_LEN) == size_of(*type.to)));
     if (plain && same_value && attributes.be32(NFTA_SET_KEY_TYPE) == key_type(type) &&
         attributes.be32(NFTA_SET_KEY_LEN) == key_size(type)) {
       set.type = type;

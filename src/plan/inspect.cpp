@@ -157,8 +157,8 @@ Finding inspect_sysctl(const SysctlSpec& desired, const SysctlValues& values) {
 
 std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& observed, const SysctlValues& sysctls) {
   std::vector<Finding> findings;
-  findings.reserve(desired.rules.size() + desired.routes.size() + desired.sets.size() + desired.chains.size() + desired.foreign_rules.size() +
-                   desired.sysctls.size());
+  findings.reserve(desired.rules.size() + desired.routes.size() + desired.sets.size() + desired.chains.size() +
+                   desired.foreign_rules.size() + desired.sysctls.size());
   for (const auto& rule : desired.rules) {
     findings.push_back(inspect_rule(rule, observed));
   }

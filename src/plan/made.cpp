@@ -62,8 +62,7 @@ bool is_made(const Change& change, const ObservedState& observed) {
     return false;
   }
   if (!change.previous || std::holds_alternative<OwnTable>(*change.previous) ||
-      std::holds_alternative<OwnSet>(*change.previous) ||
-      std::holds_alternative<OwnChain>(*change.previous)) {
+      std::holds_alternative<OwnSet>(*change.previous) || std::holds_alternative<OwnChain>(*change.previous)) {
     return true;  // it was altered, and goes by the same name
   }
   const auto* moved = std::get_if<ForeignChainRule>(&*change.previous);

@@ -55,8 +55,7 @@ const Order& order_of(Course course) {
 
 bool is_nftables(const Object& object) {
   return std::holds_alternative<OwnTable>(object) || std::holds_alternative<OwnSet>(object) ||
-         std::holds_alternative<OwnChain>(object) ||
-         std::holds_alternative<ForeignChainRule>(object);
+         std::holds_alternative<OwnChain>(object) || std::holds_alternative<ForeignChainRule>(object);
 }
 
 void put_in_order(Plan& plan) {

@@ -9,9 +9,9 @@
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
 #include "plan/match.hpp"
-#include "plan/sets.hpp"
 #include "plan/order.hpp"
 #include "plan/purpose.hpp"
+#include "plan/sets.hpp"
 
 namespace smtpegress {
 namespace {

@@ -25,8 +25,9 @@ using test::raw;
 const nft::SetKey kSet{{nft::Family::kInet, "smtp-egress-many"}, "senders-ipv4-24"};
 constexpr auto kV4 = IpFamily::kV4;
 constexpr auto kV6 = IpFamily::kV6;
-const std::vector<SetType> kTypes{{true, {}, {}},    {false, kV4, {}},  {false, kV6, {}},  {true, kV4, {}},  {true, kV6, {}},
-                                  {false, kV4, kV4}, {false, kV6, kV6}, {true, kV4, kV4}, {true, kV6, kV6}};
+const std::vector<SetType> kTypes{{true, {}, {}},    {false, kV4, {}}, {false, kV6, {}},
+                                  {true, kV4, {}},   {true, kV6, {}},  {false, kV4, kV4},
+                                  {false, kV6, kV6}, {true, kV4, kV4}, {true, kV6, kV6}};
 
 IpAddress address(IpFamily family, std::uint8_t last) {
   auto address = IpAddress::parse(family == kV4 ? "10.1.2.0" : "fd00:1::").value();
@@ -77,8 +78,8 @@ ByteVector name_and(std::string name, const ByteVector& rest) {
 }
 
 std::optional<std::vector<SetElement>> decoded(const SetType& type, const ByteVector& one) {
-  test::RawMessage message(NFT_MSG_NEWSETELEM, raw(nfgenmsg{}) + attribute(NFTA_SET_ELEM_LIST_ELEMENTS,
-                                                                           attribute(NFTA_LIST_ELEM, one)));
+  test::RawMessage message(NFT_MSG_NEWSETELEM,
+                           raw(nfgenmsg{}) + attribute(NFTA_SET_ELEM_LIST_ELEMENTS, attribute(NFTA_LIST_ELEM, one)));
   return decode_elements(message.message(), type);
 }
 
@@ -130,11 +131,14 @@ TEST(NftSets, WhatTheKernelWouldTakeForSomethingElse_IsNotWritten) {
   long_name.interface = std::string(16, 'x');
   auto no_value = element(map, 1);
   no_value.to.reset();
-  const std::vector<nft::BatchStep> steps{
-      nft::AddElements{kSet, senders, {}}, nft::DeleteElements{kSet, senders, {}},  // all there are
-      nft::AddElements{kSet, senders, {wrong_family}}, nft::AddElements{kSet, senders, {long_name}},
-      nft::AddElements{kSet, map, {no_value}}, nft::AddElements{kSet, {false, kV4, {}}, {element(senders, 1)}},
-      nft::AddSet{{kSet.table, ""}, senders}, nft::DeleteSet{{kSet.table, std::string(256, 'x')}}};
+  const std::vector<nft::BatchStep> steps{nft::AddElements{kSet, senders, {}},
+                                          nft::DeleteElements{kSet, senders, {}},  // all there are
+                                          nft::AddElements{kSet, senders, {wrong_family}},
+                                          nft::AddElements{kSet, senders, {long_name}},
+                                          nft::AddElements{kSet, map, {no_value}},
+                                          nft::AddElements{kSet, {false, kV4, {}}, {element(senders, 1)}},
+                                          nft::AddSet{{kSet.table, ""}, senders},
+                                          nft::DeleteSet{{kSet.table, std::string(256, 'x')}}};
   for (const auto& step : steps) {
     const auto batch = encode_batch({step}, 0, 1);
     ASSERT_FALSE(batch);
@@ -199,9 +203,10 @@ TEST(NftSets, LookUps_ReadAsWritten_InOurTablesAlone) {
     EXPECT_EQ(test::decoded(test::rule_message(ours, rule)).rule, rule) << to_string(rule);
     EXPECT_NE(test::decoded(test::rule_message(theirs, rule)).rule, rule) << to_string(rule);
   }
-  for (const Rule& wrong : {Rule{{MatchSet{"n", {}, source, Sense::kIs}}, {}, {}}, Rule{{MatchSet{"n", {}, {}, Sense::kIs}}, {}, {}},
-                            Rule{{is4, MatchSet{"n", {}, MaskedAddress{nft::Side::kSource, kV4, 0}, Sense::kIs}}, {}, {}},
-                            Rule{{is4}, {SnatByMap{"a", {nft::Side::kSource, kV4, 33}}}, {}}}) {
+  for (const Rule& wrong :
+       {Rule{{MatchSet{"n", {}, source, Sense::kIs}}, {}, {}}, Rule{{MatchSet{"n", {}, {}, Sense::kIs}}, {}, {}},
+        Rule{{is4, MatchSet{"n", {}, MaskedAddress{nft::Side::kSource, kV4, 0}, Sense::kIs}}, {}, {}},
+        Rule{{is4}, {SnatByMap{"a", {nft::Side::kSource, kV4, 33}}}, {}}}) {
     EXPECT_FALSE(encode_rule(test::kInetChain, wrong));
   }
 }

@@ -11,8 +11,8 @@ namespace {
 
 void try_set(const nlmsghdr* message) {
   const auto set = netlink::decode_set(message);
-  if (!set || !set->type || set->key.table.name.empty() || set->key.name.empty() ||
-      set->key.table.name.size() > 255 || set->key.name.size() > 255) {
+  if (!set || !set->type || set->key.table.name.empty() || set->key.name.empty() || set->key.table.name.size() > 255 ||
+      set->key.name.size() > 255) {
     return;
   }
   const auto written = fuzz::payload_of_step(nft::AddSet{set->key, *set->type});

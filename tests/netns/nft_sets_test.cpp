@@ -111,7 +111,8 @@ TEST_F(NftSets, ElementsGoAndChange_OneByOne) {
     const SetElement old_value{"", address("10.0.1.0"), address("203.0.113.10")};
     const SetElement new_value{"", address("10.0.1.0"), address("203.0.113.11")};
     EXPECT_FALSE(nft.commit({AddElements{set("addresses4"), map, {new_value}}})) << "a key has one value";
-    nft.must_commit({DeleteElements{set("addresses4"), map, {old_value}}, AddElements{set("addresses4"), map, {new_value}}});
+    nft.must_commit(
+        {DeleteElements{set("addresses4"), map, {old_value}}, AddElements{set("addresses4"), map, {new_value}}});
     EXPECT_EQ(nft.observe().find_set(set("addresses4"))->elements, std::vector{new_value});
     EXPECT_FALSE(nft.commit({DeleteElements{set("networks4"), {false, kV4, {}}, {{"", address("10.9.9.0"), {}}}}}));
   });
@@ -122,9 +123,12 @@ TEST_F(NftSets, WhatOthersMadeOfThem_IsNotTakenForOurs) {
     Nft nft;
     nft.must_commit(batch_of(all_kinds()));
     must_run("nft 'add element inet smtp-egress-many networks4 { 10.0.9.0 comment \"x\" }'");
-    must_run("nft 'add set inet smtp-egress-many ranges { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }'");
+    must_run(
+        "nft 'add set inet smtp-egress-many ranges { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }'");
     must_run("nft 'add set inet smtp-egress-many timed { type ipv4_addr; timeout 1d; }'");
-    must_run("nft 'add chain inet smtp-egress-many c; add rule inet smtp-egress-many c ip saddr { 10.0.0.1, 10.0.0.2 } drop'");
+    must_run(
+        "nft 'add chain inet smtp-egress-many c; add rule inet smtp-egress-many c ip saddr { 10.0.0.1, 10.0.0.2 } "
+        "drop'");
     must_run("nft 'add table inet t; add set inet t networks4 { type ipv4_addr; }'");
     const auto ruleset = nft.observe();
     const auto& elements = ruleset.find_set(set("networks4"))->elements;

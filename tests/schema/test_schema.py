@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("SMTP_EGRESS", str(ROOT / "build/release/smtp-egress"))
 SCHEMA = json.loads((ROOT / "profiles/schema/profile.schema.json").read_text())
 HOME_KEYS = {"table", "priority", "rp_filter", "nat", "steering", "docker", "inbound"}
-VPS_KEYS = {"wan", "public_ip", "public_ip6"}
+VPS_KEYS = {"tenants", "wan", "public_ip", "public_ip6"}
 GOOD, WRONG = 0, 2  # exit codes of the program
 
 HOME = {"side": "home", "sources": ["192.168.203.0/24"]}
@@ -93,6 +93,17 @@ VPS_VALUES: dict[str, tuple[list[Any], list[Any]]] = {
                    ["", "::", "::1", "::ffff:203.0.113.10", "ff02::1", "fe80::1", "2001:db8::10/128", "203.0.113.10",
                     "mail.example.com", 7, None]),
 }
+ALICE = {"name": "alice", "sources": ["192.168.203.0/24"]}
+BOB = {"name": "bob", "sources": ["10.1.0.0/24", "fd00:1::/64"], "tunnel": "wg1", "public_ip": "203.0.113.11",
+       "public_ip6": "2001:db8::11"}
+TENANTS: tuple[list[Any], list[Any]] = (
+    [[ALICE], [ALICE, BOB], [{**ALICE, "name": "A.b_c-9"}], [{**ALICE, "name": "x" * 48}], [{**ALICE, "sources": ["10.0.0.1"]}]],
+    [None, {}, "alice", ["alice"], [{}], [{"name": "alice"}], [{"sources": ["10.0.0.0/8"]}], [{**ALICE, "sources": []}],
+     [{**ALICE, "sources": "10.0.0.0/8"}], [{**ALICE, "sources": [{"interface": "br0"}]}], [{**ALICE, "sources": ["0.0.0.0/0"]}],
+     [{**ALICE, "name": ""}], [{**ALICE, "name": "x" * 49}], [{**ALICE, "name": "a b"}], [{**ALICE, "name": ".a"}],
+     [{**ALICE, "name": 7}], [{**ALICE, "mark": 7}], [{**ALICE, "tunnel": "lo"}], [{**ALICE, "tunnel": "wg/0"}],
+     [{**ALICE, "public_ip": "auto"}], [{**ALICE, "public_ip": "2001:db8::1"}], [{**ALICE, "public_ip6": "203.0.113.1"}],
+     [{**ALICE, "public_ip6": "auto"}], [ALICE, ALICE]])
 PROFILES: tuple[list[Any], list[Any]] = (
     [HOME, VPS, *(home(sources=names) for names in BY_NAME + OWN_MAIL)],
     [{}, [], None, "home", {"side": "home"}, {"sources": ["10.0.0.0/8"]}, home(side="house"), home(side=None),
@@ -107,6 +118,9 @@ ONLY_THE_PROGRAM: list[Any] = [
     home(ports=[25.0]), home(table=100.0), home(mark="0x119/0xff"), home(mark="4294967296"), home(table="4294967296"),
     vps(tunnel="wg0", wan="wg0"), home(sources=[{"user": "mox"}, {"user": "mox", "address": "10.0.1.2"}]),
     home(sources=["10.0.1.2", {"address": "10.0.1.2"}]), home(sources=[{"user": "x" * 257}]),
+    {"side": "vps", "tenants": []}, {"side": "vps", "tenants": [ALICE], "wan": "wg0"},
+    {"side": "vps", "tenants": [ALICE, {**BOB, "name": "alice"}]},
+    {"side": "vps", "tenants": [ALICE, {**BOB, "sources": ["192.168.203.128/25"]}]},
 ]
 # What nobody writes, and the program reads all the same.
 ONLY_THE_SCHEMA: list[Any] = [home(table=" 100"), home(sources=["2001:db8::192.0.2.1"])]
@@ -121,6 +135,9 @@ def table() -> tuple[list[Any], list[Any]]:
             wrong += [{**base, key: value} for value in bad]
         for key, (good, _) in others.items():
             wrong += [{**base, key: value} for value in good]
+    right += [{"side": "vps", "tenants": value} for value in TENANTS[0]]
+    wrong += [{"side": "vps", "tenants": value} for value in TENANTS[1]]
+    wrong += [{"side": "home", "tenants": [ALICE]}, vps(tenants=[BOB])]
     return right, wrong
 
 
@@ -200,7 +217,7 @@ class Schema(unittest.TestCase):
             self.assertEqual(set(known) | {"$schema"}, properties - foreign)
 
     def test_every_key_is_explained_and_in_the_table_above(self) -> None:
-        self.assertEqual(set(SCHEMA["properties"]), {"side"} | set(VALUES) | set(HOME_VALUES) | set(VPS_VALUES))
+        self.assertEqual(set(SCHEMA["properties"]), {"side"} | set(VALUES) | set(HOME_VALUES) | set(VPS_VALUES) | {"tenants"})
         for key, meaning in SCHEMA["properties"].items():
             with self.subTest(key):
                 self.assertTrue(meaning["title"] and meaning["description"])

@@ -175,7 +175,8 @@ struct Applier {
       return refused(nft::to_string(step.set), ENOENT);
     }
     for (const auto& element : step.elements) {
-      const auto same = std::ranges::find_if(set->elements, [&](const auto& other) { return same_key(other, element); });
+      const auto same =
+          std::ranges::find_if(set->elements, [&](const auto& other) { return same_key(other, element); });
       if (same == set->elements.end()) {
         set->elements.push_back(element);
       } else if (*same != element) {

@@ -20,9 +20,11 @@ test::FakeHost two_tunnels() {
   return host;
 }
 Profile profile_of(const std::string& more = "") {
-  return parse_profile("many", "many.json", R"({"side": "vps", "tenants": [
+  return parse_profile("many", "many.json",
+                       R"({"side": "vps", "tenants": [
     {"name": "alice", "sources": ["192.168.203.0/24"]},
-    {"name": "bob", "sources": ["172.22.1.0/24"], "tunnel": "wg1", "public_ip": "203.0.113.11"})" + more + "]}")
+    {"name": "bob", "sources": ["172.22.1.0/24"], "tunnel": "wg1", "public_ip": "203.0.113.11"})" +
+                           more + "]}")
       .value();
 }
 nft::ObservedSet& set(EngineHost& box, std::string_view name) {

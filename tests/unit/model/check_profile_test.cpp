@@ -72,7 +72,7 @@ TEST(CheckProfile, EachBadItemOfAList_IsTold) {
 
 TEST(CheckProfile, WithoutASide_TheOtherKeysAreReadAllTheSame) {
   const std::string known =
-      "is not known; known are description, side, tunnel, sources, ports, mark, table, priority, "
+      "is not known; known are description, side, tunnel, sources, tenants, ports, mark, table, priority, "
       "rp_filter, nat, steering, docker, inbound, wan, public_ip, public_ip6";
   EXPECT_EQ(
       told(R"({"tabel": 1, "table": 0, "wan": ""})"),

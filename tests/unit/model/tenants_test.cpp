@@ -27,15 +27,15 @@ std::string refusal(const std::string& json) {
 Profile many(std::size_t count) {
   std::string tenants;
   for (std::size_t i = 0; i < count; ++i) {
-    tenants += fmt::format(R"({}{{"name": "t{}", "sources": ["10.{}.{}.0/24"]}})", i == 0 ? "" : ",", i, i >> 8U,
-                           i & 0xffU);
+    tenants +=
+        fmt::format(R"({}{{"name": "t{}", "sources": ["10.{}.{}.0/24"]}})", i == 0 ? "" : ",", i, i >> 8U, i & 0xffU);
   }
   return parse_profile("many", "many.json", vps_of(tenants)).value();
 }
 
 TEST(TenantsProfile, WhatATenantLeavesOut_IsTheProfiles) {
-  const auto profile = parse_profile("x", "x.json", vps_of(fmt::format("{}, {}", kAlice, kBob),
-                                                           R"(, "tunnel": "wg7", "public_ip": "203.0.113.10")"));
+  const auto profile = parse_profile(
+      "x", "x.json", vps_of(fmt::format("{}, {}", kAlice, kBob), R"(, "tunnel": "wg7", "public_ip": "203.0.113.10")"));
   ASSERT_TRUE(profile) << test::said(profile);
   ASSERT_EQ(profile->tenants.size(), 2U);
   EXPECT_EQ(tunnel_of(*profile, profile->tenants[0]).str(), "wg7");
@@ -88,17 +88,19 @@ TEST(TenantsProfile, WhatDoesNotGoTogether_IsRefused) {
 
 TEST(TenantsProfile, EveryOverlap_IsToldOnce) {
   const auto mistakes = check_profile(
-      "x.json", vps_of(R"({"name": "a", "sources": ["10.0.0.0/8", "10.1.0.0/16"]}, {"name": "b", "sources": ["10.1.2.0/24", "11.0.0.0/8"]})"));
+      "x.json",
+      vps_of(
+          R"({"name": "a", "sources": ["10.0.0.0/8", "10.1.0.0/16"]}, {"name": "b", "sources": ["10.1.2.0/24", "11.0.0.0/8"]})"));
   EXPECT_EQ(mistakes.size(), 2U);
 }
 
 TEST(NetworkIndex, FindsWhatOverlapsAndNothingElse) {
   const std::vector networks{prefix("10.2.0.0/16"), prefix("10.0.0.0/24"), prefix("fd00::/64"), prefix("10.1.0.7/32")};
   const NetworkIndex index(networks);
-  EXPECT_EQ(index.overlapping(prefix("10.2.3.0/24")), 0U);   // a part of one
-  EXPECT_EQ(index.overlapping(prefix("10.1.0.0/16")), 3U);   // has one
-  EXPECT_EQ(index.overlapping(prefix("10.0.0.0/24")), 1U);   // is one
-  EXPECT_TRUE(index.overlapping(prefix("10.0.0.0/8")));      // has several
+  EXPECT_EQ(index.overlapping(prefix("10.2.3.0/24")), 0U);  // a part of one
+  EXPECT_EQ(index.overlapping(prefix("10.1.0.0/16")), 3U);  // has one
+  EXPECT_EQ(index.overlapping(prefix("10.0.0.0/24")), 1U);  // is one
+  EXPECT_TRUE(index.overlapping(prefix("10.0.0.0/8")));     // has several
   EXPECT_EQ(index.containing(test::address("fd00::5")), 2U);
   EXPECT_EQ(index.containing(test::address("10.2.255.255")), 0U);
   for (const auto* other : {"10.0.1.0", "10.1.0.6", "10.1.0.8", "10.3.0.0", "9.255.255.255", "fd00:0:0:1::", "::"}) {

@@ -158,9 +158,14 @@ std::vector<Item> sorted(std::vector<Item> items) {
   return items;
 }
 
+/// What the profile's mail comes from on this host, before anything of ours changes that.
+std::vector<Prefix> networks_of(const Profile& profile) {
+  return sorted(profile.sources);
+}
+
 /// Of this host's tunnel those whose AllowedIPs cover some of what has to pass; of a tunnel with one peer that one.
 std::vector<DescribedPeer> peers_of(const Profile& profile, const WireGuardDevice& device) {
-  std::vector<Prefix> through = profile.sources;
+  auto through = networks_of(profile);
   if (profile.side == Side::kHome) {
     through.clear();
     for (const auto family : families_of(profile)) {
@@ -248,8 +253,8 @@ Descriptor describe_end(const Profile& profile, const ResolvedHost& host, const 
                         const std::optional<WireGuardDevice>& wireguard) {
   Descriptor end{.side = profile.side,
                  .instance = profile.name,
-                 .sources = sorted(profile.sources),
-                 .mail_from = sorted(profile.sources),
+                 .sources = networks_of(profile),
+                 .mail_from = networks_of(profile),
                  .ports = sorted(profile.ports),
                  .nat = profile.nat,
                  .tunnel = profile.tunnel.str(),

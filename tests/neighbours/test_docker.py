@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import unittest
 
 import closed_ports
@@ -58,6 +59,18 @@ class AtWork(closed_ports.ClosedPorts, engine_neighbour.AnyEngine, engine_neighb
                 self.assert_mail_passes()
             self.assert_said(self.egress(self.lab.home, "verify", "home"), f"{NETWORK} is {self.subnet}")
         self.egress(self.lab.home, "disable", "home")
+
+    def test_init_finds_the_stack_in_what_the_daemon_says(self) -> None:
+        """By its network's name, and by a mail server's container as soon as one runs."""
+        compose = ("--label", "com.docker.compose.project=mailu", "--label", "com.docker.compose.service=smtp")
+        self.assert_found_by("by its name")
+        self.engine.run_container("mailu-smtp-1", *compose)
+        self.assert_found_by("container mailu-smtp-1")
+
+    def assert_found_by(self, why: str) -> None:
+        done = self.egress(self.lab.home, "init", "home", "--yes", "--print")
+        self.assertEqual(json.loads(done.stdout)["sources"], [{"docker_network": NETWORK}], done.stderr)
+        self.assert_said(done, f"docker network {NETWORK}, {self.subnet} ({why})")
 
     def test_while_the_stack_is_down_the_guard_is_not_denied(self) -> None:
         """No bridge has the source's network then. The guard, which asks for the source address, stands all the same."""

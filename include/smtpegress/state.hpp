@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "smtpegress/kernel.hpp"
+#include "smtpegress/link.hpp"
 #include "smtpegress/nft.hpp"
 #include "smtpegress/profile.hpp"
 #include "smtpegress/route.hpp"
@@ -45,7 +46,7 @@ struct ForeignChainRule {
   auto operator<=>(const ForeignChainRule&) const = default;
 };
 
-using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
+using Object = std::variant<OwnTable, OwnChain, ForeignChainRule, LinkSpec, Route, SysctlSpec, PolicyRule>;
 
 /// A sysctl's key as sysctl(8) reads it, '/' and '.' changing places: "net.ipv4.conf.eth0/100.rp_filter" of eth0.100.
 [[nodiscard]] std::string sysctl_name(std::string key);
@@ -58,6 +59,7 @@ struct DesiredState {
   std::optional<nft::TableKey> table;
   std::vector<OwnChain> chains;
   std::vector<ForeignChainRule> foreign_rules;
+  std::vector<LinkSpec> links{};
   std::vector<Route> routes;
   std::vector<SysctlSpec> sysctls;
   std::vector<PolicyRule> rules;
@@ -76,6 +78,13 @@ enum class DockerBackend : std::uint8_t {
   kLegacy,    ///< iptables-legacy's tables, which nf_tables does not show
 };
 
+/// What an inner tunnel's link tells of itself.
+struct InnerLink {
+  IpAddress local;        ///< this end's address on it
+  std::uint32_t mtu = 0;  ///< bytes
+  auto operator<=>(const InnerLink&) const = default;
+};
+
 /// Facts about the host that a profile left open, found in the observation.
 struct ResolvedHost {
   IfName wan;                                    ///< VPS
@@ -88,6 +97,7 @@ struct ResolvedHost {
   std::vector<Prefix> other_networks{};
   std::vector<IfName> advertised_links{};       ///< that take router advertisements while this host forwards IPv6
   DockerBackend docker = DockerBackend::kNone;  ///< home
+  std::optional<InnerLink> inner{};             ///< absent while the link is not there, or has no such address
   auto operator<=>(const ResolvedHost&) const = default;
 };
 

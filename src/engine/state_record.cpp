@@ -57,7 +57,9 @@ json to_json(const ResolvedHost& host) {
           {"public_ip6", text_of(host.public_ip.v6)},
           {"source_links", texts_of(host.source_links)},
           {"advertised_links", texts_of(host.advertised_links)},
-          {"docker", static_cast<unsigned>(host.docker)}};
+          {"docker", static_cast<unsigned>(host.docker)},
+          {"inner_local", host.inner ? host.inner->local.to_string() : ""},
+          {"inner_mtu", host.inner ? host.inner->mtu : 0}};
 }
 
 // What is not there, as in a file of the version before IPv6, or does not parse is left empty.
@@ -84,6 +86,9 @@ ResolvedHost host_from_json(const json& document) {
   host.public_ip = {address_in(document, "public_ip"), address_in(document, "public_ip6")};
   if (const auto docker = document.value("docker", 0U); docker <= static_cast<unsigned>(DockerBackend::kLegacy)) {
     host.docker = static_cast<DockerBackend>(docker);
+  }
+  if (const auto local = address_in(document, "inner_local")) {
+    host.inner = InnerLink{*local, document.value("inner_mtu", 0U)};
   }
   host.source_networks = list_in(document, "source_networks", Prefix::parse);
   host.other_networks = list_in(document, "other_networks", Prefix::parse);

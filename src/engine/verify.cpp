@@ -28,6 +28,7 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   check_objects(ask);
   check_named_sources(ask);
   check_tunnel(ask);
+  check_inner(ask);
   check_routes(ask);
   check_unsourced(ask);
   check_sysctls(ask);

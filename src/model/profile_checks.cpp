@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/docker.hpp"
+#include "model/inner_key.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -72,6 +73,7 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
   if (side == Side::kHome) {
     check_sidestep(profile, mistakes);
   }
+  check_inner(profile, mistakes);
   if (profile.tunnel.str() == "lo") {
     mistakes.add("tunnel", "lo", "cannot be a tunnel; name the WireGuard interface");
   }

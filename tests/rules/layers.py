@@ -32,7 +32,7 @@ MAY_INCLUDE = {
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
-VOCABULARY = {"error.hpp", "net_types.hpp", "nft.hpp", "route.hpp"}
+VOCABULARY = {"error.hpp", "net_types.hpp", "nft.hpp", "link.hpp", "route.hpp"}
 PUBLIC_FOR = {
     "net": VOCABULARY,
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
@@ -48,6 +48,7 @@ PUBLIC_HEADERS = {
     "error.hpp": set(),
     "net_types.hpp": {"error.hpp"},
     "nft.hpp": VOCABULARY,
+    "link.hpp": {"net_types.hpp"},
     "route.hpp": VOCABULARY,
     "profile.hpp": VOCABULARY,
     "kernel.hpp": VOCABULARY,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "smtpegress/link.hpp"
 #include "smtpegress/net_types.hpp"
 #include "smtpegress/nft.hpp"
 #include "smtpegress/route.hpp"
@@ -52,6 +53,11 @@ class Kernel {
   virtual Result<std::string> read_sysctl(const std::string& key) = 0;
   virtual Result<void> write_sysctl(const std::string& key, const std::string& value) = 0;
 
+  /// Makes the interface, or makes one of ours of that name like it. errnum EEXIST: there is one of somebody else's,
+  /// EOPNOTSUPP: this kernel has not that kind. After an error, one that was not there before is not there.
+  virtual Result<void> put_link(const LinkSpec& link) = 0;
+  /// With all routes on it. errnum ENODEV where none of ours has that name.
+  virtual Result<void> delete_link(const LinkSpec& link) = 0;
   virtual Result<void> add_route(const Route& route) = 0;
   virtual Result<void> delete_route(const Route& route) = 0;
   virtual Result<void> add_rule(const PolicyRule& rule, Duplicates duplicates) = 0;

@@ -94,6 +94,24 @@ struct Tenant {
   auto operator<=>(const Tenant&) const = default;
 };
 
+/// A tunnel that this program makes between two addresses of a link whose ends route nothing further: Tailscale, or a
+/// WireGuard whose AllowedIPs are not ours to set. Its interface is the profile's `tunnel`.
+struct InnerTunnel {
+  /// VXLAN is UDP: it passes where only tcp, udp and ICMP do (Tailscale's access rules, unless they say more), on one
+  /// port that a firewall can name; it carries both families whatever the link's is, and leaves no further interface
+  /// behind as loading the module ipip does (tunl0). IPIP needs 30 bytes less a packet.
+  enum class Kind : std::uint8_t { kVxlan, kIpip };
+  Kind kind = Kind::kVxlan;
+  std::optional<IpAddress> local;  ///< absent: the link's own
+  IpAddress remote;
+  IfName link;
+  /// VXLAN's UDP port at both ends. Not 4789: what comes to it from elsewhere is dropped, and another program's VXLANs
+  /// must not be. Not assigned by IANA, and below the ephemeral ports (ip_local_port_range, Documentation/networking).
+  std::uint16_t port = 25025;
+  std::vector<IpAddress> addresses{};  ///< of the interface, one a family at most: what nat: masquerade leaves as
+  auto operator<=>(const InnerTunnel&) const = default;
+};
+
 struct Profile {
   std::string name;  ///< the instance's name: letters, digits, '.', '_', '-'; at most 48 bytes
   std::string description;
@@ -107,6 +125,8 @@ struct Profile {
   std::vector<HostSender> host_senders{};  ///< home only; those of named sources as with `sources`
   std::vector<PortRange> ports;
   Mark mark;  ///< home: what steers the flow; VPS: what the forward firewall admits
+
+  std::optional<InnerTunnel> inner{};  ///< absent: the tunnel is made by others
 
   OpenKeys open{};  ///< their values are but those to begin to look at; none in the record of an instance
 

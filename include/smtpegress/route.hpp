@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "smtpegress/link.hpp"
 #include "smtpegress/net_types.hpp"
 
 namespace smtpegress {
@@ -37,6 +38,11 @@ struct Link {
   std::string kind;  ///< IFLA_INFO_KIND: "wireguard", "bridge", "tun"; empty for hardware
   bool up = false;   ///< administratively (IFF_UP)
   std::uint32_t mtu = 0;
+  std::string alias{};     ///< IFLA_IFALIAS: text that somebody gave it
+  bool half_made = false;  ///< by this program: its alias did not follow any more
+  MacAddress mac{};
+  std::optional<Encapsulation> encapsulation{};  ///< of a tunnel, of the kinds that this program makes
+  std::vector<Neighbour> neighbours{};           ///< those set by hand; read of interfaces with our alias alone
 };
 
 // Of an InterfaceAddress: IFA_F_*, linux/if_addr.h.
@@ -129,6 +135,9 @@ struct Route {
   std::vector<UnknownAttribute> other;
   auto operator<=>(const Route&) const = default;
 };
+
+/// A route's `other` where its gateway is taken to be on the link, whatever the interface's addresses say (`onlink`).
+[[nodiscard]] std::vector<UnknownAttribute> on_link();
 
 [[nodiscard]] std::string to_string(TableId table);           ///< "main", "100"
 [[nodiscard]] std::string to_string(const PolicyRule& rule);  ///< "10025: from all fwmark 0x19 lookup 100 proto 25"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "smtpegress/kernel.hpp"
+#include "smtpegress/link.hpp"
 #include "smtpegress/nft.hpp"
 #include "smtpegress/profile.hpp"
 #include "smtpegress/route.hpp"
@@ -53,7 +54,7 @@ struct ForeignChainRule {
   auto operator<=>(const ForeignChainRule&) const = default;
 };
 
-using Object = std::variant<OwnTable, OwnSet, OwnChain, ForeignChainRule, Route, SysctlSpec, PolicyRule>;
+using Object = std::variant<OwnTable, OwnSet, OwnChain, ForeignChainRule, LinkSpec, Route, SysctlSpec, PolicyRule>;
 
 /// A sysctl's key as sysctl(8) reads it, '/' and '.' changing places: "net.ipv4.conf.eth0/100.rp_filter" of eth0.100.
 [[nodiscard]] std::string sysctl_name(std::string key);
@@ -67,6 +68,7 @@ struct DesiredState {
   std::vector<OwnSet> sets{};
   std::vector<OwnChain> chains;
   std::vector<ForeignChainRule> foreign_rules;
+  std::vector<LinkSpec> links{};
   std::vector<Route> routes;
   std::vector<SysctlSpec> sysctls;
   std::vector<PolicyRule> rules;
@@ -85,6 +87,13 @@ enum class DockerBackend : std::uint8_t {
   kLegacy,    ///< iptables-legacy's tables, which nf_tables does not show
 };
 
+/// What an inner tunnel's link tells of itself.
+struct InnerLink {
+  IpAddress local;        ///< this end's address on it
+  std::uint32_t mtu = 0;  ///< bytes
+  auto operator<=>(const InnerLink&) const = default;
+};
+
 /// Facts about the host that a profile left open, found in the observation.
 struct ResolvedHost {
   IfName wan;                                    ///< VPS
@@ -100,6 +109,7 @@ struct ResolvedHost {
   bool has_ipv6 = true;                         ///< home: a kernel may have none (ipv6.disable=1)
   /// VPS, of a profile with tenants: as what each one's mail leaves, in the profile's order; then snat_to is empty.
   std::vector<ByFamily<std::optional<IpAddress>>> tenants_snat_to{};
+  std::optional<InnerLink> inner{};  ///< absent while the link is not there, or has no such address
   auto operator<=>(const ResolvedHost&) const = default;
 };
 

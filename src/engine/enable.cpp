@@ -113,7 +113,10 @@ class Enabling {
     if (!seen->legacy.empty() && legacy_ == LegacyScripts::kRefuse) {
       return std::unexpected(scripts_in_the_way(seen->legacy));
     }
-    const auto wanted = seen->desired.sysctls;
+    auto wanted = seen->desired.sysctls;
+    for (const auto& link : seen->desired.links) {  // made with it, they go with it
+      std::erase_if(wanted, [&](const SysctlSpec& sysctl) { return is_of_interface(sysctl.key, link.name.str()); });
+    }
     released_ = add_unwanted_sysctls(record_, others_, *seen);
     const auto plan = make_plan(seen->desired, owned_, seen->observed, seen->sysctls, seen->legacy);
     if (!plan.foreign.empty()) {

@@ -12,6 +12,7 @@ DesiredState owned_by(const InstanceRecord& record) {
     const auto made = lower(profile, record.host, ObservedState{});
     owned.routes.insert(owned.routes.end(), made.routes.begin(), made.routes.end());
     owned.rules.insert(owned.rules.end(), made.rules.begin(), made.rules.end());
+    owned.links.insert(owned.links.end(), made.links.begin(), made.links.end());
   }
   return owned;
 }

@@ -37,6 +37,9 @@ std::pair<std::string_view, std::string_view> words_for(const Object& object) {
   if (std::holds_alternative<PolicyRule>(object)) {
     return {"policy rule", "priority=…, --set table=… or --set mark=… (auto: what is free)"};
   }
+  if (std::holds_alternative<LinkSpec>(object)) {
+    return {"interface", "tunnel=… or --set inner.port=…"};
+  }
   return std::holds_alternative<Route>(object) ? std::pair("route", "table=…") : std::pair("rule", "mark=…");
 }
 
@@ -45,13 +48,15 @@ std::pair<std::string_view, std::string_view> words_for(const Object& object) {
 Error in_the_way(const Finding& finding) {
   const auto& object = finding.current.value_or(finding.object);
   const auto [name, settings] = words_for(object);
+  const auto* route = std::get_if<Route>(&object);
+  const bool in_main = route != nullptr && route->table == kMainTable;  // there is no other to choose
   return Error{.kind = ErrorKind::kUsage,
                .operation = "enable: in the way is",
                .object = fmt::format("{} {}", name, describe(object)),
                .errnum = 0,
                .kernel_text = {},
-               .hint = fmt::format("{}; remove it, or choose another with --set {}. Nothing was changed",
-                                   finding.detail, settings)};
+               .hint = fmt::format("{}; remove it{}. Nothing was changed", finding.detail,
+                                   in_main ? "" : fmt::format(", or choose another with --set {}", settings))};
 }
 
 Error scripts_in_the_way(const std::vector<Object>& legacy) {

@@ -70,7 +70,9 @@ class Attribution {
     for (const auto& other : others) {
       const auto owned = owned_by(other);
       for (const auto& route : owned.routes) {
-        others_tables_.push_back(route.table);
+        if (route.table != kMainTable) {
+          others_tables_.push_back(route.table);
+        }
       }
     }
   }
@@ -125,8 +127,15 @@ DesiredState remains_of(const std::string& name, bool known, const std::optional
       }
     }
   }
+  const auto on_own_link = [&](const Route& route) {
+    const auto* link = route.interface.empty() ? nullptr : observed.link(route.interface);
+    return link != nullptr && link->alias == alias_for(name) && route.protocol == kOurProtocol;
+  };
   std::ranges::copy_if(observed.routes, std::back_inserter(remains.routes),
-                       [&](const Route& route) { return whose.takes(route); });
+                       [&](const Route& route) { return on_own_link(route) || whose.takes(route); });
+  if (profile) {
+    remains.links = lower(*profile, {}, {}).links;  // for one that is half made, which has but a name
+  }
   return remains;
 }
 

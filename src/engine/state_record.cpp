@@ -64,7 +64,9 @@ json to_json(const ResolvedHost& host) {
           {"source_links", texts_of(host.source_links)},
           {"advertised_links", texts_of(host.advertised_links)},
           {"docker", static_cast<unsigned>(host.docker)},
-          {"has_ipv6", host.has_ipv6}};
+          {"has_ipv6", host.has_ipv6},
+          {"inner_local", host.inner ? host.inner->local.to_string() : ""},
+          {"inner_mtu", host.inner ? host.inner->mtu : 0}};
 }
 
 // What is not there, as in a file of the version before IPv6, or does not parse is left empty.
@@ -93,6 +95,9 @@ ResolvedHost host_from_json(const json& document) {
     host.docker = static_cast<DockerBackend>(docker);
   }
   host.has_ipv6 = document.value("has_ipv6", true);
+  if (const auto local = address_in(document, "inner_local")) {
+    host.inner = InnerLink{*local, document.value("inner_mtu", 0U)};
+  }
   host.source_networks = list_in(document, "source_networks", Prefix::parse);
   host.other_networks = list_in(document, "other_networks", Prefix::parse);
   host.source_links = list_in(document, "source_links", IfName::parse);

@@ -32,6 +32,18 @@ struct MakeSingle {
   const Change& change;
   Duplicates duplicates;
 
+  Result<void> operator()(const LinkSpec& link) const {
+    if (change.verb == Verb::kRemove) {
+      return or_gone(kernel.delete_link(link));
+    }
+    auto put = kernel.put_link(link);
+    if (!put && change.verb == Verb::kReplace && !answer_was_lost(put.error())) {
+      if (auto restored = kernel.put_link(std::get<LinkSpec>(*change.previous)); !restored) {
+        put.error().hint += "; and the former interface could not be put back: " + restored.error().message();
+      }
+    }
+    return put;
+  }
   Result<void> operator()(const Route& route) const {
     switch (change.verb) {
       case Verb::kCreate:
@@ -82,7 +94,10 @@ struct MakeSingle {
     }
     return removed;
   }
-  Result<void> operator()(const SysctlSpec& sysctl) const { return kernel.write_sysctl(sysctl.key, sysctl.value); }
+  /// One that came with an interface goes with it.
+  Result<void> operator()(const SysctlSpec& sysctl) const {
+    return change.verb == Verb::kRemove ? Result<void>{} : kernel.write_sysctl(sysctl.key, sysctl.value);
+  }
   Result<void> operator()(const OwnTable&) const { return {}; }
   Result<void> operator()(const OwnSet&) const { return {}; }
   Result<void> operator()(const OwnChain&) const { return {}; }

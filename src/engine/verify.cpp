@@ -27,6 +27,7 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   const Inquiry ask{kernel_, docker_, *view, now_(), report.checks};
   const bool has_tenants = !view->profile.tenants.empty();
   (has_tenants ? check_tenant_tunnels : check_tunnel)(ask);  // first, being the cause of what fails behind it
+  check_inner(ask);
   check_objects(ask);
   check_named_sources(ask);
   (has_tenants ? check_tenant_routes : check_routes)(ask);

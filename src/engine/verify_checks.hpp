@@ -23,6 +23,7 @@ struct Inquiry {
 void check_objects(const Inquiry& ask);         ///< every object of ours is in the kernel as it should be
 void check_named_sources(const Inquiry& ask);   ///< names still stand for the networks that were enabled
 void check_tunnel(const Inquiry& ask);          ///< there, up; WireGuard: recent handshake, AllowedIPs
+void check_inner(const Inquiry& ask);           ///< the inner tunnel's own packets
 void check_routes(const Inquiry& ask);          ///< lookups with and without the mark; the way back to the sources
 void check_host_senders(const Inquiry& ask);    ///< home: the same of mail that this host itself sends
 void check_sysctls(const Inquiry& ask);         ///< effective rp_filter, forwarding

@@ -35,6 +35,8 @@ void check_objects(const Inquiry& ask) {
                "put that right; what follows is held against "
                "what was found at the last enable");
   }
+  const auto& profile = ask.view.profile;
+  const auto& waits_for = profile.inner ? profile.inner->link : profile.tunnel;
   bool all = true;
   for (const auto& finding : ask.view.findings) {
     if (finding.presence == Presence::kPresent) {
@@ -42,11 +44,10 @@ void check_objects(const Inquiry& ask) {
     }
     all = false;
     const auto& name = ask.view.profile.name;
-    const auto mend =
-        finding.presence == Presence::kForeign ? "remove it, or choose another mark, table or priority"
-        : finding.presence == Presence::kWaiting
-            ? fmt::format("bring up {}, then `smtp-egress enable {}`", ask.view.profile.tunnel.str(), name)
-            : fmt::format("`smtp-egress enable {}`", name);
+    const auto mend = finding.presence == Presence::kForeign ? "remove it, or choose another mark, table or priority"
+                      : finding.presence == Presence::kWaiting
+                          ? fmt::format("bring up {}, then `smtp-egress enable {}`", waits_for.str(), name)
+                          : fmt::format("`smtp-egress enable {}`", name);
     ask.failed("objects", "everything is in force",
                fmt::format("{} {} {}{}{}", kind_of(finding.object), describe(finding.object),
                            wrong_with(finding.presence), finding.detail.empty() ? "" : ": ", finding.detail),

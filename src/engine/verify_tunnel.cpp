@@ -18,12 +18,17 @@ namespace {
 constexpr std::int64_t kStaleHandshake = 180;
 constexpr std::int64_t kGrace = 15;  // seconds; for a handshake that is just being renewed
 
+/// What reaches the other end by itself: the tunnel, or the link that an inner tunnel is made over.
+const IfName& carrier(const Profile& profile) {
+  return profile.inner ? profile.inner->link : profile.tunnel;
+}
+
 void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
   const auto title = "the tunnel's last handshake is recent";
   const auto mend = fmt::format(
       "`wg show {}` here and at the other end: keys, endpoint, its udp port in both firewalls; "
       "PersistentKeepalive = 25 on the home side",
-      ask.view.profile.tunnel.str());
+      carrier(ask.view.profile).str());
   if (peer.last_handshake == 0) {
     ask.failed("handshake", title, fmt::format("peer {} has never answered", peer.public_key), mend);
     return;
@@ -61,7 +66,7 @@ void check_endpoint(const Inquiry& ask, const WireGuardDevice& device, const Wir
     return;  // none known yet: the handshake's check tells
   }
   const auto title = "the tunnel's other end can be reached";
-  const auto& tunnel = ask.view.profile.tunnel;
+  const auto& tunnel = carrier(ask.view.profile);
   const auto answer = ask.kernel.look_up_route({.destination = endpoint->first,
                                                 .source = {},
                                                 .incoming = {},
@@ -86,8 +91,12 @@ void check_endpoint(const Inquiry& ask, const WireGuardDevice& device, const Wir
   }
 }
 
-/// The destinations that must be allowed through: everything on the home side, the sources on the VPS's.
+/// The destinations that must be allowed through: everything on the home side, the sources on the VPS's; with an inner
+/// tunnel only its far end.
 std::vector<Prefix> wanted_through(const Profile& profile) {
+  if (profile.inner) {
+    return {Prefix::of(profile.inner->remote)};
+  }
   if (profile.side == Side::kVps) {
     return profile.sources;
   }
@@ -102,13 +111,36 @@ bool told(const Inquiry& ask) {
   return std::ranges::any_of(ask.checks, [](const Check& c) { return c.id == "handshake"; });
 }
 
+/// What a person is to be asked for, of one destination that has to be allowed.
+std::string title_of_allowed(const Profile& profile, const Prefix& wanted) {
+  if (profile.inner) {
+    return fmt::format("AllowedIPs let the inner tunnel's packets to {} through", wanted.to_string());
+  }
+  return profile.side == Side::kHome
+             ? fmt::format("AllowedIPs let mail to anywhere{} into the tunnel", traits_of(wanted.address.family).over)
+             : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
+}
+
+std::string mend_allowed(const Profile& profile, const Prefix& wanted) {
+  const auto what = fmt::format("in {}.conf: AllowedIPs = …, {}", carrier(profile).str(), wanted.to_string());
+  constexpr std::string_view kApply = "; then `wg syncconf` or wg-quick down and up";
+  if (profile.inner) {
+    return fmt::format("{}{}", what, kApply);
+  }
+  return fmt::format(
+      "{}{}{}. Where AllowedIPs are not yours to set, key `inner` makes a tunnel that needs no more than "
+      "the two ends' own addresses",
+      what, profile.side == Side::kHome ? " and Table = off" : "", kApply);
+}
+
 void check_wireguard(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
-  const auto device = ask.kernel.wireguard(profile.tunnel);
+  const auto& tunnel = carrier(profile);
+  const auto device = ask.kernel.wireguard(tunnel);
   if (!device) {
     if (device.error().errnum == ENODEV) {
       ask.skipped("handshake", "the tunnel's last handshake is recent",
-                  fmt::format("{} is not a WireGuard interface", profile.tunnel.str()));
+                  fmt::format("{} is not a WireGuard interface", tunnel.str()));
     } else {
       ask.failed("handshake", "the tunnel's last handshake is recent", device.error().message(),
                  device.error().kind == ErrorKind::kPermission ? "run verify as root"
@@ -117,10 +149,7 @@ void check_wireguard(const Inquiry& ask) {
     return;
   }
   for (const auto& wanted : wanted_through(profile)) {
-    const auto title =
-        profile.side == Side::kHome
-            ? fmt::format("AllowedIPs let mail to anywhere{} into the tunnel", traits_of(wanted.address.family).over)
-            : fmt::format("AllowedIPs let {} in and its replies out", wanted.to_string());
+    const auto title = title_of_allowed(profile, wanted);
     const auto peer =
         std::ranges::find_if(device->peers, [&](const WireGuardPeer& p) { return covered(wanted, p.allowed_ips); });
     if (peer == device->peers.end()) {
@@ -130,12 +159,10 @@ void check_wireguard(const Inquiry& ask) {
           seen += (seen.empty() ? "" : ", ") + prefix.to_string();
         }
       }
-      ask.failed(
-          "allowed-ips", title,
-          fmt::format("no peer of {} covers {}; it has {}", profile.tunnel.str(), wanted.to_string(),
-                      seen.empty() ? "none" : seen),
-          fmt::format("in {0}.conf: AllowedIPs = …, {1}{2}; then `wg syncconf` or wg-quick down and up",
-                      profile.tunnel.str(), wanted.to_string(), profile.side == Side::kHome ? " and Table = off" : ""));
+      ask.failed("allowed-ips", title,
+                 fmt::format("no peer of {} covers {}; it has {}", tunnel.str(), wanted.to_string(),
+                             seen.empty() ? "none" : seen),
+                 mend_allowed(profile, wanted));
       continue;
     }
     ask.passed("allowed-ips", title, fmt::format("peer {}", peer->public_key));
@@ -163,7 +190,7 @@ void check_address_to_leave_as(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   for (const auto family : families_of(profile)) {
     const bool needed = profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade;
-    if (needed && !has_address(ask, family)) {
+    if (needed && !profile.inner && !has_address(ask, family)) {
       const auto name = traits_of(family).name;
       ask.failed("tunnel", fmt::format("the tunnel has an {} address for the mail to leave as", name),
                  fmt::format("{} has none", profile.tunnel.str()),
@@ -181,7 +208,11 @@ void check_tunnel(const Inquiry& ask) {
   const auto* link = ask.view.seen.observed.link(tunnel);
   if (link == nullptr) {
     ask.failed("tunnel", title, fmt::format("{} does not exist", tunnel.str()),
-               fmt::format("`wg-quick up {}`", tunnel.str()));
+               ask.view.profile.inner ? fmt::format("`smtp-egress enable {}`", ask.view.profile.name)
+                                      : fmt::format("`wg-quick up {}`", tunnel.str()));
+    if (ask.view.profile.inner) {
+      check_wireguard(ask);
+    }
     return;
   }
   if (!link->up) {

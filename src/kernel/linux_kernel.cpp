@@ -91,6 +91,12 @@ class LinuxKernel final : public Kernel {
     return write_sysctl_file(key, value);
   }
 
+  Result<void> put_link(const LinkSpec& link) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.put_link(link); });
+  }
+  Result<void> delete_link(const LinkSpec& link) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.delete_link(link); });
+  }
   Result<void> add_route(const Route& route) override {
     return with(route_, [&](netlink::RouteSocket& socket) { return socket.add_route(route); });
   }

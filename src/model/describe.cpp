@@ -16,7 +16,8 @@ struct KindText {
     }
     return object.rule.comment.ends_with(":admission") ? "admission" : "raw exception";
   }
-  std::string operator()(const Route&) const { return "egress route"; }
+  std::string operator()(const LinkSpec&) const { return "interface"; }
+  std::string operator()(const Route& object) const { return object.table == kMainTable ? "route" : "egress route"; }
   std::string operator()(const SysctlSpec&) const { return "sysctl"; }
   std::string operator()(const PolicyRule&) const { return "policy rule"; }
 };
@@ -31,6 +32,7 @@ struct DescribeText {
   std::string operator()(const ForeignChainRule& object) const {
     return fmt::format("{}: {}", nft::to_string(object.chain), nft::to_string(object.rule));
   }
+  std::string operator()(const LinkSpec& object) const { return to_string(object); }
   std::string operator()(const Route& object) const { return to_string(object); }
   std::string operator()(const SysctlSpec& object) const {
     return fmt::format("{} = {}", sysctl_name(object.key), object.value);

@@ -3,6 +3,7 @@
 #include "model/lower.hpp"
 
 #include "model/families.hpp"
+#include "model/inner.hpp"
 #include "model/ownership.hpp"
 
 namespace smtpegress {
@@ -17,6 +18,7 @@ DesiredState lower(const Profile& profile, const ResolvedHost& host, const Obser
   } else {
     lower_vps(profile, host, desired);
   }
+  lower_inner(profile, host, desired);
   return desired;
 }
 

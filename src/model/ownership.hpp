@@ -1,6 +1,6 @@
 // How we know what is ours, in one place: our tables by name, our rules in foreign chains by tag (and, in the planner,
-// by whole comparison), policy rules and routes by protocol number, priority and full selector. Nothing is ours by
-// resemblance: a script's or a person's rule of the same shape is foreign.
+// by whole comparison), interfaces by alias, policy rules and routes by protocol number, priority and full selector.
+// Nothing is ours by resemblance: a script's or a person's rule of the same shape is foreign.
 #pragma once
 
 #include <string>
@@ -26,6 +26,11 @@ inline constexpr std::string_view kTagPrefix = "smtp-egress:";
 /// "smtp-egress:NAME:ROLE", the comment of a rule of ours in a foreign chain.
 [[nodiscard]] inline std::string tag_for(std::string_view instance, std::string_view role) {
   return std::string(kTagPrefix) + std::string(instance) + ":" + std::string(role);
+}
+
+/// "smtp-egress:NAME", the alias of an interface of ours.
+[[nodiscard]] inline std::string alias_for(std::string_view instance) {
+  return std::string(kTagPrefix) + std::string(instance);
 }
 
 [[nodiscard]] inline bool is_tagged(const nft::Rule& rule) {

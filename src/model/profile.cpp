@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/families.hpp"
+#include "model/inner_key.hpp"
 #include "model/profile_checks.hpp"
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
@@ -61,6 +62,15 @@ json override_value(const std::string& key, const std::string& text) {
     begin = end + 1;
   }
   return items;
+}
+
+/// "inner.kind" is the member of a key that is an object.
+void override_key(json& document, const std::string& key, const std::string& text) {
+  const auto dot = key.find('.');
+  const auto outer = key.substr(0, dot);
+  const bool has_members = !document.contains(outer) || document[outer].is_null() || document[outer].is_object();
+  auto& place = dot == std::string::npos || !has_members ? document[key] : document[outer][key.substr(dot + 1)];
+  place = override_value(key, text);
 }
 
 /// Keys that stand there twice are told to `mistakes`; the later of the two is kept.
@@ -194,7 +204,7 @@ Reading read_text(std::string name, std::string_view origin, std::string_view te
     return {.profile = {}, .mistakes = {ProfileMistake{.key = {}, .error = std::move(document.error())}}};
   }
   for (const auto& [key, value] : overrides.settings) {
-    (*document)[key] = override_value(key, value);
+    override_key(*document, key, value);
   }
   return read_document(std::move(name), *document, overrides, std::move(mistakes));
 }
@@ -283,6 +293,9 @@ json profile_document(const Profile& profile) {
   }
   for (const auto& port : profile.ports) {
     document["ports"].push_back(port.to_string());
+  }
+  if (profile.inner) {
+    document["inner"] = inner_document(*profile.inner);
   }
   if (profile.side == Side::kHome) {
     document["table"] = profile.open.table ? json("auto") : json(profile.table.value);

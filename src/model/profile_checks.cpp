@@ -7,6 +7,7 @@
 
 #include "model/docker.hpp"
 #include "model/host_senders.hpp"
+#include "model/inner_key.hpp"
 #include "model/profile_tenants.hpp"
 #include "net/contains.hpp"
 
@@ -91,6 +92,7 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
   if (side == Side::kHome) {
     check_sidestep(profile, mistakes);
   }
+  check_inner(profile, mistakes);
   if (profile.tunnel.str() == "lo") {
     mistakes.add("tunnel", "lo", "cannot be a tunnel; name the WireGuard interface");
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/families.hpp"
+#include "model/inner_key.hpp"
 #include "model/profile_senders.hpp"
 #include "model/profile_tenants.hpp"
 #include "model/profile_values.hpp"
@@ -337,6 +338,7 @@ std::span<const ProfileKey> profile_keys() {
       {"ports", Belongs::kBoth, list(&Profile::ports, PortRange::parse, "a list like [25]")},
       {"mark", Belongs::kBoth,
        scalar_or_auto(&Profile::mark, &OpenKeys::mark, Mark::parse, "a mark like \"0x19\", or \"auto\"")},
+      {"inner", Belongs::kBoth, read_inner},
       {"table", Belongs::kHomeOnly,
        scalar_or_auto(&Profile::table, &OpenKeys::table, parse_table, "a table number like 100, or \"auto\"")},
       {"priority", Belongs::kHomeOnly,

@@ -5,6 +5,7 @@
 #include "model/families.hpp"
 #include "model/host_addresses.hpp"
 #include "model/host_senders.hpp"
+#include "model/inner.hpp"
 #include "model/private_networks.hpp"
 #include "model/resolve_vps.hpp"
 #include "model/tenants.hpp"
@@ -208,7 +209,9 @@ const Route* ObservedState::default_route(IpFamily family) const {
   return best;
 }
 
-Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& observed) {
+namespace {
+
+Result<ResolvedHost> resolve_side(const Profile& profile, const ObservedState& observed) {
   if (profile.side == Side::kVps) {
     if (auto fine = refuse_overlap(profile, observed); !fine) {
       return std::unexpected(fine.error());
@@ -229,6 +232,18 @@ Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& o
   if (const auto* tunnel = observed.link(profile.tunnel); tunnel != nullptr && profile.nat == HomeNat::kMasquerade) {
     for (const auto family : families_of(profile)) {
       host.snat_to[family] = lasting_address(observed, *tunnel, family);
+    }
+  }
+  return host;
+}
+
+}  // namespace
+
+Result<ResolvedHost> resolve_host(const Profile& profile, const ObservedState& observed) {
+  auto host = resolve_side(profile, observed);
+  if (host && profile.inner) {
+    if (auto fine = resolve_inner(profile, observed, *host); !fine) {
+      return std::unexpected(fine.error());
     }
   }
   return host;

@@ -16,6 +16,11 @@ inline constexpr std::string_view kIpv6Forward = "net/ipv6/conf/all/forwarding";
   return std::string(kIpv4Conf) + std::string(interface) + "/rp_filter";
 }
 
+/// Is it one of that interface's own, which come and go with it?
+[[nodiscard]] inline bool is_of_interface(std::string_view key, std::string_view interface) {
+  return key.find("/conf/" + std::string(interface) + "/") != std::string_view::npos;
+}
+
 /// How an interface takes router advertisements: 1 only while the host does not forward, 2 always.
 [[nodiscard]] inline std::string accept_ra_key(std::string_view interface) {
   return std::string(kIpv6Conf) + std::string(interface) + "/accept_ra";

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace smtpegress {
 namespace {
@@ -36,6 +37,15 @@ Prefix InterfaceAddress::network() const {
     network.address.bytes[i] = static_cast<std::uint8_t>(network.address.bytes[i] & (0xff00 >> bits));
   }
   return network;
+}
+
+std::vector<UnknownAttribute> on_link() {
+  constexpr std::uint16_t kFlags = kHeaderField + 8;  // offsetof(rtmsg, rtm_flags), linux/rtnetlink.h
+  constexpr std::uint32_t kOnLink = 4;                // RTNH_F_ONLINK
+  UnknownAttribute flags{.type = kFlags, .bytes = {}};
+  flags.bytes.resize(sizeof kOnLink);
+  std::memcpy(flags.bytes.data(), &kOnLink, sizeof kOnLink);
+  return {std::move(flags)};
 }
 
 std::string to_string(TableId table) {

@@ -5,19 +5,22 @@
 
 #include "netlink/route_codec.hpp"
 #include "netlink/route_message.hpp"
+#include "netlink/tunnel_codec.hpp"
 
 namespace smtpegress::netlink {
 namespace {
 
-std::string kind_in(Bytes link_info) {
-  std::string kind;
+void read_link_info(Bytes link_info, Link& link) {
+  Bytes data;
   // A malformed nest just has no kind: that is what hardware looks like as well.
   (void)for_each_attribute(link_info, [&](const Attribute& attribute) {
     if (attribute.type == IFLA_INFO_KIND) {
-      kind = text_until_nul(attribute.payload);
+      link.kind = text_until_nul(attribute.payload);
+    } else if (attribute.type == IFLA_INFO_DATA) {
+      data = attribute.payload;
     }
   });
-  return kind;
+  link.encapsulation = decode_encapsulation(link.kind, data);
 }
 
 }  // namespace
@@ -32,6 +35,7 @@ Result<Link> decode_link(const nlmsghdr* message) {
   link.index = header->ifi_index;
   link.up = (header->ifi_flags & IFF_UP) != 0;
   std::string name;
+  std::uint32_t group = 0;
   const bool whole = for_each_attribute(attributes_after<ifinfomsg>(payload), [&](const Attribute& attribute) {
     switch (attribute.type) {
       case IFLA_IFNAME:
@@ -40,8 +44,19 @@ Result<Link> decode_link(const nlmsghdr* message) {
       case IFLA_MTU:
         link.mtu = value_of<std::uint32_t>(attribute.payload).value_or(0);
         break;
+      case IFLA_IFALIAS:
+        link.alias = text_until_nul(attribute.payload);
+        break;
+      case IFLA_GROUP:
+        group = value_of<std::uint32_t>(attribute.payload).value_or(0);
+        break;
+      case IFLA_ADDRESS:
+        if (attribute.payload.size() == link.mac.bytes.size()) {
+          std::ranges::copy(attribute.payload, link.mac.bytes.begin());
+        }
+        break;
       case IFLA_LINKINFO:
-        link.kind = kind_in(attribute.payload);
+        read_link_info(attribute.payload, link);
         break;
       default:
         break;
@@ -51,6 +66,7 @@ Result<Link> decode_link(const nlmsghdr* message) {
     return malformed("links");
   }
   link.name = IfName::parse(name).value_or(IfName{});
+  link.half_made = group == kHalfMadeGroup && link.alias.empty() && link.encapsulation;
   return link;
 }
 

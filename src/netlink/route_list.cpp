@@ -13,6 +13,7 @@
 
 #include "netlink/route_codec.hpp"
 #include "netlink/route_message.hpp"
+#include "netlink/tunnel_codec.hpp"
 
 namespace smtpegress::netlink {
 namespace {
@@ -151,6 +152,29 @@ std::unexpected<Error> refused(std::string operation, std::string object, Refusa
                       std::move(hint));
 }
 
+namespace {
+
+Result<std::vector<Neighbour>> list_neighbours(nl_sock* socket, int link) {
+  auto request = encode_neighbour_request(link);
+  auto listed = list<std::optional<Neighbour>>(
+      socket, {.what = "neighbours", .request = *std::move(request), .decode = [link](const nlmsghdr* message) {
+                 return decode_neighbour(message, link);
+               }});
+  if (!listed) {
+    return std::unexpected(std::move(listed.error()));
+  }
+  std::vector<Neighbour> neighbours;
+  for (const auto& neighbour : listed->all) {
+    if (neighbour) {
+      neighbours.push_back(*neighbour);
+    }
+  }
+  std::ranges::sort(neighbours);
+  return neighbours;
+}
+
+}  // namespace
+
 Result<std::vector<Link>> list_links(nl_sock* socket) {
   MessageBuilder builder(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
   builder.header(ifinfomsg{}).u32(IFLA_EXT_MASK, kLinkFilter);
@@ -159,6 +183,15 @@ Result<std::vector<Link>> list_links(nl_sock* socket) {
     return std::unexpected(std::move(listed.error()));
   }
   std::erase_if(listed->all, [](const Link& link) { return link.name.empty(); });
+  for (auto& link : listed->all) {
+    if (link.kind == "vxlan" && !link.alias.empty()) {
+      auto neighbours = list_neighbours(socket, link.index);
+      if (!neighbours) {
+        return std::unexpected(std::move(neighbours.error()));
+      }
+      link.neighbours = *std::move(neighbours);
+    }
+  }
   return std::move(listed->all);
 }
 

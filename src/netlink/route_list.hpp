@@ -14,6 +14,7 @@ namespace smtpegress::netlink {
 [[nodiscard]] std::unexpected<Error> refused(std::string operation, std::string object, Refusal refusal,
                                              const IfName& interface = {});
 
+/// With the neighbours of those that could be ours: VXLANs with an alias.
 Result<std::vector<Link>> list_links(nl_sock* socket);
 Result<std::vector<InterfaceAddress>> list_addresses(nl_sock* socket);
 

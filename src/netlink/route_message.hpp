@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <string>
+#include <vector>
 
 #include "netlink/attribute_view.hpp"
 #include "netlink/exchange.hpp"
@@ -103,11 +104,23 @@ class MessageBuilder {
     }
     return *this;
   }
+  /// What follows up to close() is nested in that attribute.
+  MessageBuilder& open(int type) {
+    nests_.push_back(fits_ ? nla_nest_start(message_.get(), type) : nullptr);
+    fits_ = fits_ && nests_.back() != nullptr;
+    return *this;
+  }
+  MessageBuilder& close() {
+    fits_ = fits_ && nla_nest_end(message_.get(), nests_.back()) == 0;
+    nests_.pop_back();
+    return *this;
+  }
   /// Null where something did not fit.
   NlMessage take() { return fits_ ? std::move(message_) : nullptr; }
 
  private:
   NlMessage message_;
+  std::vector<nlattr*> nests_{};
   bool fits_ = true;
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "model/sysctl_keys.hpp"
 #include "net/contains.hpp"
+#include "plan/links.hpp"
 #include "plan/match.hpp"
 #include "plan/sets.hpp"
 #include "smtpegress/plan.hpp"
@@ -91,7 +93,9 @@ Finding inspect_foreign_rule(const ForeignChainRule& desired, const nft::Ruleset
   return finding;
 }
 
-Finding inspect_route(const Route& desired, const ObservedState& observed) {
+using Coming = std::vector<IfName>;  ///< interfaces that are made, or made anew, before what is on them
+
+Finding inspect_route(const Route& desired, const ObservedState& observed, const Coming& coming) {
   const Route* changed = nullptr;
   for (const auto& route : observed.routes) {
     const bool same_place = route.family == desired.family && route.table == desired.table &&
@@ -107,7 +111,7 @@ Finding inspect_route(const Route& desired, const ObservedState& observed) {
     }
     changed = &route;
   }
-  if (!desired.interface.empty()) {
+  if (!desired.interface.empty() && !contains(coming, desired.interface)) {
     const auto* link = observed.link(desired.interface);
     if (link == nullptr || !link->up) {
       return found(
@@ -141,9 +145,14 @@ Finding inspect_rule(const PolicyRule& desired, const ObservedState& observed) {
   return found(desired, Presence::kMissing);
 }
 
-Finding inspect_sysctl(const SysctlSpec& desired, const SysctlValues& values) {
+Finding inspect_sysctl(const SysctlSpec& desired, const SysctlValues& values, const Coming& coming) {
   const auto value = values.find(desired.key);
   if (value == values.end() || !value->second) {
+    for (const auto& link : coming) {
+      if (is_of_interface(desired.key, link.str())) {
+        return found(desired, Presence::kMissing);
+      }
+    }
     return found(desired, Presence::kWaiting, "its interface does not exist");
   }
   if (*value->second == desired.value) {
@@ -157,8 +166,8 @@ Finding inspect_sysctl(const SysctlSpec& desired, const SysctlValues& values) {
 
 std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& observed, const SysctlValues& sysctls) {
   std::vector<Finding> findings;
-  findings.reserve(desired.rules.size() + desired.routes.size() + desired.sets.size() + desired.chains.size() +
-                   desired.foreign_rules.size() + desired.sysctls.size());
+  findings.reserve(desired.rules.size() + desired.links.size() + desired.routes.size() + desired.sets.size() +
+                   desired.chains.size() + desired.foreign_rules.size() + desired.sysctls.size());
   for (const auto& rule : desired.rules) {
     findings.push_back(inspect_rule(rule, observed));
   }
@@ -166,8 +175,16 @@ std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& o
     findings.push_back(found(OwnTable{*desired.table}, Presence::kChanged, "is dormant: none of its rules acts",
                              OwnTable{*desired.table, true}));
   }
+  Coming coming;
+  for (const auto& link : desired.links) {
+    findings.push_back(inspect_link(link, observed));
+    if (const auto presence = findings.back().presence;
+        presence == Presence::kMissing || presence == Presence::kChanged) {
+      coming.push_back(link.name);
+    }
+  }
   for (const auto& route : desired.routes) {
-    findings.push_back(inspect_route(route, observed));
+    findings.push_back(inspect_route(route, observed, coming));
   }
   for (const auto& set : desired.sets) {
     findings.push_back(inspect_set(set, observed.ruleset));
@@ -179,7 +196,7 @@ std::vector<Finding> inspect(const DesiredState& desired, const ObservedState& o
     findings.push_back(inspect_foreign_rule(rule, observed.ruleset));
   }
   for (const auto& sysctl : desired.sysctls) {
-    findings.push_back(inspect_sysctl(sysctl, sysctls));
+    findings.push_back(inspect_sysctl(sysctl, sysctls, coming));
   }
   return findings;
 }

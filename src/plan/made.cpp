@@ -3,6 +3,7 @@
 #include <ranges>
 
 #include "net/contains.hpp"
+#include "plan/links.hpp"
 #include "plan/match.hpp"
 #include "plan/order.hpp"
 #include "smtpegress/plan.hpp"
@@ -29,6 +30,11 @@ struct Stands {
   bool operator()(const ForeignChainRule& wanted) const {
     const auto* chain = observed.ruleset.find(wanted.chain);
     return chain != nullptr && find_rule(wanted, *chain) != nullptr;
+  }
+  /// In whatever shape: its several steps may have been cut short, and putting one right or removing it does no harm.
+  bool operator()(const LinkSpec& wanted) const {
+    const auto* link = observed.link(wanted.name);
+    return link != nullptr && is_made_as(*link, wanted.alias);
   }
   bool operator()(const Route& route) const { return contains(observed.routes, route); }
   bool operator()(const SysctlSpec&) const { return false; }
@@ -62,7 +68,8 @@ bool is_made(const Change& change, const ObservedState& observed) {
     return false;
   }
   if (!change.previous || std::holds_alternative<OwnTable>(*change.previous) ||
-      std::holds_alternative<OwnSet>(*change.previous) || std::holds_alternative<OwnChain>(*change.previous)) {
+      std::holds_alternative<OwnSet>(*change.previous) || std::holds_alternative<OwnChain>(*change.previous) ||
+      std::holds_alternative<LinkSpec>(*change.previous)) {
     return true;  // it was altered, and goes by the same name
   }
   const auto* moved = std::get_if<ForeignChainRule>(&*change.previous);

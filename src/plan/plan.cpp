@@ -8,6 +8,7 @@
 #include "model/marks.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
+#include "plan/links.hpp"
 #include "plan/match.hpp"
 #include "plan/order.hpp"
 #include "plan/purpose.hpp"
@@ -43,9 +44,9 @@ void add_findings(const DesiredState& desired, const ObservedState& observed, co
 }
 
 /// Two instances have neither table nor priority in common, in either family, so whose place it is decides whose object
-/// it is.
+/// it is. The main table is everybody's: there it is the interface, which is one instance's.
 bool same_place(const Route& a, const Route& b) {
-  return a.table == b.table;
+  return a.table == b.table && (a.table != kMainTable || a.interface == b.interface);
 }
 bool same_place(const PolicyRule& a, const PolicyRule& b) {
   const bool same_packets = a.mark == b.mark && a.other == b.other;
@@ -67,8 +68,8 @@ void add_intruders(const DesiredState& desired, const DesiredState& owned, const
   };
   for (const auto& wanted : desired.routes) {
     for (const auto& route : observed.routes) {
-      if (route.family == wanted.family && route.table == wanted.table && route.protocol != kOurProtocol &&
-          !reported(route)) {
+      if (wanted.table != kMainTable && route.family == wanted.family && route.table == wanted.table &&
+          route.protocol != kOurProtocol && !reported(route)) {
         plan.foreign.push_back({route, Presence::kForeign, "another program's route in the egress table", route, {}});
       }
     }
@@ -248,6 +249,7 @@ Plan make_plan(const DesiredState& desired, const DesiredState& owned, const Obs
   add_own_table_removals(desired, owned, observed.ruleset, plan);
   add_foreign_chain_removals(desired, observed.ruleset, plan);
   const std::string_view reason = desired.table ? "of an earlier profile" : "made by enable";
+  add_link_removals(desired, owned, observed, plan);
   add_removals(owned.routes, desired.routes, observed.routes, reason, plan);
   add_removals(owned.rules, desired.rules, observed.rules, reason, plan);
   for (const auto& object : retired) {

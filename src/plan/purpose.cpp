@@ -36,13 +36,15 @@ struct Purpose {
                                                     : "all tenants' networks: none may use or reach another's";
   }
   std::string operator()(const OwnChain& chain) const {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kByName{{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kByName{{
         {"mark-mail", "marks the sources' mail so that the policy rule finds it"},
         {"mark-replies", "marks replies over IPv6, so that a firewall's reverse-path filter sees their way back"},
         {"keep-address", "keeps Docker's masquerade off, so that the VPS sees the sources' own addresses"},
         {"tunnel-address",
          "the mail leaves as the tunnel's address: Docker lets replies to that in, and is not touched"},
         {"output", "guard: refuses mail of this host's own any way but the tunnel"},
+        {"outer-output", "guard: the wrapped mail leaves by the inner tunnel's own link, or not at all"},
+        {"outer-input", "takes wrapped packets from the far end alone, and by that link alone"},
         {"sidestep", "replies bear another address while they pass Docker's raw drop"},
         {"step-back", "and get their own again"},
         {"public-address", "gives the mail the VPS's address, ahead of any masquerade"},
@@ -60,7 +62,14 @@ struct Purpose {
     return rule.chain.table.name == "raw" ? "lets replies out of the tunnel past Docker's raw drop"
                                           : "lets the mail and its replies through this firewall";
   }
+  std::string operator()(const LinkSpec& link) const {
+    return fmt::format("carries the mail over {}, which itself lets nothing but the two ends' own packets through",
+                       link.lower.str());
+  }
   std::string operator()(const Route& route) const {
+    if (route.table == kMainTable) {
+      return "sends replies back into the tunnel";
+    }
     switch (route.type) {
       case RouteType::kUnicast:
         return "sends the mail into the tunnel";

@@ -31,6 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::must_be_malformed(link.error());
     return 0;
   }
+  fuzz::must(!link->half_made || (link->alias.empty() && link->encapsulation),
+             "half made is only a tunnel without an alias");
   if (link->name.empty()) {
     return 0;  // nothing that could be written
   }

@@ -2,6 +2,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
@@ -86,6 +87,17 @@ void add_links(Seeds& seeds) {
   seeds.add("link", joined({octets(link), text(IFLA_IFNAME, "br-mailu"), u32(IFLA_MTU, 1500), u32(IFLA_GROUP, 0),
                             attribute(IFLA_LINKINFO, joined({text(IFLA_INFO_KIND, "bridge"),
                                                              attribute(IFLA_INFO_DATA, u32(1, 1500))}))}));
+  seeds.add(
+      "link",
+      joined({octets(link), text(IFLA_IFNAME, "mail0"), u32(IFLA_MTU, 1370), u32(IFLA_GROUP, 0x736d7470),
+              text(IFLA_IFALIAS, "smtp-egress:x"), attribute(IFLA_ADDRESS, Octets{2, 0x73, 0x6d, 0x74, 0x70, 1}),
+              attribute(
+                  IFLA_LINKINFO,
+                  joined({text(IFLA_INFO_KIND, "vxlan"),
+                          attribute(IFLA_INFO_DATA, joined({u32(IFLA_VXLAN_ID, 25), u32(IFLA_VXLAN_LINK, 7),
+                                                            attribute(IFLA_VXLAN_GROUP, Octets{10, 0, 1, 1}),
+                                                            attribute(IFLA_VXLAN_PORT_RANGE, Octets{97, 193, 97, 194}),
+                                                            u8(IFLA_VXLAN_LEARNING, 0)}))}))}));
   ifaddrmsg address{};
   address.ifa_family = AF_INET;
   address.ifa_prefixlen = 24;
@@ -98,12 +110,23 @@ void add_links(Seeds& seeds) {
   seeds.add("address", joined({octets(address), attribute(IFA_ADDRESS, Octets(16, 0xfe))}));
 }
 
+void add_neighbours(Seeds& seeds) {
+  ndmsg header{};
+  header.ndm_family = AF_INET;
+  header.ndm_ifindex = 7;
+  header.ndm_state = NUD_PERMANENT;
+  seeds.add("neighbour", joined({octets(header), attribute(NDA_DST, Octets{169, 254, 25, 1}),
+                                 attribute(NDA_LLADDR, Octets{2, 0x73, 0x6d, 0x74, 0x70, 1}), u32(NDA_PROBES, 0),
+                                 attribute(NDA_CACHEINFO, Octets(16))}));
+}
+
 }  // namespace
 
 void add_route_seeds(Seeds& seeds) {
   add_rules(seeds);
   add_routes(seeds);
   add_links(seeds);
+  add_neighbours(seeds);
 }
 
 }  // namespace smtpegress::fuzz

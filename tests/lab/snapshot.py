@@ -23,6 +23,13 @@ part 'ip rule'; ip -d -4 rule show
 part 'ip -6 rule'; ip -d -6 rule show
 part 'ip route'; ip -d -4 route show table all
 part 'ip -6 route'; ip -d -6 route show table all
+part 'neighbours set by hand'; ip neighbour show nud permanent
+part 'interfaces'
+for link in /sys/class/net/*; do
+  IFS= read -r mtu <"$link/mtu" || mtu=
+  IFS= read -r alias <"$link/ifalias" || alias=
+  printf '%s mtu %s alias %s\n' "${link##*/}" "$mtu" "$alias"
+done
 part 'sysctl'
 cd /proc/sys/net
 for file in ipv4/ip_forward ipv4/conf/*/rp_filter ipv4/conf/*/forwarding ipv4/conf/*/src_valid_mark \
@@ -34,5 +41,5 @@ done
 
 
 def snapshot(host: Host, detail: Detail = Detail.CONTENT) -> str:
-    """Ruleset, policy rules, the routes of every table and the sysctls of routing, of both address families."""
+    """Ruleset, policy rules, the routes of every table, interfaces, and the sysctls of routing, of both address families."""
     return host.output(["bash", "-c", _SCRIPT, "snapshot", detail.value])

@@ -104,6 +104,7 @@ class Options:
     stack: Stack = Stack()
     home_firewall: HomeFirewall = HomeFirewall.DOCKER
     tunnel: bool = True
+    narrow_tunnel: bool = False  # it lets the two ends' own addresses through, and nothing else
     vps_address: VpsAddress = VpsAddress.OWN
     vps_ip_forward: int = 0
     home_rp_filter: int = 0  # all and default, as Docker's fixture has it

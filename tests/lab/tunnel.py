@@ -135,4 +135,9 @@ def make_ends(home: Host, vps: Host, options: Options) -> tuple[Tunnel, Tunnel]:
         home_end.routes += (at.TUNNEL6_NET,)
         vps_end.allowed_ips += f",{at.HOME6_TUNNEL}/128,{stack.network6}"
         vps_end.routes += (stack.network6, f"{at.HOME6_TUNNEL}/128")
+    if options.narrow_tunnel:
+        ends = ((home_end, at.VPS_TUNNEL, at.VPS6_TUNNEL), (vps_end, at.HOME_TUNNEL, at.HOME6_TUNNEL))
+        for end, far, far6 in ends:
+            end.routes = (f"{far}/32", f"{far6}/128") if options.ipv6 else (f"{far}/32",)
+            end.allowed_ips = ",".join(end.routes)
     return home_end, vps_end

@@ -33,7 +33,7 @@ MAY_INCLUDE = {
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
-VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "route.hpp"}
+VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "link.hpp", "route.hpp"}
 PUBLIC_FOR = {
     "net": VOCABULARY,
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
@@ -52,6 +52,7 @@ PUBLIC_HEADERS = {
     "nft_keys.hpp": set(),
     "nft_set.hpp": {"net_types.hpp", "nft_keys.hpp"},
     "nft.hpp": VOCABULARY,
+    "link.hpp": {"net_types.hpp"},
     "route.hpp": VOCABULARY,
     "profile.hpp": VOCABULARY,
     "kernel.hpp": VOCABULARY,

@@ -58,6 +58,18 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "mark": (["0x19", "0X19", "25", 25, "0x19/0xff", "25/255", "auto", 0xffffffff, "0xffffffff"],
              ["", 0, "0", "0x0", "0/0xff", "smtp", "0x", "0x119/", "0x100000000", -1, 0x100000000, 1.5, None, ["auto"], True]),
 }
+INNER = {"remote": "100.64.0.1", "link": "tailscale0"}
+VALUES["inner"] = (
+    [None, INNER, *({**INNER, **members} for members in (
+        {"kind": "vxlan"}, {"kind": "ipip"}, {"local": "auto"}, {"local": "100.64.0.2"}, {"port": 1}, {"port": "4789"},
+        {"port": 65534}, {"remote": "fd7a:115c::1"}, {"remote": "fd7a::1", "local": "fd7a::2"}, {"address": "10.0.9.2"},
+        {"address": ["10.0.9.2", "fd00:9::2"]}, {"address": []}))],
+    [7, "vxlan", [], {}, {"remote": "100.64.0.1"}, {"link": "tailscale0"}, *({**INNER, **members} for members in (
+        {"kind": "gre"}, {"kind": None}, {"local": ""}, {"local": 7}, {"remote": "100.64.0.1/32"}, {"remote": "mail"},
+        {"remote": "127.0.0.1"}, {"remote": "0.0.0.0"}, {"remote": "224.0.0.1"}, {"remote": "fe80::1"},
+        {"remote": "ff02::1"}, {"remote": "::1"}, {"remote": None}, {"link": "lo"}, {"link": "a/b"}, {"link": ""},
+        {"link": None}, {"port": 0}, {"port": 65535}, {"port": "25-26"}, {"port": None}, {"port": 25.5}, {"address": 7},
+        {"address": "10.0.9.2/32"}, {"address": [7]}, {"address": ["10.0.9.2", "10.0.9.2"]}, {"mtu": 1400}))])
 BY_NAME = [[{"docker_network": "mailu_default"}], ["10.0.0.0/8", {"interface": "incusbr0"}, {"docker_network": "x"}]]
 OWN_MAIL = [[{"user": "mox", "address": "10.0.1.2"}], [{"user": "mox"}], [{"user": 0}, {"user": "*"}], [{"user": "997"}],
             [{"user": "4294967294"}, {"user": 4294967293}], [{"user": "mox.7-_$"}, {"user": "7up"}],
@@ -121,6 +133,10 @@ ONLY_THE_PROGRAM: list[Any] = [
     {"side": "vps", "tenants": []}, {"side": "vps", "tenants": [ALICE], "wan": "wg0"},
     {"side": "vps", "tenants": [ALICE, {**BOB, "name": "alice"}]},
     {"side": "vps", "tenants": [ALICE, {**BOB, "sources": ["192.168.203.128/25"]}]},
+    {"side": "vps", "tenants": [ALICE], "inner": INNER}, vps(inner={**INNER, "link": "eth0"}, wan="eth0"), home(inner={**INNER, "link": "wg0"}),
+    home(inner={**INNER, "remote": "192.168.203.1"}), home(inner={**INNER, "local": "100.64.0.1"}),
+    home(inner={**INNER, "local": "fd7a::2"}), home(inner={**INNER, "address": ["10.0.9.2", "10.0.9.3"]}),
+    home(inner=INNER, nat="masquerade"),
 ]
 # What nobody writes, and the program reads all the same.
 ONLY_THE_SCHEMA: list[Any] = [home(table=" 100"), home(sources=["2001:db8::192.0.2.1"])]

@@ -26,6 +26,12 @@ std::string desired_text(const DesiredState& desired) {
       text += fmt::format("  now behind: {}\n", rule.preempted_by);
     }
   }
+  for (const auto& link : desired.links) {
+    text += fmt::format("interface {} mac {} alias {}\n", to_string(link), link.mac.to_string(), link.alias);
+    for (const auto& neighbour : link.neighbours) {
+      text += fmt::format("  neighbour {} at {}\n", neighbour.address.to_string(), neighbour.mac.to_string());
+    }
+  }
   for (const auto& route : desired.routes) {
     text += fmt::format("route {}\n", to_string(route));
   }

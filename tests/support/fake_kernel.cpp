@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "support/fake_ruleset.hpp"
+#include "support/hosts.hpp"
 
 namespace smtpegress::test {
 namespace {
@@ -112,6 +113,10 @@ std::unexpected<Error> stale() {
 
 std::string snapshot(const FakeHost& host) {
   std::string all;
+  for (const auto& link : host.state.links) {
+    all += fmt::format("link {} {} {} mtu {} {}\n", link.name.str(), link.kind, link.up ? "up" : "down", link.mtu,
+                       link.alias);
+  }
   for (const auto& rule : host.state.rules) {
     all +=
         fmt::format("rule {}{}\n", to_string(rule), rule.other.empty() ? "" : fmt::format(" +{}", rule.other.size()));
@@ -188,6 +193,53 @@ Result<void> FakeKernel::write_sysctl(const std::string& key, const std::string&
   }
   found->second = value;
   return {};
+}
+
+/// As RouteSocket::put_link does it.
+Result<void> FakeKernel::put_link(const LinkSpec& link) {
+  if (auto begun = begin("put link", to_string(link)); !begun) {
+    return begun;
+  }
+  const auto* lower = host.state.link(link.lower);
+  if (lower == nullptr) {
+    return system_error("put link", to_string(link), ENODEV);
+  }
+  const int lower_index = lower->index;
+  const auto* standing = host.state.link(link.name);
+  if (standing != nullptr && standing->alias != link.alias && !standing->half_made) {
+    return system_error("put link", to_string(link), EEXIST);
+  }
+  if (standing == nullptr) {
+    add_link(host, link.name.str(), link.kind);
+  }
+  auto& made = *std::ranges::find(host.state.links, link.name, &Link::name);
+  made = {made.index,
+          link.name,
+          link.kind,
+          link.up,
+          link.mtu,
+          link.alias,
+          false,
+          link.mac,
+          Encapsulation{link.local, link.remote, lower_index, link.id, link.port, link.source_ports, link.learns},
+          link.neighbours};
+  std::erase_if(host.state.addresses, [&](const InterfaceAddress& address) { return address.link == made.index; });
+  for (const auto& address : link.addresses) {
+    host.state.addresses.push_back({made.index, address, Prefix::of(address).length});
+  }
+  return answer("put link", to_string(link));
+}
+
+Result<void> FakeKernel::delete_link(const LinkSpec& link) {
+  if (auto begun = begin("delete link", to_string(link)); !begun) {
+    return begun;
+  }
+  const auto* standing = host.state.link(link.name);
+  if (standing == nullptr || (standing->alias != link.alias && !standing->half_made)) {
+    return system_error("delete link", to_string(link), ENODEV);
+  }
+  remove_link(host, link.name.str());
+  return answer("delete link", to_string(link));
 }
 
 Result<void> FakeKernel::add_route(const Route& route) {

@@ -50,7 +50,7 @@ TEST(CheckProfile, EveryKeyThatIsWrong_IsTold) {
              "key 'table': '254': is one of the kernel's own tables (0 unspec, 253 default, 254 main, 255 local); "
              "choose another, such as 100"},
             {"tunel",
-             "key 'tunel': is not known; known are description, side, tunnel, sources, ports, mark, table, "
+             "key 'tunel': is not known; known are description, side, tunnel, sources, ports, mark, inner, table, "
              "priority, rp_filter, nat, steering, docker, inbound"},
             {"wan", "key 'wan': belongs to the VPS side, and this profile's side is \"home\"; leave it out"},
             {"tunnel", "key 'tunnel': lo: cannot be a tunnel; name the WireGuard interface"}}));
@@ -72,7 +72,7 @@ TEST(CheckProfile, EachBadItemOfAList_IsTold) {
 
 TEST(CheckProfile, WithoutASide_TheOtherKeysAreReadAllTheSame) {
   const std::string known =
-      "is not known; known are description, side, tunnel, sources, tenants, ports, mark, table, priority, "
+      "is not known; known are description, side, tunnel, sources, tenants, ports, mark, inner, table, priority, "
       "rp_filter, nat, steering, docker, inbound, wan, public_ip, public_ip6";
   EXPECT_EQ(
       told(R"({"tabel": 1, "table": 0, "wan": ""})"),

@@ -8,7 +8,11 @@
 namespace smtpegress::cli {
 namespace {
 
+/// Nothing where there are no lines.
 std::string block(std::string_view title, const std::vector<std::string>& lines) {
+  if (lines.empty()) {
+    return "";
+  }
   std::string text = fmt::format("{}\n", title);
   for (const auto& line : lines) {
     text += fmt::format("    {}\n", line);
@@ -30,11 +34,10 @@ std::string init_text(const InitReport& report) {
   for (const auto& note : proposal.notes) {
     text += fmt::format("note: {}\n", note);
   }
-  const auto& tunnel = proposal.profile.tunnel.str();
-  text += block(fmt::format("{}.conf needs, here at {}:", tunnel, is_home ? "home" : "the VPS"),
-                is_home ? report.wireguard.home : report.wireguard.vps);
-  text += block(fmt::format("and at {}:", is_home ? "the VPS" : "home"),
-                is_home ? report.wireguard.vps : report.wireguard.home);
+  const auto& [at_home, at_vps] = report.wireguard;
+  text += block(fmt::format("{}.conf needs, here at {}:", proposal.profile.tunnel.str(), is_home ? "home" : "the VPS"),
+                is_home ? at_home : at_vps);
+  text += block(fmt::format("and at {}:", is_home ? "the VPS" : "home"), is_home ? at_vps : at_home);
   for (const auto& [what, mend] : report.mistakes) {
     text += fmt::format("to mend: {}\n         {}\n", what, mend);
   }

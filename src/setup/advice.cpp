@@ -35,6 +35,9 @@ void append(std::vector<std::string>& lines, const std::vector<std::string>& mor
 }  // namespace
 
 WgAdvice advise(const Descriptor& end, const std::vector<Prefix>& home_addresses) {
+  if (end.public_key.empty() && end.peers.empty()) {
+    return {};
+  }
   const bool is_home = end.side == Side::kHome;
   auto allowed = home_addresses;
   std::ranges::copy_if(end.mail_from, std::back_inserter(allowed),

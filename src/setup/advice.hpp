@@ -15,7 +15,8 @@ struct WgAdvice {
   std::vector<std::string> vps;
 };
 
-/// `end` is this end, whose hooks are among them; `home_addresses` are the tunnel's at home where they are known.
+/// `end` is this end, whose hooks are among them; `home_addresses` are the tunnel's at home where they are known. None
+/// of a tunnel that is no WireGuard.
 [[nodiscard]] WgAdvice advise(const Descriptor& end, const std::vector<Prefix>& home_addresses);
 
 /// Of the home end: how replies get past Docker's drop. Of both: firewalls that have to be opened by hand.

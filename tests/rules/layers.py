@@ -18,8 +18,8 @@ from pathlib import Path
 MAX_LINES = 400  # of a source file; a test file, a list of cases, may be a fifth longer
 MAX_TEST_LINES = 480
 
-# cli -> engine -> {model, plan, kernel.hpp}; kernel -> netlink -> net, and net is everybody's. What a folder may include
-# of src/.
+# cli -> setup -> engine -> {model, plan, kernel.hpp}; setup -> docker; kernel -> netlink -> net, and net is everybody's.
+# What a folder may include of src/.
 MAY_INCLUDE = {
     "net": {"net"},
     "model": {"net", "model"},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/named_sources.hpp"
+#include "model/host_senders.hpp"
 #include "model/marks.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
@@ -73,13 +74,22 @@ Result<void> take(T& value, std::string_view key, const std::optional<T>& standi
       fmt::format("is \"auto\", and {} values from {} on are all in use here; set one", kTries, first.value));
 }
 
+/// By whom it sends, not by a mark.
+bool selects_its_mail(const RuleSelectors& selectors, const Profile& profile) {
+  const auto is_user = [&](const HostSender& sender) {
+    return selectors.users == UidRange{sender.uid, sender.uid} && sender.who == HostSender::Who::kUser;
+  };
+  return (selectors.source && (contains(profile.sources, *selectors.source) ||
+                               contains(own_addresses(profile), *selectors.source, Prefix::of))) ||
+         std::ranges::any_of(profile.host_senders, is_user);
+}
+
 /// Of an instance that has no record: by the marks of its own table, or by its sources.
 const PolicyRule* standing_rule(const Profile& profile, const std::vector<Mark>& own_marks,
                                 const OtherInstances& others, const ObservedState& observed) {
   for (const auto& rule : observed.rules) {
     const auto selectors = selectors_of(rule);
-    const bool is_its =
-        rule.mark ? contains(own_marks, *rule.mark) : selectors.source && contains(profile.sources, *selectors.source);
+    const bool is_its = rule.mark ? contains(own_marks, *rule.mark) : selects_its_mail(selectors, profile);
     const bool is_anothers = std::ranges::any_of(
         others.records, [&](const InstanceRecord& other) { return other.profile.table == rule.table; });
     if (rule.protocol == kOurProtocol && is_its && !is_anothers) {

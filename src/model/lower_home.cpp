@@ -137,6 +137,11 @@ OwnChain output_chain(const Profile& profile, const ResolvedHost& host) {
                  {nft::ChainType::kFilter, nft::Hook::kOutput, kManglePriority, nft::Policy::kAccept},
                  {}};
   add_stays_local(profile, host, chain);
+  for (const auto& network : kLinkNetworks) {
+    if (steers_own_mail(profile, host, network.address.family)) {
+      chain.rules.push_back({{like(network), to(network)}, {leave_chain()}, "stays local"});
+    }
+  }
   add_own_guard(profile, host, chain);
   return chain;
 }
@@ -272,6 +277,9 @@ void add_egress_routes(const Profile& profile, const ResolvedHost& host, IpFamil
   routes.push_back(egress_route(profile, RouteType::kUnreachable, everything));
   auto local = local_networks(profile, host);
   std::ranges::copy_if(host.other_networks, std::back_inserter(local), [](const Prefix& n) { return !is_private(n); });
+  if (steers_own_mail(profile, host, family)) {
+    std::ranges::copy(kLinkNetworks, std::back_inserter(local));
+  }
   for (const auto& network : local) {
     if (network.address.family == family) {
       routes.push_back(egress_route(profile, RouteType::kThrow, network));

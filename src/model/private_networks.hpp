@@ -16,6 +16,12 @@ inline constexpr std::array kPrivateNetworks{
     Prefix{{IpFamily::kV6, {0xfc}}, 7},
 };
 
+/// Of one link each: 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291). A host sends to its neighbours there itself.
+inline constexpr std::array kLinkNetworks{
+    Prefix{{IpFamily::kV4, {169, 254}}, 16},
+    Prefix{{IpFamily::kV6, {0xfe, 0x80}}, 10},
+};
+
 /// Of an address or a network, whether it is in one of them.
 template <class Part>
 [[nodiscard]] bool is_private(const Part& part) {

@@ -21,9 +21,14 @@ ProfileOverrides overrides_of(std::string_view lines) {
 
 /// What profile.hpp says of every profile.
 void must_be_sound(const Profile& profile) {
-  fuzz::must(!profile.ports.empty() && (!profile.sources.empty() || !profile.named_sources.empty()),
+  fuzz::must(!profile.ports.empty() &&
+                 (!profile.sources.empty() || !profile.named_sources.empty() || !profile.host_senders.empty()),
              "a profile has sources and ports");
-  fuzz::must(profile.side == Side::kHome || profile.named_sources.empty(), "names are home's");
+  fuzz::must(profile.side == Side::kHome || (profile.named_sources.empty() && profile.host_senders.empty()),
+             "names and senders are home's");
+  for (const auto& sender : profile.host_senders) {
+    fuzz::must(!sender.addresses.empty(), "a sender has an address");
+  }
   for (std::size_t i = 0; i < profile.sources.size(); ++i) {
     const auto& source = profile.sources[i];
     fuzz::must(source.length >= 4, "a source is a network, not the internet");

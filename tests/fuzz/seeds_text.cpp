@@ -87,6 +87,8 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
   const std::string vps_options =
       "\n--set\nside=vps\nwan=eth0\npublic_ip=203.0.113.10\npublic_ip6=2001:db8::10\nsources=10.0.0.0/8,fd00::/64\n";
   seeds.add("profile", R"({"side": "home", "sources": [{"docker_network": "mailu_default"}, {"interface": "br0"}]})");
+  seeds.add("profile", R"({"side": "home", "sources": [{"user": "mox"}, {"user": 7, "address": ["10.0.1.2", "fd00::2"]},
+      {"user": "*", "address": "10.0.1.2"}, {"address": "192.168.1.10"}]})");
   seeds.add("docker_answer",
             "d"
             R"({"Name": "mailu_default", "Driver": "bridge", "IPAM": {"Config": [)"

@@ -223,6 +223,44 @@ TEST(HostSenders, WithoutTheirState_AreFoundAndTakenBack) {
   EXPECT_EQ(box.now(), before);
 }
 
+TEST(HostSenders, WithoutTheirState_KeepTheTableThatWasFree) {
+  EngineHost box(test::dual_home());
+  const auto open = parse_profile("mox-home", "x.json", R"({"side": "home", "table": "auto", "priority": "auto",
+      "sources": [{"user": "daemon", "address": "10.0.1.2"}]})")
+                        .value();
+  PolicyRule others;
+  others.priority = {10025};
+  others.table = {100};
+  box.host().state.rules.insert(box.host().state.rules.begin() + 1, others);
+  ASSERT_TRUE(box.enable(open));
+  const auto before = box.now();
+  ASSERT_TRUE(box.store.remove("mox-home"));
+  const auto again = box.enable(open);
+  ASSERT_TRUE(again) << test::said(again);
+  EXPECT_EQ(again->profile.table, TableId{101});
+  EXPECT_EQ(again->profile.priority, RulePriority{10026});
+  EXPECT_EQ(box.now(), before);
+}
+
+TEST(HostSenders, KilledAtAnyCall_AreCompletedOrTakenBackExactly) {
+  const auto profile = profile_from(R"([{"user": "daemon", "address": ["10.0.1.2", "fd00:1::2"]}])");
+  for (std::size_t number = 1;; ++number) {
+    EngineHost box(test::dual_home());
+    const auto before = box.now();
+    const bool crashed = crashes_at(box, number, [&] { return box.enable(profile); });
+    if (number % 2 == 0) {
+      ASSERT_TRUE(box.enable(profile));
+      EXPECT_TRUE(box.engine.status("mox-home", {})->as_it_should_be()) << "killed before call " << number;
+    }
+    ASSERT_TRUE(box.disable(profile));
+    EXPECT_EQ(box.now(), before) << "killed before call " << number;
+    if (!crashed) {
+      EXPECT_GT(number, 5U);
+      return;
+    }
+  }
+}
+
 TEST(HostSenders, TheirConnections_AreStaleWhereTheyAreTranslated) {
   auto profile = profile_from(kDaemon);
   profile.host_senders = {{HostSender::Who::kUser, 1, {test::address("10.0.1.2")}}};

@@ -114,6 +114,9 @@ class Peers {
       }
     }
   }
+  Peers(const Peers&) = delete;  // what it finds are places in its own list
+  Peers& operator=(const Peers&) = delete;
+  ~Peers() = default;
   /// Whose AllowedIPs have the whole network in one piece; null where nobody's.
   [[nodiscard]] const WireGuardPeer* covering(const Prefix& network) const {
     for (int length = network.length; length >= 0; --length) {
@@ -139,8 +142,10 @@ std::map<IfName, std::optional<Peers>> peers_of_all(const Inquiry& ask) {
   std::map<IfName, std::optional<Peers>> all;
   for (const auto& tunnel : tunnels_of(ask.view.profile)) {
     auto device = ask.kernel.wireguard(tunnel);
-    all.try_emplace(tunnel, device ? std::optional<Peers>(*std::move(device)) : std::nullopt);
-    if (!device && device.error().errnum != ENODEV) {
+    auto& peers = all[tunnel];
+    if (device) {
+      peers.emplace(*std::move(device));
+    } else if (device.error().errnum != ENODEV) {
       ask.failed("allowed-ips", "AllowedIPs let the tenants' mail in and its replies out", device.error().message(),
                  device.error().kind == ErrorKind::kPermission ? "run verify as root"
                                                                : "restart the tunnel: its WireGuard does not answer");

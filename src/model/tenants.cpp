@@ -68,6 +68,7 @@ std::vector<IfName> tunnels_of(const Profile& profile) {
     return {profile.tunnel};
   }
   std::vector<IfName> tunnels;
+  tunnels.reserve(profile.tenants.size());
   for (const auto& tenant : profile.tenants) {
     tunnels.push_back(tunnel_of(profile, tenant));
   }

@@ -75,7 +75,7 @@ LinkSpec link_of(const Profile& profile, const ResolvedHost& host) {
   std::ranges::sort(link.addresses);
   if (host.inner) {
     const auto room = host.inner->mtu - std::min(host.inner->mtu, overhead_of(inner.kind, inner.remote.family));
-    // Smaller, an interface has no IPv6. What then does not fit the link goes in two fragments (IPIP alone: see
+    // Smaller, an interface has no IPv6. What then does not fit the link goes in two fragments (sit alone: see
     // resolve_inner).
     link.mtu = has_sources(profile, IpFamily::kV6) ? std::max(room, kLeastIpv6Mtu) : room;
   }
@@ -235,11 +235,14 @@ Result<void> resolve_inner(const Profile& profile, const ObservedState& observed
     return {};
   }
   const auto overhead = overhead_of(inner.kind, inner.remote.family);
-  if (is_vxlan(profile) && has_sources(profile, IpFamily::kV6) && link->mtu < kLeastIpv6Mtu + overhead) {
+  // sit alone sends what does not fit in two fragments.
+  const bool needs_room = has_sources(profile, IpFamily::kV6) && link_kind_of(profile) != "sit";
+  if (needs_room && link->mtu < kLeastIpv6Mtu + overhead) {
     return usage_error(
         "apply profile to this host:", fmt::format("inner tunnel over {}", inner.link.str()),
         fmt::format("has no room for IPv6: the link's MTU {} less {} is below IPv6's least, {}; raise the link's, or "
-                    "write \"kind\": \"ipip\" at both ends, or leave the IPv6 sources out",
+                    "write \"kind\": \"ipip\" and the link's IPv4 addresses at both ends, or leave the IPv6 sources "
+                    "out",
                     link->mtu, overhead, kLeastIpv6Mtu));
   }
   host.inner = InnerLink{own->local, link->mtu};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
 
 #include "netlink/exchange.hpp"
 #include "netlink/route_list.hpp"
@@ -22,6 +23,8 @@ std::unexpected<Error> not_made(const LinkSpec& link, Refusal refusal) {
     error.hint = "this kernel has no interfaces of the kind " + link.kind + ": `modprobe " + link.kind +
                  "` tells why; or name another kind, at both ends alike: --set inner.kind=" +
                  (link.kind == "vxlan" ? "ipip" : "vxlan");
+  } else if (error.errnum == EADDRINUSE) {
+    error.hint = "another program uses udp/" + std::to_string(link.port) + ": --set inner.port=…, at both ends alike";
   } else if (error.errnum == EEXIST) {
     error.hint = link.kind == "vxlan" ? "another VXLAN uses that port: --set inner.port=…, at both ends alike"
                                       : "there is a tunnel between these two addresses already: `ip tunnel` shows it";

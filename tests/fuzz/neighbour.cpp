@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!neighbour) {
     fuzz::must_be_malformed(neighbour.error());
   } else if (*neighbour) {
-    fuzz::must(IpAddress::parse((*neighbour)->address.to_string()) == (*neighbour)->address,
+    fuzz::must(IpAddress::parse((*neighbour)->address.to_string()).value() == (*neighbour)->address,
                "a neighbour's address is one");
   }
   return 0;

@@ -1,5 +1,8 @@
 // Interfaces in the running kernel: what put_link makes is what `ip` shows, and it neither changes nor deletes others'.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -162,6 +165,16 @@ TEST(LinkSocket, Refusals_LeaveNothing_AndSayWhatToDo) {
     EXPECT_EQ(taken.errnum, EEXIST);
     EXPECT_NE(taken.message().find("inner.port"), std::string::npos) << taken.message();
     shell("ip link del other");
+    const int other = ::socket(AF_INET, SOCK_DGRAM, 0);
+    sockaddr_in port{};
+    port.sin_family = AF_INET;
+    port.sin_port = htons(mail0().port);
+    ASSERT_EQ(::bind(other, reinterpret_cast<const sockaddr*>(&port), sizeof port), 0);
+    const auto in_use = must_fail(socket.put_link(mail0()));
+    EXPECT_EQ(in_use.errnum, EADDRINUSE);
+    EXPECT_NE(in_use.message().find("another program uses udp/25025"), std::string::npos) << in_use.message();
+    EXPECT_FALSE(exists("mail0"));
+    ::close(other);
     auto refused = mail0();  // made, and then refused: no interface has such an address
     refused.addresses = {ip("ff02::1")};
     EXPECT_FALSE(socket.put_link(refused));

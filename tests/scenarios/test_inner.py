@@ -9,7 +9,7 @@ from typing import Any
 
 from injection import Injection
 from lab import poll
-from scenario import KERNEL_REFUSED, NOT_AS_IT_SHOULD_BE, PROGRAM, REFUSED, Host, MailResult, Options, Scenario, topology as at
+from scenario import KERNEL_REFUSED, NOT_AS_IT_SHOULD_BE, REFUSED, Host, MailResult, Options, Scenario, topology as at
 
 INNER, PORT = "mail0", 25025
 HOME_NAME, VPS_NAME = "mailu-home", "mailu-vps"
@@ -125,6 +125,13 @@ class FailClosed(Inner):
         self.lab.home_tunnel.down()
         self.assert_nothing_gets_out()
         self.assertEqual(self.presence(self.lab.home, HOME_NAME), "waiting")
+
+    def test_the_link_down_and_all_firewalls_flushed(self) -> None:
+        """No guard is left: the interface is bound to its link, and has no other way."""
+        self.enable_ends()
+        self.lab.home_tunnel.down()
+        self.lab.home.run(["nft", "flush", "ruleset"])
+        self.assert_nothing_gets_out()
 
     def test_the_link_deleted(self) -> None:
         self.enable_ends()

@@ -112,7 +112,7 @@ TEST(Inner, Kind_CarriesTheFamiliesOfTheSources) {
   EXPECT_EQ(kind(test::home_profile(), "fd00:1::1"), "ip6tnl");
 }
 
-TEST(Inner, NarrowLink_TakesNoIpv6InAVxlan_AndFragmentsItWithIpip) {
+TEST(Inner, NarrowLink_TakesIpv6OnlyWithIpipBetweenIpv4Addresses) {
   auto host = test::dual_home();
   std::ranges::find(host.state.links, test::ifname("wg0"), &Link::name)->mtu = 1280;  // as Tailscale's
   const auto vxlan = resolve_host(with_inner(test::dual_home_profile(), kToVps), host.state);
@@ -121,6 +121,10 @@ TEST(Inner, NarrowLink_TakesNoIpv6InAVxlan_AndFragmentsItWithIpip) {
   EXPECT_EQ(link_of(with_inner(test::home_profile(), kToVps), host).mtu, 1230U) << "IPv4 alone";
   const auto ipip = with_inner(test::dual_home_profile(), R"({"kind": "ipip", "remote": "10.0.1.1", "link": "wg0"})");
   EXPECT_EQ(link_of(ipip, host).mtu, 1280U);
+  test::add_address(host, "wg0", "fd00:1::2/64");
+  const auto over_ipv6 =
+      with_inner(test::dual_home_profile(), R"({"kind": "ipip", "remote": "fd00:1::1", "link": "wg0"})");
+  EXPECT_FALSE(resolve_host(over_ipv6, host.state));
 }
 
 TEST(Inner, Ends_AreEachOthersGatewayAndNeighbour) {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "smtpegress/kernel.hpp"
+#include "smtpegress/state.hpp"
 
 namespace smtpegress {
 

@@ -8,6 +8,7 @@
 
 #include "model/covered.hpp"
 #include "model/families.hpp"
+#include "model/host_senders.hpp"
 #include "model/profile_document.hpp"
 #include "net/contains.hpp"
 
@@ -160,7 +161,11 @@ std::vector<Item> sorted(std::vector<Item> items) {
 
 /// What the profile's mail comes from on this host, before anything of ours changes that.
 std::vector<Prefix> networks_of(const Profile& profile) {
-  return sorted(profile.sources);
+  auto networks = profile.sources;
+  for (const auto& address : own_addresses(profile)) {
+    networks.push_back(Prefix::of(address));
+  }
+  return sorted(std::move(networks));
 }
 
 /// Of this host's tunnel those whose AllowedIPs cover some of what has to pass; of a tunnel with one peer that one.
@@ -168,7 +173,7 @@ std::vector<DescribedPeer> peers_of(const Profile& profile, const WireGuardDevic
   auto through = networks_of(profile);
   if (profile.side == Side::kHome) {
     through.clear();
-    for (const auto family : families_of(profile)) {
+    for (const auto family : mail_families(profile)) {
       through.push_back(Prefix::everything(family));
     }
   }
@@ -278,6 +283,12 @@ Descriptor describe_end(const Profile& profile, const ResolvedHost& host, const 
         end.mail_from.push_back(Prefix::of(*leaves_as));
       }
     }
+    for (const auto& address : own_addresses(profile)) {
+      if (!contains(end.mail_from, Prefix::of(address))) {
+        end.mail_from.push_back(Prefix::of(address));
+      }
+    }
+    end.mail_from = sorted(std::move(end.mail_from));
   }
   if (wireguard) {
     end.peers = peers_of(profile, *wireguard);

@@ -10,6 +10,7 @@ import re
 import unittest
 
 from fresh_host import MAILU, Fresh, container, docker_of, network, stack_in_docker
+from host_process import AS_MOX, HostProcess
 from scenario import (DONE, NOT_AS_IT_SHOULD_BE, PROGRAM, REFUSED, ROOT, HomeFirewall, Options, topology as at)
 
 from lab import Stack, VpsAddress
@@ -127,6 +128,29 @@ class IncusVm(Fresh):
                                                expect=NOT_AS_IT_SHOULD_BE).stdout)
         self.assertEqual([check["id"] for check in document["checks"] if check["outcome"] == "failed"],
                          ["sources", "vps-allowed-ips"])
+
+
+class MoxOnTheHost(HostProcess, Fresh):
+    """No Docker; the host has a user mox, and his mail leaves as the tunnel's address."""
+
+    options = Options(home_firewall=HomeFirewall.NONE)
+
+    def test_two_commands_a_side(self) -> None:
+        before = self.snapshots()
+        done = self.smtp_egress(self.lab.home, "init", "home", "--yes")
+        self.assert_said(done, f"user mox of this host, as {at.HOME_TUNNEL}", "enable mox-home")
+        descriptor = self.smtp_egress(self.lab.home, "pair").stdout
+        self.smtp_egress(self.lab.vps, "init", "vps", "--from-home", "-", "--yes", input=descriptor)
+        profile = json.loads((self.config(self.lab.vps) / "mox-vps.json").read_text())
+        self.assertEqual(profile["sources"], [f"{at.HOME_TUNNEL}/32"])
+        self.smtp_egress(self.lab.vps, "enable")
+        self.smtp_egress(self.lab.home, "enable")
+        there = self.smtp_egress(self.lab.vps, "pair").stdout
+        self.assert_said(self.smtp_egress(self.lab.home, "pair", "--with", "-", input=there), "the two ends fit")
+        with self.lab.capture(self.lab.home, at.TUNNEL, "tcp") as inside:
+            self.assertEqual(self.seen_as(at.MX, 443, AS_MOX), at.HOME)
+        self.assertEqual(inside.packets, [])
+        self.assert_mail_and_exact_undo("mox-home", "mox-vps", before)
 
 
 class MappedAddress(Fresh):

@@ -61,7 +61,7 @@ TEST(DottedInterface, OfTheSources_IsMendedByItsName) {
   ASSERT_TRUE(report) << test::said(report);
   const auto check = std::ranges::find(report->checks, "forwarding", &Check::id);
   ASSERT_NE(check, report->checks.end());
-  EXPECT_EQ(check->mend, "sysctl net.ipv4.conf.eth0/203.forwarding=1");
+  EXPECT_EQ(check->mend, "`sysctl net.ipv4.conf.eth0/203.forwarding=1`");
 }
 
 }  // namespace

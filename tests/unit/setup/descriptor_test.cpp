@@ -70,6 +70,21 @@ TEST(Descriptor, ThereAndBack) {
   }
 }
 
+TEST(Descriptor, MailOfTheHostItself_ComesFromItsAddress) {
+  auto profile = test::home_profile();
+  profile.sources = {test::prefix("192.168.203.0/24")};
+  profile.host_senders = {{HostSender::Who::kUser, 997, {test::address("10.0.1.2")}}};
+  const std::vector networks{test::prefix("10.0.1.2/32"), test::prefix("192.168.203.0/24")};
+  auto end = describe_end(profile, {}, {}, {});
+  EXPECT_EQ(end.sources, networks);
+  EXPECT_EQ(end.mail_from, networks);
+  profile.nat = HomeNat::kMasquerade;
+  ResolvedHost host;
+  host.snat_to.v4 = test::address("10.0.1.3");
+  end = describe_end(profile, host, {}, {});
+  EXPECT_EQ(end.mail_from, (std::vector{test::prefix("10.0.1.2/32"), test::prefix("10.0.1.3/32")}));
+}
+
 TEST(Descriptor, WhiteSpaceAndOrder_DoNotMatter) {
   auto text = descriptor_to_json(home());
   std::erase(text, '\n');

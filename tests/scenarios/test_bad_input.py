@@ -126,7 +126,7 @@ WRONG_SURROUNDINGS: tuple[tuple[str, str, dict[str, str], tuple[str, ...], tuple
      ("'mailu-home'", "there are: none")),
     ("profile is a directory", "mkdir wrong.json", {}, ("enable", "/run/bad/wrong.json"), ("/run/bad/wrong.json",)),
     ("profile is a loop", "ln -s wrong.json wrong.json", {}, ("enable", "/run/bad/wrong.json"), ("/run/bad/wrong.json",)),
-    ("profile is too large", "truncate -s 2M wrong.json", {}, ("enable", "/run/bad/wrong.json"),
+    ("profile is too large", "truncate -s 20M wrong.json", {}, ("enable", "/run/bad/wrong.json"),
      ("/run/bad/wrong.json", "some hundred bytes")),
     ("profile that others may write to", "touch wrong.json; chmod 0666 wrong.json", {},
      ("enable", "/run/bad/wrong.json"), ("others may write", "mode 0666", "chmod go-w")),

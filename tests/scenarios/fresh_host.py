@@ -8,42 +8,10 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Iterator
 
 from scenario import DONE, PROGRAM, Completed, Host, Scenario, topology as at
 
-from lab.waiting import read_until
-
-SOCKET, ANSWERS = "/run/docker.sock", "/run/docker-answers.json"
-
-# Serves the answers it is given, by path; any other path is a 404. An answer is sent as it is.
-DAEMON = """
-import json, os, socket, sys
-path, answers = sys.argv[1], json.load(open(sys.argv[2]))
-if os.path.exists(path):
-    os.unlink(path)
-server = socket.socket(socket.AF_UNIX)
-server.bind(path)
-server.listen()
-print("listening", flush=True)
-held = []
-while True:
-    connection = server.accept()[0]
-    words = connection.recv(4096).decode(errors="replace").split()
-    answer = answers.get(words[1] if len(words) > 1 else "", "HTTP/1.0 404 -\\r\\n\\r\\n{}")
-    if answer == "silence":
-        held.append(connection)
-        continue
-    try:
-        connection.sendall(answer.encode("latin-1"))
-    except OSError:
-        pass
-    connection.close()
-"""
-
-
-def http(body: str, status: int = 200) -> str:
-    return f"HTTP/1.0 {status} -\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+from docker_daemon import docker_daemon, http
 
 
 def network(name: str, *subnets: str, driver: str = "bridge", internal: bool = False) -> dict[str, object]:
@@ -98,16 +66,8 @@ class Fresh(Scenario):
                       f"{done.stdout}{done.stderr}")
         return done
 
-    @contextlib.contextmanager
-    def docker(self, answers: dict[str, str]) -> Iterator[None]:
-        self.lab.home.path(ANSWERS).write_text(json.dumps(answers))
-        daemon = self.lab.home.start(["/usr/bin/python3", "-c", DAEMON, SOCKET, ANSWERS])
-        read_until(daemon.stdout, b"listening", "the daemon")
-        try:
-            yield
-        finally:
-            daemon.stop()
-            self.lab.home.path(SOCKET).unlink(missing_ok=True)
+    def docker(self, answers: dict[str, str]) -> contextlib.AbstractContextManager[None]:
+        return docker_daemon(self.lab.home, answers)
 
     def assert_mail_and_exact_undo(self, home: str, vps: str, before: tuple[str, str]) -> None:
         """With both ends enabled: mail, nothing else rerouted, all checks pass, nothing stays behind."""

@@ -11,9 +11,10 @@ import re
 import subprocess
 import unittest
 
-from fresh_host import MAILU, Fresh, container, docker_of, http, network
+from fresh_host import MAILU, Fresh, container, docker_of, network
 from scenario import DONE, PROGRAM, REFUSED, Host, topology as at
 
+from docker_daemon import SILENCE, http
 from lab.sandbox import enter_command, environment
 
 
@@ -89,7 +90,7 @@ class Refusals(Fresh):
                 ("a network that is none", {"/networks": http('[{"Name": 7}]')}, "number 1 in the daemon's answer is none"),
                 ("a container that is none", {"/containers/json": http('[7]')}, "number 1 in the daemon's answer is none"),
                 ("more than 4 MiB", {"/networks": http(" " * (5 << 20))}, "no answer that can be read"),
-                ("silence", {"/networks": "silence"}, "closed due to a timeout")):
+                ("silence", {"/networks": SILENCE}, "closed due to a timeout")):
             with self.subTest(what), self.docker(MAILU | answers):
                 self.refused(self.lab.home, "init", "home", "--yes", said=("ask Docker for", word, "--subnet"))
 

@@ -8,55 +8,24 @@ from __future__ import annotations
 import contextlib
 import json
 import unittest
-from typing import Iterator
 
 from scenario import ENABLE_VPS, NOT_AS_IT_SHOULD_BE, PROGRAM, REFUSED, Scenario, topology as at
 
-from lab.waiting import read_until
+from docker_daemon import ANYTHING, SILENCE, SOCKET, docker_daemon, http
 
-SOCKET = "/run/docker.sock"  # of the home host: each has its own /run
 BY_DOCKER = ("enable", "home", "--tunnel", at.TUNNEL, "--docker-network", "mailu_default")
 BY_INTERFACE = ("enable", "home", "--tunnel", at.TUNNEL, "--set", f'sources=[{{"interface": "{at.BRIDGE}"}}]')
-
-# Answers every question on a socket with the same bytes; with none it holds the connection.
-DAEMON = """
-import os, socket, sys
-path, answer = sys.argv[1], bytes.fromhex(sys.argv[2])
-if os.path.exists(path):
-    os.unlink(path)
-server = socket.socket(socket.AF_UNIX)
-server.bind(path)
-server.listen()
-print("listening", flush=True)
-held = []
-while True:
-    connection = server.accept()[0]
-    connection.recv(4096)
-    connection.sendall(answer)
-    if answer:
-        connection.close()
-    held.append(connection)
-"""
-
-
-def http(status: int, body: str) -> str:
-    return f"HTTP/1.0 {status} -\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
 
 def network(*subnets: str, name: str = "mailu_default", driver: str = "bridge") -> str:
     config = [{"Subnet": subnet} for subnet in subnets]
-    return http(200, json.dumps({"Name": name, "Driver": driver, "IPAM": {"Config": config}}))
+    return http(json.dumps({"Name": name, "Driver": driver, "IPAM": {"Config": config}}))
 
 
 class NamedSources(Scenario):
-    @contextlib.contextmanager
-    def docker(self, answer: str) -> Iterator[None]:
-        daemon = self.lab.home.start(["/usr/bin/python3", "-c", DAEMON, SOCKET, answer.encode().hex()])
-        read_until(daemon.stdout, b"listening", "the daemon")
-        try:
-            yield
-        finally:
-            daemon.stop()
+    def docker(self, answer: str) -> contextlib.AbstractContextManager[None]:
+        """One that answers every question alike."""
+        return docker_daemon(self.lab.home, {ANYTHING: answer})
 
     def test_a_mail_from_a_network_that_docker_names(self) -> None:
         before = self.lab.snapshot(self.lab.home)
@@ -95,8 +64,8 @@ class NamedSources(Scenario):
     def test_daemons_that_are_none(self) -> None:
         good = network(at.CONTAINER_NET)
         for what, answer, word in (
-                ("does not know it", http(404, '{"message": "not found"}'), "docker network ls"),
-                ("fails", http(500, '{"message": "out of order"}'), "500: out of order"),
+                ("does not know it", http('{"message": "not found"}', 404), "docker network ls"),
+                ("fails", http('{"message": "out of order"}', 500), "500: out of order"),
                 ("knows another", network(at.CONTAINER_NET, name="mailu_default2"), "mailu_default2"),
                 ("has it of another driver", network(at.CONTAINER_NET, driver="ipvlan"), "ipvlan"),
                 ("has no subnet for it", network(), "no subnet"),
@@ -104,9 +73,9 @@ class NamedSources(Scenario):
                 ("has the internet for it", network("0.0.0.0/0"), "whole internet"),
                 ("sends garbage", "\x00\x01\x02", "no answer that can be read"),
                 ("sends mail's greeting", "220 mx ESMTP\r\n", "no answer that can be read"),
-                ("sends JSON cut short", http(200, '{"Name": "mailu_'), "no json object"),
+                ("sends JSON cut short", http('{"Name": "mailu_'), "no json object"),
                 ("sends half an answer", good[:-9], "no answer that can be read"),
-                ("sends nothing", "", "closed due to a timeout")):
+                ("sends nothing", SILENCE, "closed due to a timeout")):
             with self.subTest(f"a daemon that {what}"), self.docker(answer):
                 self.assert_refused("network 'mailu_default'" if word != "whole internet" else "as found here", word)
 

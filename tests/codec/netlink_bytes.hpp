@@ -3,6 +3,7 @@
 
 #include <linux/netlink.h>
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -21,6 +22,22 @@ ByteVector raw(const T& value) {
   ByteVector bytes(sizeof value);
   std::memcpy(bytes.data(), &value, sizeof value);
   return bytes;
+}
+
+/// One attribute by itself, to nest in another.
+inline ByteVector attribute(std::uint16_t type, const ByteVector& payload) {
+  auto bytes = raw(nlattr{.nla_len = static_cast<std::uint16_t>(sizeof(nlattr) + payload.size()), .nla_type = type});
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  bytes.resize((bytes.size() + NLA_ALIGNTO - 1) / NLA_ALIGNTO * NLA_ALIGNTO);
+  return bytes;
+}
+inline ByteVector operator+(ByteVector left, const ByteVector& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+/// In network order, as nf_tables has most numbers.
+inline ByteVector be32(std::uint32_t value) {
+  return raw(std::byteswap(value));
 }
 
 /// A message in the making; attributes are padded to 4 bytes, as the kernel does.

@@ -19,7 +19,10 @@ namespace {
 
 using nft::SetElement;
 using nft::SetType;
+using test::attribute;
+using test::be32;
 using test::ByteVector;
+using test::operator+;
 using test::raw;
 
 const nft::SetKey kSet{{nft::Family::kInet, "smtp-egress-many"}, "senders-ipv4-24"};
@@ -51,19 +54,6 @@ test::RawMessage message_of(const nft::BatchStep& step) {
   return test::RawMessage(header.nlmsg_type & 0xff, ByteVector(begin + sizeof header, begin + header.nlmsg_len));
 }
 
-ByteVector attribute(std::uint16_t type, const ByteVector& payload) {
-  auto bytes = raw(nlattr{.nla_len = static_cast<std::uint16_t>(sizeof(nlattr) + payload.size()), .nla_type = type});
-  bytes.insert(bytes.end(), payload.begin(), payload.end());
-  bytes.resize((bytes.size() + NLA_ALIGNTO - 1) / NLA_ALIGNTO * NLA_ALIGNTO);
-  return bytes;
-}
-ByteVector operator+(ByteVector left, const ByteVector& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-ByteVector be32(std::uint32_t value) {
-  return raw(std::byteswap(value));
-}
 ByteVector text(const std::string& words) {
   ByteVector bytes(words.begin(), words.end());
   bytes.push_back(0);

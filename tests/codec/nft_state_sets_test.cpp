@@ -14,22 +14,12 @@
 namespace smtpegress::netlink {
 namespace {
 
+using test::attribute;
+using test::be32;
 using test::ByteVector;
+using test::operator+;
 using test::raw;
 
-ByteVector attribute(std::uint16_t type, const ByteVector& payload) {
-  auto bytes = raw(nlattr{.nla_len = static_cast<std::uint16_t>(sizeof(nlattr) + payload.size()), .nla_type = type});
-  bytes.insert(bytes.end(), payload.begin(), payload.end());
-  bytes.resize((bytes.size() + NLA_ALIGNTO - 1) / NLA_ALIGNTO * NLA_ALIGNTO);
-  return bytes;
-}
-ByteVector operator+(ByteVector left, const ByteVector& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-ByteVector be32(std::uint32_t value) {
-  return raw(std::byteswap(value));
-}
 ByteVector key(const ByteVector& value) {
   return attribute(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, value));
 }

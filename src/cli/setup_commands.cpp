@@ -350,6 +350,11 @@ Result<int> run_pair(const Options& options, const ProfileFiles& files, const St
   if (!profile) {
     return std::unexpected(profile.error());
   }
+  if (!profile->tenants.empty()) {
+    return usage_error("pair", *instance,
+                       "has tenants, and a descriptor tells of one home; `smtp-egress verify` here names each tenant "
+                       "whose tunnel, AllowedIPs or way back do not fit");
+  }
   auto here = describe_this_end(*profile, kernel);
   if (!here) {
     return std::unexpected(here.error());

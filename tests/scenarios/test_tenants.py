@@ -216,6 +216,12 @@ class Tenants(Scenario):
             self.assert_each_as_itself()
             self.egress(self.lab.vps, "disable", "many")
 
+    def test_a_descriptor_tells_of_one_home(self) -> None:
+        self.enable()
+        done = self.egress(self.lab.vps, "pair", PROFILE, expect=REFUSED)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assert_said(done, "many", "has tenants", "smtp-egress verify")
+
     def test_what_does_not_fit_is_refused(self) -> None:
         with self.nothing_changes(self.lab.vps):
             for tenants, words in (([ALICE, {**BOB, "public_ip": "203.0.113.99"}], ("tenant 'bob'", "203.0.113.99")),

@@ -90,9 +90,16 @@ class Again(Scenario):
     def test_second_enable_on_the_vps_touches_nothing(self) -> None:
         self.check(self.lab.vps, *ENABLE_VPS)
 
+    def all_closed(self) -> bool:
+        """Both ends' last packets have come all the way: nobody waits for one any more."""
+        sockets = "".join(host.output(["ss", "-tanH", f"( {side} = :25 )"]) for host, side in
+                          ((self.lab.container, "dport"), (self.lab.mx, "sport")))
+        return {line.split()[0] for line in sockets.splitlines()} <= {"LISTEN", "TIME-WAIT"}
+
     def test_counters_survive_a_second_enable(self) -> None:
         self.enable_both()
         self.assert_mail_passes()
+        poll(self.all_closed, "the mail's connection to be closed at both ends")
         with self.nothing_changes(self.lab.home, self.lab.vps, detail=Detail.COUNTERS):
             self.enable_both()
 

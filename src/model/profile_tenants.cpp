@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "model/families.hpp"
 #include "model/profile_values.hpp"
@@ -133,7 +134,7 @@ void check_networks(const std::vector<Tenant>& tenants, Mistakes& mistakes) {
   if (all.size() > kMaxNetworks) {
     mistakes.add("tenants", {}, fmt::format("have more than {} networks; join adjacent ones", kMaxNetworks));
   }
-  std::ranges::stable_sort(all, {}, &Owned::network);
+  std::ranges::sort(all, {}, [](const Owned& owned) { return std::pair(owned.network, owned.tenant); });
   const Owned* widest = nullptr;
   for (const auto& owned : all) {
     if (widest != nullptr && widest->network.overlaps(owned.network)) {

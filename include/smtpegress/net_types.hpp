@@ -46,6 +46,8 @@ struct Prefix {
   static Result<Prefix> parse(std::string_view text);
   /// The network of that one address.
   static Prefix of(const IpAddress& address) { return {address, static_cast<std::uint8_t>(address.size() * 8)}; }
+  /// That of `length` bits which the address is in; longer than the address is as long as it.
+  static Prefix around(const IpAddress& address, std::uint8_t length);
   /// 0.0.0.0/0 or ::/0
   static Prefix everything(IpFamily family) { return {.address = {.family = family}, .length = 0}; }
   [[nodiscard]] bool contains(const IpAddress& other) const noexcept;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <vector>
 
@@ -17,13 +16,6 @@ namespace {
 
 constexpr const char* kOperation = "find sources:";
 constexpr std::size_t kMostBytes = 1 << 20;  // of one user's entry; a database that needs more is broken
-
-/// A number is taken as it is: it need not have a name.
-std::optional<std::uint32_t> number_in(const std::string& text) {
-  std::uint32_t value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return failed == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
 
 /// EINTR is asked again, ERANGE with more room (getpwnam(3)).
 Result<std::uint32_t> uid_of(const NamedSource& named) {
@@ -79,7 +71,7 @@ Result<HostSender> find_host_sender(const NamedSource& named, const IfName& tunn
   HostSender sender;
   if (named.name == "*") {
     sender.who = HostSender::Who::kEverybody;
-  } else if (const auto number = number_in(named.name)) {
+  } else if (const auto number = parse_uid(named.name)) {  // need not have a name
     sender.uid = *number;
   } else if (const auto uid = uid_of(named)) {
     sender.uid = *uid;

@@ -42,23 +42,12 @@ RouteQuery query_of(IpFamily family, const HostSender& sender, std::uint16_t por
           .uid = sender.who == Who::kUser ? std::optional(sender.uid) : std::nullopt};
 }
 
-/// A policy rule of others that takes some of this mail before ours does.
 std::optional<RuleAhead> rule_ahead(const Inquiry& ask, const FlowPacket& mail) {
-  std::optional<RuleAhead> perhaps;
-  for (const auto& ours : ask.view.seen.desired.rules) {
+  return find_rule_ahead(ask, mail.facts, [&](const PolicyRule& ours) {
     const auto selectors = selectors_of(ours);
-    const bool is_for_it = selectors.incoming == "lo" ||
-                           (selectors.incoming.empty() && !ours.mark && selectors.source == mail.facts.source);
-    if (ours.family != mail.facts.family || !is_for_it) {
-      continue;
-    }
-    const auto ahead = find_rule_ahead(ask.view.seen.observed, ours, mail.facts);
-    if (ahead && ahead->takes >= Holds::kSome) {
-      return ahead;
-    }
-    perhaps = ahead ? ahead : perhaps;
-  }
-  return perhaps;
+    return selectors.incoming == "lo" ||
+           (selectors.incoming.empty() && !ours.mark && selectors.source == mail.facts.source);
+  });
 }
 
 void check_addresses(const Inquiry& ask) {
@@ -142,25 +131,6 @@ void check_refused(const Inquiry& ask, const HostSender& sender, IpFamily family
   }
 }
 
-/// Everything else of the sender's, and mail of others on this host. No way at all is no fault of the tunnel's.
-void check_others(const Inquiry& ask, const RouteQuery& query, const std::string& title) {
-  const auto& tunnel = ask.view.profile.tunnel;
-  const auto answer = look_up(ask, "route-unmarked", title, query);
-  if (!answer) {
-    return;
-  }
-  const auto detail = answer_text(ask, *answer, query);
-  if (answer->errnum == 0 && answer->interface == tunnel) {
-    ask.failed("route-unmarked", title, detail,
-               fmt::format("`{} rule` shows the rule that looks up table {}; where it is wg-quick's, Table = off in "
-                           "{}.conf",
-                           traits_of(query.destination.family).ip, answer->table.value, tunnel.str()));
-  } else {
-    ask.passed("route-unmarked", title,
-               answer->errnum == ENETUNREACH ? "this host has no default route: only the mail has a way" : detail);
-  }
-}
-
 /// A user that no sender is; nothing where all are.
 std::optional<HostSender> somebody_else(const Profile& profile) {
   for (const std::uint32_t uid : {0U, kNobody}) {
@@ -197,12 +167,12 @@ void check_host_senders(const Inquiry& ask) {
     }
   }
   for (const auto family : mail_families(profile)) {
-    check_others(
-        ask, query_of(family, profile.host_senders.front(), kHttps),
-        fmt::format("everything else {}{} is not", name_of(profile.host_senders.front()), traits_of(family).over));
+    const auto& sender = profile.host_senders.front();
+    check_spared(ask, fmt::format("everything else {}{} is not", name_of(sender), traits_of(family).over),
+                 query_of(family, sender, kHttps), "");
     if (const auto other = somebody_else(profile)) {
-      check_others(ask, query_of(family, *other, profile.ports.front().first),
-                   fmt::format("mail {}{} is not", name_of(*other), traits_of(family).over));
+      check_spared(ask, fmt::format("mail {}{} is not", name_of(*other), traits_of(family).over),
+                   query_of(family, *other, profile.ports.front().first), "");
     }
   }
 }

@@ -6,6 +6,7 @@
 #include "engine/named_sources.hpp"
 #include "engine/verify_checks.hpp"
 #include "model/families.hpp"
+#include "model/inner.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -36,7 +37,6 @@ void check_objects(const Inquiry& ask) {
                "what was found at the last enable");
   }
   const auto& profile = ask.view.profile;
-  const auto& waits_for = profile.inner ? profile.inner->link : profile.tunnel;
   bool all = true;
   for (const auto& finding : ask.view.findings) {
     if (finding.presence == Presence::kPresent) {
@@ -46,7 +46,7 @@ void check_objects(const Inquiry& ask) {
     const auto& name = ask.view.profile.name;
     const auto mend = finding.presence == Presence::kForeign ? "remove it, or choose another mark, table or priority"
                       : finding.presence == Presence::kWaiting
-                          ? fmt::format("bring up {}, then `smtp-egress enable {}`", waits_for.str(), name)
+                          ? fmt::format("bring up {}, then `smtp-egress enable {}`", carrier_of(profile).str(), name)
                           : fmt::format("`smtp-egress enable {}`", name);
     ask.failed("objects", "everything is in force",
                fmt::format("{} {} {}{}{}", kind_of(finding.object), describe(finding.object),

@@ -16,28 +16,9 @@
 namespace smtpegress {
 namespace {
 
-bool is_local(const ObservedState& observed, const IpAddress& address) {
-  return contains(observed.addresses, address, &InterfaceAddress::local);
-}
-
-/// An address in the network that could be a container's: neither the network's nor one of this host's own.
-std::optional<IpAddress> some_host_in(const ObservedState& observed, const Prefix& network) {
-  constexpr int kTries = 16;  // more addresses of its own a host does not have in a row at a network's beginning
-  auto address = network.address;
-  if (network == Prefix::of(address)) {
-    return is_local(observed, address) ? std::nullopt : std::optional(address);
-  }
-  for (int i = 0; i < kTries; ++i) {
-    for (auto byte = address.size(); byte > 0 && ++address.bytes.at(byte - 1) == 0; --byte) {
-    }
-    if (!network.contains(address)) {
-      break;
-    }
-    if (!is_local(observed, address)) {
-      return address;
-    }
-  }
-  return std::nullopt;
+auto is_own(const ObservedState& observed) {
+  return
+      [&observed](const IpAddress& address) { return contains(observed.addresses, address, &InterfaceAddress::local); };
 }
 
 /// Somebody of the sources, and where their packets come in; the interface is empty where that is not known.
@@ -52,7 +33,7 @@ void add_sender(const Inquiry& ask, const Prefix& source, const Prefix& network,
   if (link.empty() || link == ask.view.profile.tunnel || !source.overlaps(network)) {
     return;
   }
-  const auto address = some_host_in(ask.view.seen.observed, source.length > network.length ? source : network);
+  const auto address = some_host_in(source.length > network.length ? source : network, is_own(ask.view.seen.observed));
   if (address && forwards_from(ask, address->family, link)) {
     senders.push_back({address->family, address, link});
   }
@@ -104,24 +85,14 @@ std::string who(const Sender& sender) {
   return sender.link.empty() ? "" : fmt::format(", for {} from {}", sender.address->to_string(), sender.link.str());
 }
 
-/// The policy rule that takes some of this source's mail before ours does.
 std::optional<RuleAhead> rule_ahead_of_ours(const Inquiry& ask, const FlowPacket& mail) {
   auto facts = mail.facts;
   if (ask.view.profile.steering == Steering::kRule) {
     facts.mark = 0;  // admission's comes after routing
   }
-  std::optional<RuleAhead> perhaps;
-  for (const auto& ours : ask.view.seen.desired.rules) {
-    if (ours.family != facts.family || !selectors_of(ours).incoming.empty()) {
-      continue;  // those that only refuse come behind
-    }
-    const auto ahead = find_rule_ahead(ask.view.seen.observed, ours, facts);
-    if (ahead && ahead->takes >= Holds::kSome) {
-      return ahead;
-    }
-    perhaps = ahead ? ahead : perhaps;
-  }
-  return perhaps;
+  return find_rule_ahead(ask, facts, [](const PolicyRule& ours) {
+    return selectors_of(ours).incoming.empty();  // those that only refuse come behind
+  });
 }
 
 void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& sender) {
@@ -151,30 +122,6 @@ void check_marked(const Inquiry& ask, const FlowPacket& mail, const Sender& send
     ask.passed("route-marked", title, detail);
   } else {
     ask.failed("route-marked", title, detail, mend_wrong_route(ask, *answer, query));
-  }
-}
-
-/// All else, of this host and of the senders: not into the tunnel. No way at all is no fault of the tunnel's.
-void check_unmarked(const Inquiry& ask, const Sender& sender) {
-  const auto& tunnel = ask.view.profile.tunnel;
-  const auto title = fmt::format("everything else{}{} is not", traits_of(sender.family).over,
-                                 sender.link.empty() ? "" : " of " + sender.link.str());
-  const auto query = query_of(sender, 0, kHttps);
-  const auto answer = look_up(ask, "route-unmarked", title, query);
-  if (!answer) {
-    return;
-  }
-  const auto detail = answer_text(ask, *answer, query) + who(sender);
-  if (answer->errnum == 0 && answer->interface == tunnel) {
-    ask.failed("route-unmarked", title, detail,
-               answer->table == kMainTable
-                   ? fmt::format("Table = off in {}.conf keeps wg-quick from making it the default route", tunnel.str())
-                   : fmt::format("`{} rule` shows the rule that looks up table {}: wg-quick's goes with Table = off in "
-                                 "{}.conf",
-                                 traits_of(sender.family).ip, answer->table.value, tunnel.str()));
-  } else {
-    ask.passed("route-unmarked", title,
-               answer->errnum == ENETUNREACH ? "this host has no default route: only the mail has a way" : detail);
   }
 }
 
@@ -258,11 +205,13 @@ void check_home_routes(const Inquiry& ask) {
     }
   }
   for (const auto& sender : all) {
-    check_unmarked(ask, sender);
+    check_spared(ask,
+                 fmt::format("everything else{}{} is not", traits_of(sender.family).over,
+                             sender.link.empty() ? "" : " of " + sender.link.str()),
+                 query_of(sender, 0, kHttps), who(sender));
   }
 }
 
-/// VPS: nothing is ours here but the wish that the main table leads the right way.
 void check_leads(const Inquiry& ask, const std::string& id, const std::string& title, RouteQuery query,
                  const IfName& wanted, const std::string& mend) {
   if (!forwards_from(ask, query.destination.family, query.incoming)) {
@@ -276,21 +225,8 @@ void check_leads(const Inquiry& ask, const std::string& id, const std::string& t
   const auto detail = answer_text(ask, *answer, query);
   if (answer->errnum == 0 && answer->interface == wanted) {
     ask.passed(id, title, detail);
-  } else if (answer->errnum == 0 && answer->table != kMainTable) {
-    ask.failed(id, title, detail,
-               fmt::format("`{} rule` shows the rule that looks up table {} before main; remove it, or let it spare "
-                           "this flow",
-                           traits_of(query.destination.family).ip, answer->table.value));
-  } else if (may_be_filtered(ask, *answer, query)) {
-    ask.failed(id, title, detail, mend_wrong_route(ask, *answer, query));
-  } else if (answer->errnum == EINVAL || answer->errnum == EACCES || answer->errnum == EHOSTUNREACH) {
-    ask.failed(
-        id, title, detail,
-        fmt::format("`{0} rule` and `{0} route show table all` show the blackhole, prohibit or unreachable route "
-                    "or rule that says so; remove it, or let it spare this flow",
-                    traits_of(query.destination.family).ip));
   } else {
-    ask.failed(id, title, detail, mend);
+    ask.failed(id, title, detail, mend_stray(ask, *answer, query, mend));
   }
 }
 
@@ -301,7 +237,7 @@ void check_vps_routes(const Inquiry& ask) {
   const auto& port = profile.ports.front();
   for (const auto& source : profile.sources) {
     const auto family = source.address.family;
-    const auto container = some_host_in(ask.view.seen.observed, source).value_or(source.address);
+    const auto container = some_host_in(source, is_own(ask.view.seen.observed)).value_or(source.address);
     check_leads(ask, "route-back", fmt::format("replies to {} are routed into {}", source.to_string(), tunnel.str()),
                 {.destination = container,
                  .source = traits_of(family).somewhere,

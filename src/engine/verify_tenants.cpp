@@ -5,22 +5,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "engine/verify_checks.hpp"
+#include "engine/verify_lookups.hpp"
 #include "model/families.hpp"
 #include "model/tenants.hpp"
-#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
 
-constexpr std::uint16_t kEphemeral = 40'000;   // some client's port
-constexpr std::size_t kNamed = 10;             // failures of one kind that are told one by one
-constexpr std::int64_t kStaleHandshake = 195;  // seconds; as for one home, verify_tunnel.cpp
+constexpr std::size_t kNamed = 10;  // failures of one kind that are told one by one
 
 /// One question put for many tenants.
 class Question {
@@ -52,27 +49,6 @@ class Question {
   std::size_t failed_ = 0;
 };
 
-std::string answer_text(const RouteAnswer& answer) {
-  return answer.errnum != 0 ? fmt::format("the kernel answers: {}", ::strerrordesc_np(answer.errnum))
-                            : fmt::format("dev {} table {}", answer.interface.str(), answer.table.value);
-}
-
-/// An address in the network that could be a container's, not this host's own.
-IpAddress somebody_in(const Prefix& network, const std::vector<IpAddress>& local) {
-  auto address = network.address;
-  const auto next = [&] {
-    for (auto byte = address.size(); byte > 0 && ++address.bytes.at(byte - 1) == 0; --byte) {
-    }
-    return network.contains(address);
-  };
-  while (network != Prefix::of(network.address) && next()) {
-    if (!std::ranges::binary_search(local, address)) {
-      return address;
-    }
-  }
-  return network.address;
-}
-
 std::vector<IpAddress> addresses_on(const ObservedState& observed, const Link* link) {
   std::vector<IpAddress> addresses;
   for (const auto& address : observed.addresses) {
@@ -82,6 +58,21 @@ std::vector<IpAddress> addresses_on(const ObservedState& observed, const Link* l
   }
   std::ranges::sort(addresses);
   return addresses;
+}
+
+/// Where does the kernel lead such a packet of the tenant's?
+void put(const Inquiry& ask, Question& question, const Tenant& tenant, const std::string& packets,
+         const RouteQuery& query, const IfName& wanted, const std::string& otherwise) {
+  const auto answer = ask.kernel.look_up_route(query);
+  if (!answer) {
+    question.failed(tenant, fmt::format("{}: {}", packets, answer.error().message()),
+                    "see `ip link`; then verify again");
+  } else if (answer->errnum == 0 && answer->interface == wanted) {
+    question.passed();
+  } else {
+    question.failed(tenant, fmt::format("{}: {}, not {}", packets, answer_text(ask, *answer, query), wanted.str()),
+                    mend_stray(ask, *answer, query, otherwise));
+  }
 }
 
 /// Is every tunnel there, and up?
@@ -120,12 +111,8 @@ class Peers {
   /// Whose AllowedIPs have the whole network in one piece; null where nobody's.
   [[nodiscard]] const WireGuardPeer* covering(const Prefix& network) const {
     for (int length = network.length; length >= 0; --length) {
-      Prefix wider{network.address, static_cast<std::uint8_t>(length)};
-      const auto hosts = wider.host_mask();
-      for (std::size_t i = 0; i < hosts.size(); ++i) {
-        wider.address.bytes.at(i) = static_cast<std::uint8_t>(wider.address.bytes.at(i) & ~hosts.bytes.at(i));
-      }
-      if (const auto found = by_prefix_.find(wider); found != by_prefix_.end()) {
+      const auto found = by_prefix_.find(Prefix::around(network.address, static_cast<std::uint8_t>(length)));
+      if (found != by_prefix_.end()) {
         return found->second;
       }
     }
@@ -147,8 +134,7 @@ std::map<IfName, std::optional<Peers>> peers_of_all(const Inquiry& ask) {
       peers.emplace(*std::move(device));
     } else if (device.error().errnum != ENODEV) {
       ask.failed("allowed-ips", "AllowedIPs let the tenants' mail in and its replies out", device.error().message(),
-                 device.error().kind == ErrorKind::kPermission ? "run verify as root"
-                                                               : "restart the tunnel: its WireGuard does not answer");
+                 mend_silent_wireguard(device.error()));
     }
   }
   return all;
@@ -206,6 +192,7 @@ void check_tenant_routes(const Inquiry& ask) {
   const auto& wan = ask.view.seen.host.wan;
   const auto port = profile.ports.front().first;
   const auto local = addresses_on(ask.view.seen.observed, nullptr);
+  const auto is_local = [&](const IpAddress& address) { return std::ranges::binary_search(local, address); };
   const ByFamily<bool> forwards{forwards_from(ask, IpFamily::kV4, wan), forwards_from(ask, IpFamily::kV6, wan)};
   Question back(ask, "route-back", "replies are routed into each tenant's own tunnel");
   Question out(ask, "route-out", fmt::format("the internet is reached by {}", wan.str()));
@@ -215,45 +202,33 @@ void check_tenant_routes(const Inquiry& ask) {
     for (const auto& source : tenant.sources) {
       const auto family = source.address.family;
       const auto somewhere = traits_of(family).somewhere;
-      const auto container = somebody_in(source, local);
-      const auto incoming = forwards[family] ? std::optional(somewhere) : std::nullopt;
-      const auto answer = ask.kernel.look_up_route({.destination = container,
-                                                    .source = incoming,
-                                                    .incoming = incoming ? wan : IfName{},
-                                                    .mark = 0,
-                                                    .ip_protocol = IPPROTO_TCP,
-                                                    .source_port = port,
-                                                    .destination_port = kEphemeral});
-      if (answer && answer->errnum == 0 && answer->interface == tunnel) {
-        back.passed();
-      } else {
-        back.failed(tenant,
-                    fmt::format("replies to {}: {}, not {}", source.to_string(),
-                                answer ? answer_text(*answer) : answer.error().message(), tunnel.str()),
-                    fmt::format("`ip route add {} dev {}`; wg-quick does it where AllowedIPs has it and Table is not "
-                                "off",
-                                source.to_string(), tunnel.str()));
-      }
+      const auto container = some_host_in(source, is_local).value_or(source.address);
+      const auto reply_from = forwards[family] ? std::optional(somewhere) : std::nullopt;
+      put(ask, back, tenant, fmt::format("replies to {}", source.to_string()),
+          {.destination = container,
+           .source = reply_from,
+           .incoming = reply_from ? wan : IfName{},
+           .mark = 0,
+           .ip_protocol = IPPROTO_TCP,
+           .source_port = port,
+           .destination_port = kEphemeral},
+          tunnel,
+          fmt::format("`ip route add {} dev {}`; wg-quick does it where AllowedIPs has it and Table is not off",
+                      source.to_string(), tunnel.str()));
       if (!ways_out.try_emplace({tunnel, family}, true).second) {
         continue;
       }
       const bool from_tunnel = forwards_from(ask, family, tunnel);
-      const auto way = ask.kernel.look_up_route({.destination = somewhere,
-                                                 .source = from_tunnel ? std::optional(container) : std::nullopt,
-                                                 .incoming = from_tunnel ? tunnel : IfName{},
-                                                 .mark = 0,
-                                                 .ip_protocol = IPPROTO_TCP,
-                                                 .source_port = kEphemeral,
-                                                 .destination_port = port});
-      if (way && way->errnum == 0 && way->interface == wan) {
-        out.passed();
-      } else {
-        out.failed(tenant,
-                   fmt::format("out of {}{}: {}", tunnel.str(), traits_of(family).over,
-                               way ? answer_text(*way) : way.error().message()),
-                   fmt::format("`smtp-egress enable {} --wan IF` with the interface that leads to the internet",
-                               profile.name));
-      }
+      put(ask, out, tenant, fmt::format("out of {}{}", tunnel.str(), traits_of(family).over),
+          {.destination = somewhere,
+           .source = from_tunnel ? std::optional(container) : std::nullopt,
+           .incoming = from_tunnel ? tunnel : IfName{},
+           .mark = 0,
+           .ip_protocol = IPPROTO_TCP,
+           .source_port = kEphemeral,
+           .destination_port = port},
+          wan,
+          fmt::format("`smtp-egress enable {} --wan IF` with the interface that leads to the internet", profile.name));
     }
   }
   back.tell("network", "networks");

@@ -6,38 +6,30 @@
 #include <cstring>
 
 #include "engine/verify_checks.hpp"
+#include "engine/verify_lookups.hpp"
 #include "model/covered.hpp"
 #include "model/families.hpp"
 #include "model/host_senders.hpp"
+#include "model/inner.hpp"
 
 namespace smtpegress {
 namespace {
-
-// seconds; REJECT_AFTER_TIME of the WireGuard paper: a session older than that carries nothing, and a peer that sends
-// keepalives has long begun a new one
-constexpr std::int64_t kStaleHandshake = 180;
-constexpr std::int64_t kGrace = 15;  // seconds; for a handshake that is just being renewed
-
-/// What reaches the other end by itself: the tunnel, or the link that an inner tunnel is made over.
-const IfName& carrier(const Profile& profile) {
-  return profile.inner ? profile.inner->link : profile.tunnel;
-}
 
 void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
   const auto title = "the tunnel's last handshake is recent";
   const auto mend = fmt::format(
       "`wg show {}` here and at the other end: keys, endpoint, its udp port in both firewalls; "
       "PersistentKeepalive = 25 on the home side",
-      carrier(ask.view.profile).str());
+      carrier_of(ask.view.profile).str());
   if (peer.last_handshake == 0) {
     ask.failed("handshake", title, fmt::format("peer {} has never answered", peer.public_key), mend);
     return;
   }
   const auto age = std::max<std::int64_t>(ask.now - peer.last_handshake, 0);
-  if (age > kStaleHandshake + kGrace && peer.keepalive == 0 && ask.view.profile.side == Side::kVps) {
+  if (age > kStaleHandshake && peer.keepalive == 0 && ask.view.profile.side == Side::kVps) {
     // Only an end that sends keepalives keeps renewing the session; the VPS learns nothing from an idle tunnel.
     ask.skipped("handshake", title, fmt::format("{} s ago, and this end sends no keepalive: idle, or gone", age));
-  } else if (age > kStaleHandshake + kGrace) {
+  } else if (age > kStaleHandshake) {
     ask.failed("handshake", title, fmt::format("peer {} last answered {} s ago", peer.public_key, age), mend);
   } else {
     ask.passed("handshake", title, fmt::format("{} s ago", age));
@@ -66,7 +58,7 @@ void check_endpoint(const Inquiry& ask, const WireGuardDevice& device, const Wir
     return;  // none known yet: the handshake's check tells
   }
   const auto title = "the tunnel's other end can be reached";
-  const auto& tunnel = carrier(ask.view.profile);
+  const auto& tunnel = carrier_of(ask.view.profile);
   const auto answer = ask.kernel.look_up_route({.destination = endpoint->first,
                                                 .source = {},
                                                 .incoming = {},
@@ -122,7 +114,7 @@ std::string title_of_allowed(const Profile& profile, const Prefix& wanted) {
 }
 
 std::string mend_allowed(const Profile& profile, const Prefix& wanted) {
-  const auto what = fmt::format("in {}.conf: AllowedIPs = …, {}", carrier(profile).str(), wanted.to_string());
+  const auto what = fmt::format("in {}.conf: AllowedIPs = …, {}", carrier_of(profile).str(), wanted.to_string());
   constexpr std::string_view kApply = "; then `wg syncconf` or wg-quick down and up";
   if (profile.inner) {
     return fmt::format("{}{}", what, kApply);
@@ -135,7 +127,7 @@ std::string mend_allowed(const Profile& profile, const Prefix& wanted) {
 
 void check_wireguard(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
-  const auto& tunnel = carrier(profile);
+  const auto& tunnel = carrier_of(profile);
   const auto device = ask.kernel.wireguard(tunnel);
   if (!device) {
     if (device.error().errnum == ENODEV) {
@@ -143,8 +135,7 @@ void check_wireguard(const Inquiry& ask) {
                   fmt::format("{} is not a WireGuard interface", tunnel.str()));
     } else {
       ask.failed("handshake", "the tunnel's last handshake is recent", device.error().message(),
-                 device.error().kind == ErrorKind::kPermission ? "run verify as root"
-                                                               : "restart the tunnel: its WireGuard does not answer");
+                 mend_silent_wireguard(device.error()));
     }
     return;
   }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 
 #include "model/families.hpp"
 #include "net/contains.hpp"
@@ -44,6 +46,14 @@ bool has_own_address(const Profile& profile, IpFamily family) {
 bool names_users(const Profile& profile) {
   return std::ranges::any_of(profile.host_senders,
                              [](const HostSender& sender) { return sender.who != HostSender::Who::kAddress; });
+}
+
+std::optional<std::uint32_t> parse_uid(std::string_view text) {
+  constexpr auto kNobody = std::numeric_limits<std::uint32_t>::max();
+  std::uint32_t uid = kNobody;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), uid);
+  const bool is_whole = failed == std::errc() && end == text.data() + text.size();
+  return is_whole && uid < kNobody ? std::optional(uid) : std::nullopt;
 }
 
 std::vector<IpFamily> mail_families(const Profile& profile) {

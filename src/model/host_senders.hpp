@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "smtpegress/state.hpp"
@@ -18,6 +19,9 @@ namespace smtpegress {
 /// Is somebody told apart by who he is? Then what he sends in a family without an address of his is to be refused too,
 /// or it would go past the tunnel.
 [[nodiscard]] bool names_users(const Profile& profile);
+
+/// A user's number as passwd(5) has it: decimal, below (uid_t)-1, which is nobody (chown(2)). Nothing of other text.
+[[nodiscard]] std::optional<std::uint32_t> parse_uid(std::string_view text);
 
 /// Those in which mail takes the tunnel, of the sources or of this host's own, IPv4 first.
 [[nodiscard]] std::vector<IpFamily> mail_families(const Profile& profile);

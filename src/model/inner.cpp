@@ -187,6 +187,10 @@ Result<void> refuse_uplink(const Profile& profile, const ObservedState& observed
 
 }  // namespace
 
+const IfName& carrier_of(const Profile& profile) {
+  return profile.inner ? profile.inner->link : profile.tunnel;
+}
+
 std::uint32_t overhead_of(InnerTunnel::Kind kind, IpFamily outer) {
   const auto header = outer == IpFamily::kV4 ? kIpv4Header : kIpv6Header;
   return kind == InnerTunnel::Kind::kIpip ? header : header + kUdpHeader + kVxlanHeader + kEthernetHeader;

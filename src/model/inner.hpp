@@ -12,6 +12,9 @@
 
 namespace smtpegress {
 
+/// The interface that reaches the other end by itself: the tunnel, or the link that an inner tunnel is made over.
+[[nodiscard]] const IfName& carrier_of(const Profile& profile);
+
 /// Bytes that a packet grows by; `outer` is the family of the two ends.
 [[nodiscard]] std::uint32_t overhead_of(InnerTunnel::Kind kind, IpFamily outer);
 

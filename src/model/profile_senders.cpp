@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "model/families.hpp"
+#include "model/host_senders.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -18,8 +18,7 @@ using Who = HostSender::Who;
 constexpr const char* kUser = "user";
 constexpr const char* kAddress = "address";
 constexpr std::string_view kEverybody = "*";
-constexpr std::uint64_t kNobody = std::numeric_limits<std::uint32_t>::max();  // (uid_t)-1: no user, chown(2)
-constexpr std::size_t kLongestName = 256;                                     // bytes; LOGIN_NAME_MAX, limits.h
+constexpr std::size_t kLongestName = 256;  // bytes; LOGIN_NAME_MAX, limits.h
 
 std::string text_of(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -64,13 +63,6 @@ Result<std::vector<IpAddress>> read_addresses(const json& item) {
   return addresses;
 }
 
-std::optional<std::uint32_t> number_in(std::string_view text) {
-  const bool digits =
-      !text.empty() && text.size() <= 10 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-  const auto value = digits ? std::stoull(std::string(text)) : kNobody;
-  return value < kNobody ? std::optional(static_cast<std::uint32_t>(value)) : std::nullopt;
-}
-
 /// What passwd(5) can hold; whether there is such a user is asked at enable.
 Result<std::string> read_user(const json& value) {
   const auto refused = [&](std::string_view why) -> Result<std::string> {
@@ -80,7 +72,7 @@ Result<std::string> read_user(const json& value) {
               : value.is_number_unsigned() ? fmt::format("{}", value.get<std::uint64_t>())
                                            : std::string();
   const bool has_digits_only = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-  if (has_digits_only && !number_in(text)) {
+  if (has_digits_only && !parse_uid(text)) {
     return refused("is no user's number");
   }
   const bool is_name = !text.empty() && text.size() <= kLongestName && std::ranges::none_of(text, [](char c) {
@@ -123,7 +115,7 @@ Result<void> add_host_sender(Profile& profile, const json& item) {
     if (!user) {
       return std::unexpected(user.error());
     }
-    const auto uid = number_in(*user);
+    const auto uid = parse_uid(*user);
     const bool by_number = uid || *user == kEverybody;
     if (!by_number || sender.addresses.empty()) {
       NamedSource named{NamedSource::Kind::kUser, *user, std::move(sender.addresses)};

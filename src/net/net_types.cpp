@@ -87,6 +87,11 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   return network;
 }
 
+Prefix Prefix::around(const IpAddress& address, std::uint8_t length) {
+  const auto bits = std::min(length, of(address).length);
+  return {masked(address, bits), bits};
+}
+
 bool Prefix::contains(const IpAddress& other) const noexcept {
   return other.family == address.family && masked(other, length) == address;
 }

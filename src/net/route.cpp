@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstring>
 
 namespace smtpegress {
@@ -31,12 +30,7 @@ std::string_view type_text(RouteType type) {
 }  // namespace
 
 Prefix InterfaceAddress::network() const {
-  Prefix network{local, prefix_length};
-  for (std::size_t i = 0; i < local.size(); ++i) {
-    const int bits = std::clamp(static_cast<int>(prefix_length) - static_cast<int>(i) * 8, 0, 8);
-    network.address.bytes[i] = static_cast<std::uint8_t>(network.address.bytes[i] & (0xff00 >> bits));
-  }
-  return network;
+  return Prefix::around(local, prefix_length);
 }
 
 std::vector<UnknownAttribute> on_link() {

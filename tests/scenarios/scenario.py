@@ -161,3 +161,13 @@ class Scenario(unittest.TestCase):
     def try_mail(self) -> MailResult:
         """One attempt that need not succeed; it ends as soon as the client gives up."""
         return self.lab.container.send_mail(bound=2)
+
+    def flush_the_firewall_and_lose_the_tunnel(self) -> None:
+        """All of home's rules, of everybody: with the tunnel the mail passes, without it it waits."""
+        with self.no_leak(), self.knocking():
+            self.lab.home.run(["nft", "flush", "ruleset"])
+            self.assert_mail_passes()
+            self.lab.home_tunnel.down()
+            self.assertFalse(self.try_mail().delivered)
+            self.lab.home_tunnel.delete()
+            self.assertFalse(self.try_mail().delivered)

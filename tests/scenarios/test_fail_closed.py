@@ -64,13 +64,7 @@ class FailClosed(Scenario):
 
     def test_the_firewall_flushed(self) -> None:
         """All of it, as restarting Debian's nftables.service does: mark, guard, Docker's rules."""
-        with self.no_leak(), self.knocking():
-            self.lab.home.run(["nft", "flush", "ruleset"])
-            self.assert_mail_passes()
-            self.lab.home_tunnel.down()
-            self.assertFalse(self.try_mail().delivered)
-            self.lab.home_tunnel.delete()
-            self.assertFalse(self.try_mail().delivered)
+        self.flush_the_firewall_and_lose_the_tunnel()
 
     def test_our_table_alone_flushed_or_deleted(self) -> None:
         for verb in ("flush", "delete"):

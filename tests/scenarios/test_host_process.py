@@ -175,13 +175,7 @@ class FailsClosed(HostProcess):
             self.assert_mail_passes()
 
     def test_firewall_flushed(self) -> None:
-        with self.no_leak(), self.knocking():
-            self.lab.home.run(["nft", "flush", "ruleset"])
-            self.assert_mail_passes()
-            self.lab.home_tunnel.down()
-            self.assertFalse(self.try_mail().delivered)
-            self.lab.home_tunnel.delete()
-            self.assertFalse(self.try_mail().delivered)
+        self.flush_the_firewall_and_lose_the_tunnel()
 
     def test_a_connection_that_its_process_has_left(self) -> None:
         """What the kernel goes on to send for it is no user's any more: the address tells it."""

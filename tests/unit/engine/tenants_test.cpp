@@ -139,6 +139,22 @@ TEST(Tenants, VerifyNamesTheOneThatFails_AndCountsTheOthers) {
   EXPECT_NE(failures("public-address").find("tenant bob: 203.0.113.11 is not on eth0"), std::string::npos);
 }
 
+TEST(Tenants, AnUnreachableRouteInTheWay_IsNotMendedByNamingAnotherWan) {
+  EngineHost box(two_tunnels());
+  ASSERT_TRUE(box.enable(profile_of()));
+  auto& routes = box.host().state.routes;
+  const auto internet = std::ranges::find_if(routes, [](const auto& route) { return route.destination.is_default(); });
+  internet->type = RouteType::kUnreachable;
+  internet->interface = {};
+  const auto report = box.engine.verify("many", {});
+  ASSERT_TRUE(report) << said(report);
+  const auto found = std::ranges::find_if(
+      report->checks, [](const auto& check) { return check.id == "route-out" && check.outcome == Outcome::kFailed; });
+  ASSERT_NE(found, report->checks.end());
+  EXPECT_NE(found->mend.find("blackhole, prohibit or unreachable route"), std::string::npos) << found->mend;
+  EXPECT_EQ(found->mend.find("--wan"), std::string::npos) << found->mend;
+}
+
 TEST(Tenants, AnotherInstanceWithATenantsNetwork_IsRefused) {
   EngineHost box(two_tunnels());
   ASSERT_TRUE(box.enable(profile_of()));

@@ -60,6 +60,16 @@ TEST(Prefix, Parse_LengthOutOfRange_IsRefusedWithTheRange) {
             "'2001:db8::/129': has a prefix length that is not a number from 0 to 128");
 }
 
+TEST(Prefix, Around_ClearsHostBits_AndIsNoLongerThanTheAddress) {
+  const auto around = [](const char* address, std::uint8_t length) {
+    return Prefix::around(*IpAddress::parse(address), length).to_string();
+  };
+  EXPECT_EQ(around("10.1.2.3", 9), "10.0.0.0/9");
+  EXPECT_EQ(around("10.1.2.3", 0), "0.0.0.0/0");
+  EXPECT_EQ(around("10.1.2.3", 200), "10.1.2.3/32");
+  EXPECT_EQ(around("2001:db8::ffff", 121), "2001:db8::ff80/121");
+}
+
 TEST(Prefix, Parse_NoNetwork_IsRefusedWithAnExample) {
   EXPECT_EQ(refusal<Prefix>("mailu"), "'mailu': is not a network; write it like 192.168.203.0/24");
   EXPECT_EQ(refusal<Prefix>("/24"), "'/24': is not a network; write it like 192.168.203.0/24");

@@ -43,6 +43,16 @@ std::vector<Prefix> guarded_addresses(const Profile& profile, const ResolvedHost
   return addresses;
 }
 
+/// Whose mail it takes a rule to tell. Where everybody's is meant, a user's rule would say nothing more; and the
+/// kernel, told to delete everybody's, would take a user's for it.
+std::vector<HostSender> told_apart(const Profile& profile) {
+  auto senders = profile.host_senders;
+  if (contains(senders, Who::kEverybody, &HostSender::who)) {
+    std::erase_if(senders, [](const HostSender& sender) { return sender.who == Who::kUser; });
+  }
+  return senders;
+}
+
 std::vector<nft::Match> off_host(std::vector<nft::Match> matches) {
   matches.insert(matches.begin(), out(kLoopback, nft::Sense::kIsNot));
   return matches;
@@ -75,7 +85,7 @@ void add_own_guard(const Profile& profile, const ResolvedHost& host, OwnChain& o
   for (const auto& address : addresses) {
     chain.push_back({{out(profile.tunnel), like(address), from(address)}, {leave_chain()}, "by the tunnel"});
   }
-  for (const auto& sender : profile.host_senders) {
+  for (const auto& sender : told_apart(profile)) {
     for (const auto& ports : profile.ports) {
       if (sender.who == Who::kUser) {
         chain.push_back(rule(off_host({by_user(sender.uid), tcp(), to_port(ports)}), nft::Reject{}, "guard"));
@@ -104,7 +114,7 @@ std::vector<std::vector<UnknownAttribute>> own_mail_selectors(const Profile& pro
   if (!steers_own_mail(profile, host, family)) {
     return all;
   }
-  for (const auto& sender : profile.host_senders) {
+  for (const auto& sender : told_apart(profile)) {
     if (sender.who == Who::kUser) {
       add(UidRange{sender.uid, sender.uid});
     } else if (sender.who == Who::kEverybody) {

@@ -63,12 +63,13 @@ std::unexpected<Error> not_deleted(std::string operation, std::string object, in
 /// Selectors that the kernel compares where the request has them (rule_find, net/core/fib_rules.c; fib4_rule_compare,
 /// net/ipv4/fib_rules.c).
 bool is_compared(std::uint16_t type) {
-  constexpr std::array<std::uint16_t, 9> kCompared{
+  constexpr std::array<std::uint16_t, 10> kCompared{
       FRA_DST,
       FRA_SRC,
       FRA_IIFNAME,
       FRA_OIFNAME,
       FRA_IP_PROTO,
+      FRA_UID_RANGE,
       FRA_SPORT_RANGE,
       FRA_DPORT_RANGE,
       kHeaderField + offsetof(fib_rule_hdr, dst_len),

@@ -51,6 +51,25 @@ TEST(PolicyRules, AddRule_WithAMaskAndALargeTable_ListsBackEqual) {
   });
 }
 
+TEST(PolicyRules, OfTwoUsers_EachIsDeletedByItself) {
+  in_fresh_namespace([] {
+    auto socket = opened();
+    const auto of_user = [](std::uint32_t uid) {
+      auto rule = our_rule();
+      rule.mark.reset();
+      rule.other = selecting(UidRange{uid, uid}, 6, {25, 25});
+      return rule;
+    };
+    must(socket.add_rule(of_user(33), Duplicates::kRefuse));
+    must(socket.add_rule(of_user(997), Duplicates::kRefuse));
+    must(socket.delete_rule(of_user(997)));
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), of_user(33)), 1);
+    EXPECT_EQ(count(must(socket.rules(IpFamily::kV4)), of_user(997)), 0);
+    must(socket.delete_rule(of_user(33)));
+    EXPECT_EQ(must(socket.rules(IpFamily::kV4)).size(), 3U);
+  });
+}
+
 TEST(PolicyRules, BySourceProtocolAndPort_IsWhatIpMakes_AndStandsBesideTheMarks) {
   in_fresh_namespace([] {
     auto socket = opened();

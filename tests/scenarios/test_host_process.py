@@ -38,6 +38,20 @@ class ByUser(HostProcess):
                 self.enable_mox()
             self.disable_mox()
 
+    def test_two_users_come_and_go_one_by_one(self) -> None:
+        both, alone = ([{"user": user, "address": at.HOME_TUNNEL} for user in users] for users in ((33, MOX), (33,)))
+        with self.nothing_changes(self.lab.home, self.lab.vps):
+            self.enable_mox("--set", f"sources={json.dumps(both)}")
+            with self.no_leak():
+                self.assert_mail_passes()
+            self.enable_mox("--set", f"sources={json.dumps(alone)}")
+            self.assertFalse(self.try_mail().delivered, "he is no sender any more: blocked as ever")
+            self.enable_mox("--set", f"sources={json.dumps([*both, {'user': '*', 'address': at.HOME_TUNNEL}])}")
+            with self.no_leak():
+                self.assert_mail_passes()
+                self.assert_seen_from_vps(self.lab.home.send_mail())
+            self.disable_mox()
+
     def test_what_was_under_way_before_does_not_go_on_past_the_tunnel(self) -> None:
         """Half-open connections, from the uplink's address: they end, and new ones take the tunnel."""
         with self.knocking():

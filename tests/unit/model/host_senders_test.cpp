@@ -93,7 +93,7 @@ TEST(HostSenders, MoreThanAListHolds_AreRefused) {
   for (int i = 0; i < 65; ++i) {
     many += (i == 0 ? "[" : ",") + std::string(R"({"user": )") + std::to_string(i) + R"(, "address": "10.0.1.2"})";
   }
-  EXPECT_NE(refusal(many + "]").find("more than 64 entries"), std::string::npos);
+  EXPECT_NE(refusal(many + "]").find("more than 64 senders"), std::string::npos);
 }
 
 TEST(HostSenders, TheShippedPair_NamesTheTunnelsAddressAtBothEnds) {
@@ -156,6 +156,14 @@ TEST(LowerHostSenders, TheWholeHost_IsWhateverComesInByNoInterface) {
   const auto desired = lowered(parsed(R"([{"user": "*", "address": "10.0.1.2"}])"), test::dual_bare_home());
   EXPECT_NE(rules_of(desired).find("\n10025: from all iif lo ipproto tcp dport 25 lookup 100"), std::string::npos);
   EXPECT_NE(rules_of(desired).find("IPv6 10025: from all iif lo ipproto tcp dport 25 lookup 100"), std::string::npos);
+}
+
+TEST(LowerHostSenders, AUserBesideTheWholeHost_HasNothingOfHisOwn) {
+  const auto all = lowered(parsed(R"([{"user": "*", "address": "10.0.1.2"}])"), test::dual_bare_home());
+  const auto both = lowered(parsed(R"([{"user": 997, "address": "10.0.1.2"}, {"user": "*", "address": "10.0.1.2"}])"),
+                            test::dual_bare_home());
+  EXPECT_EQ(rules_of(both), rules_of(all)) << "to delete everybody's, the kernel would take the user's";
+  EXPECT_EQ(chain_named(both, "output")->rules, chain_named(all, "output")->rules);
 }
 
 TEST(LowerHostSenders, AnAddressAlone_IsRuledByItAndNobodysMailIsRefused) {

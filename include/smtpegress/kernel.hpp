@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,9 +54,11 @@ class Kernel {
   virtual Result<std::string> read_sysctl(const std::string& key) = 0;
   virtual Result<void> write_sysctl(const std::string& key, const std::string& value) = 0;
 
-  /// Makes the interface, or makes one of ours of that name like it. errnum EEXIST: there is one of somebody else's,
-  /// EOPNOTSUPP: this kernel has not that kind. After an error, one that was not there before is not there.
-  virtual Result<void> put_link(const LinkSpec& link) = 0;
+  /// Makes the interface, or makes one of ours of that name like it. Where that takes a new one in its place, the new
+  /// one gets the old one's routes of ours, and has its sysctls to be set anew. errnum EEXIST: there is one of somebody
+  /// else's, EOPNOTSUPP: this kernel has not that kind. After an error, one that was not there before is not there; one
+  /// that was is there as `former`, with its routes, or the hint says why not.
+  virtual Result<void> put_link(const LinkSpec& link, const std::optional<LinkSpec>& former) = 0;
   /// With all routes on it. errnum ENODEV where none of ours has that name.
   virtual Result<void> delete_link(const LinkSpec& link) = 0;
   virtual Result<void> add_route(const Route& route) = 0;

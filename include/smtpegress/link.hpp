@@ -49,7 +49,7 @@ struct LinkSpec {
   std::uint32_t id = 0;    ///< of a VXLAN
   std::uint16_t port = 0;  ///< of a VXLAN
   /// Of a VXLAN: its port alone, so that both directions are one flow to connection tracking, and a firewall that lets
-  /// replies in lets the far end's packets in.
+  /// replies in lets the far end's packets in. As the kernel has it, `last` is not one of them.
   PortRange source_ports{};
   bool learns = false;    ///< of a VXLAN
   std::uint32_t mtu = 0;  ///< bytes; 0: not known while the link is not there

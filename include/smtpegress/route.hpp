@@ -42,7 +42,7 @@ struct Link {
   bool half_made = false;  ///< by this program: its alias did not follow any more
   MacAddress mac{};
   std::optional<Encapsulation> encapsulation{};  ///< of a tunnel, of the kinds that this program makes
-  std::vector<Neighbour> neighbours{};           ///< those set by hand; read of interfaces with our alias alone
+  std::vector<Neighbour> neighbours{};           ///< those set by hand; read of a VXLAN with an alias alone
 };
 
 // Of an InterfaceAddress: IFA_F_*, linux/if_addr.h.

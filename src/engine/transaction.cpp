@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "model/sysctl_keys.hpp"
+
 namespace smtpegress {
 namespace {
 
@@ -36,10 +38,14 @@ struct MakeSingle {
     if (change.verb == Verb::kRemove) {
       return or_gone(kernel.delete_link(link));
     }
-    auto put = kernel.put_link(link);
-    if (!put && change.verb == Verb::kReplace && !answer_was_lost(put.error())) {
-      if (auto restored = kernel.put_link(std::get<LinkSpec>(*change.previous)); !restored) {
-        put.error().hint += "; and the former interface could not be put back: " + restored.error().message();
+    const auto former =
+        change.verb == Verb::kReplace ? std::optional(std::get<LinkSpec>(*change.previous)) : std::nullopt;
+    const auto filter_key = rp_filter_key(link.name.str());  // goes with an interface that has to make way
+    const auto filter = kernel.read_sysctl(filter_key);
+    auto put = kernel.put_link(link, former);
+    if (!put && former && filter && kernel.read_sysctl(filter_key).value_or(*filter) != *filter) {
+      if (const auto written = kernel.write_sysctl(filter_key, *filter); !written) {
+        put.error().hint += "; and its former rp_filter could not be put back: " + written.error().message();
       }
     }
     return put;

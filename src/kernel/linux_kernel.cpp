@@ -91,8 +91,8 @@ class LinuxKernel final : public Kernel {
     return write_sysctl_file(key, value);
   }
 
-  Result<void> put_link(const LinkSpec& link) override {
-    return with(route_, [&](netlink::RouteSocket& socket) { return socket.put_link(link); });
+  Result<void> put_link(const LinkSpec& link, const std::optional<LinkSpec>& former) override {
+    return with(route_, [&](netlink::RouteSocket& socket) { return socket.put_link(link, former); });
   }
   Result<void> delete_link(const LinkSpec& link) override {
     return with(route_, [&](netlink::RouteSocket& socket) { return socket.delete_link(link); });

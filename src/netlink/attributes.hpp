@@ -42,6 +42,9 @@ template <class T>
 [[nodiscard]] inline std::uint32_t load_be32(Bytes bytes) noexcept {
   return load_big_endian<std::uint32_t>(bytes);
 }
+[[nodiscard]] constexpr std::array<std::uint8_t, 2> be16_bytes(std::uint16_t value) noexcept {
+  return {static_cast<std::uint8_t>(value >> 8U), static_cast<std::uint8_t>(value & 0xffU)};
+}
 [[nodiscard]] inline std::uint16_t load_be16(Bytes bytes) noexcept {
   return load_big_endian<std::uint16_t>(bytes);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 
 #include "netlink/exchange.hpp"
@@ -55,17 +56,45 @@ Result<std::optional<Link>> find(nl_sock* socket, const IfName& name) {
   return link.error().errnum == ENODEV ? Result<std::optional<Link>>(std::nullopt) : std::unexpected(link.error());
 }
 
+/// An Error of what is put on an interface that stands. `what`: "address fd00::2".
+std::unexpected<Error> not_set(const LinkSpec& link, const std::string& what, IpFamily family, Refusal refusal) {
+  auto error = refused("set", what + " on " + link.name.str(), std::move(refusal), link.name).error();
+  // EACCES is addrconf's for an interface whose disable_ipv6 is set (a lack of privilege is EPERM), EINVAL that of
+  // ndisc, net/ipv6, for a neighbour there; the others are those of a kernel without IPv6.
+  const bool has_no_ipv6 = error.errnum == EACCES || error.errnum == EAFNOSUPPORT || error.errnum == EOPNOTSUPP ||
+                           (error.errnum == EINVAL && what.starts_with("neighbour"));
+  if (family == IpFamily::kV6 && has_no_ipv6) {
+    error.kind = ErrorKind::kKernel;
+    error.hint =
+        "IPv6 is switched off there: `sysctl net.ipv6.conf.default.disable_ipv6=0`, or leave the IPv6 sources "
+        "and addresses out of the profile, at both ends alike";
+  }
+  return std::unexpected(std::move(error));
+}
+
+Result<void> set(nl_sock* socket, const LinkSpec& link, const std::string& what, IpFamily family,
+                 const Result<NlMessage>& request) {
+  if (!request) {
+    return std::unexpected(request.error());
+  }
+  if (auto done = ask(socket, request->get()); !done) {
+    return not_set(link, what, family, std::move(done.error()));
+  }
+  return {};
+}
+
 /// From the alias on: what an interface gets that stands.
 Result<void> finish(nl_sock* socket, const LinkSpec& link, int index) {
   auto done = send(socket, link, encode_finished_link(link, index));
   for (const auto& neighbour : link.neighbours) {
     if (done && link.up) {  // one that is down has none
-      done = send(socket, link, encode_neighbour(neighbour, index));
+      done = set(socket, link, "neighbour " + neighbour.address.to_string(), neighbour.address.family,
+                 encode_neighbour(neighbour, index));
     }
   }
   for (const auto& address : link.addresses) {
     if (done) {
-      done = send(socket, link, encode_address(address, index));
+      done = set(socket, link, "address " + address.to_string(), address.family, encode_address(address, index));
     }
   }
   return done;
@@ -82,9 +111,27 @@ Result<void> remove(nl_sock* socket, const LinkSpec& link, int index) {
   return {};
 }
 
+/// Where none of that name stands. After an error none does, unless the hint says so.
+Result<void> make(nl_sock* socket, const LinkSpec& link, int lower) {
+  if (auto made = send(socket, link, encode_new_link(link, lower)); !made) {
+    return made;
+  }
+  const auto made = one_link(socket, 0, link.name);
+  if (!made) {
+    return std::unexpected(made.error());
+  }
+  auto finished = finish(socket, link, made->index);
+  if (!finished) {
+    if (const auto removed = remove(socket, link, made->index); !removed) {
+      finished.error().hint += "; and the half-made interface stayed: " + removed.error().message();
+    }
+  }
+  return finished;
+}
+
 }  // namespace
 
-Result<void> RouteSocket::put_link(const LinkSpec& link) {
+Result<void> RouteSocket::put_link(const LinkSpec& link, const std::optional<LinkSpec>& former) {
   auto standing = find(socket_.get(), link.name);
   if (!standing) {
     return std::unexpected(standing.error());
@@ -111,22 +158,20 @@ Result<void> RouteSocket::put_link(const LinkSpec& link) {
       return removed;
     }
   }
-  if (auto made = send(socket_.get(), link, encode_new_link(link, lower->index)); !made) {
-    return made;
-  }
-  const auto made = one_link(socket_.get(), 0, link.name);
-  if (!made) {
-    return std::unexpected(made.error());
-  }
-  auto finished = finish(socket_.get(), link, made->index);
-  if (!finished) {
-    (void)remove(socket_.get(), link, made->index);
-    return finished;
+  auto made = make(socket_.get(), link, lower->index);
+  if (!made && *standing && former) {
+    const auto below = one_link(socket_.get(), 0, former->lower);
+    const auto restored =
+        below ? make(socket_.get(), *former, below->index) : Result<void>(std::unexpected(below.error()));
+    if (!restored) {
+      made.error().hint += "; and the former interface could not be put back: " + restored.error().message();
+      return made;
+    }
   }
   for (const auto& route : ours) {
     (void)add_route(route);  // one that does not fit the new interface is found to be missing
   }
-  return {};
+  return made;
 }
 
 Result<std::vector<Route>> RouteSocket::our_routes_on(const Link& link) {

@@ -8,14 +8,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "netlink/attributes.hpp"
+
 namespace smtpegress::netlink {
-namespace {
-
-std::array<std::uint8_t, 2> network_bytes(std::uint16_t value) {
-  return {static_cast<std::uint8_t>(value >> 8U), static_cast<std::uint8_t>(value & 0xffU)};
-}
-
-}  // namespace
 
 std::array<std::uint8_t, 4> host_bytes(std::uint32_t value) {
   std::array<std::uint8_t, 4> bytes{};
@@ -130,8 +125,8 @@ Result<void> RuleWriter::operator()(const nft::MatchPort& m) {
     return refused(m.ports.to_string(), "a port range goes from its lower to its higher end");
   }
   load_payload(m.side == nft::Side::kSource ? kSourcePort : kDestinationPort);
-  const auto first = network_bytes(m.ports.first);
-  const auto last = network_bytes(m.ports.last);
+  const auto first = be16_bytes(m.ports.first);
+  const auto last = be16_bytes(m.ports.last);
   if (m.ports.first == m.ports.last) {
     compare(m.sense, first);
   } else if (m.sense == nft::Sense::kIs) {

@@ -259,9 +259,7 @@ Result<NlMessage> encode_query(const RouteQuery& query, int incoming) {
     for (const auto& [type, port] :
          {std::pair{RTA_SPORT, query.source_port}, std::pair{RTA_DPORT, query.destination_port}}) {
       if (port != 0) {
-        const std::array<std::uint8_t, 2> network_order{static_cast<std::uint8_t>(port >> 8),
-                                                        static_cast<std::uint8_t>(port & 0xff)};
-        builder.bytes(type, network_order);
+        builder.bytes(type, be16_bytes(port));
       }
     }
   }

@@ -20,10 +20,11 @@ class RouteSocket {
   /// All tables but local; `links` gives names to interface indexes.
   Result<std::vector<Route>> routes(IpFamily family, const std::vector<Link>& links);
 
-  Result<void> put_link(const LinkSpec& link);     ///< see smtpegress/kernel.hpp; in link_socket.cpp
-  Result<void> delete_link(const LinkSpec& link);  ///< the same
-  Result<void> add_route(const Route& route);      ///< NLM_F_CREATE | NLM_F_EXCL
-  Result<void> delete_route(const Route& route);   ///< by table, destination, metric, type, interface and protocol
+  Result<void> put_link(const LinkSpec& link,
+                        const std::optional<LinkSpec>& former);  ///< see smtpegress/kernel.hpp; in link_socket.cpp
+  Result<void> delete_link(const LinkSpec& link);                ///< the same
+  Result<void> add_route(const Route& route);                    ///< NLM_F_CREATE | NLM_F_EXCL
+  Result<void> delete_route(const Route& route);  ///< by table, destination, metric, type, interface and protocol
   Result<void> add_rule(const PolicyRule& rule, Duplicates duplicates);
   Result<void> delete_rule(const PolicyRule& rule);  ///< always with FRA_PROTOCOL and FRA_PRIORITY (FACTS 15)
   Result<RouteAnswer> look_up(const RouteQuery& query);

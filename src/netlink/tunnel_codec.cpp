@@ -18,10 +18,6 @@ namespace {
 
 constexpr std::uint8_t kHopLimit = 64;  // IPDEFTTL, linux/ip.h; else the wrapped packet's own
 
-std::array<std::uint8_t, 2> network_order(std::uint16_t port) {
-  return {static_cast<std::uint8_t>(port >> 8), static_cast<std::uint8_t>(port & 0xff)};
-}
-
 std::uint16_t port_in(Bytes bytes) {
   return bytes.size() == 2 ? load_be16(bytes) : std::uint16_t{0};
 }
@@ -91,10 +87,9 @@ void put_vxlan(const LinkSpec& link, int lower, MessageBuilder& builder) {
     builder.address(v4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, *link.local);
   }
   const auto [first, end] = link.source_ports;
-  const std::array range{network_order(first)[0], network_order(first)[1], network_order(end)[0],
-                         network_order(end)[1]};
+  const std::array range{be16_bytes(first)[0], be16_bytes(first)[1], be16_bytes(end)[0], be16_bytes(end)[1]};
   builder.address(v4 ? IFLA_VXLAN_GROUP : IFLA_VXLAN_GROUP6, link.remote)
-      .bytes(IFLA_VXLAN_PORT, network_order(link.port))
+      .bytes(IFLA_VXLAN_PORT, be16_bytes(link.port))
       .bytes(IFLA_VXLAN_PORT_RANGE, range)
       .u8(IFLA_VXLAN_LEARNING, link.learns ? 1 : 0)
       .u8(IFLA_VXLAN_TTL, kHopLimit);
@@ -112,10 +107,10 @@ void put_ip_tunnel(const LinkSpec& link, int lower, MessageBuilder& builder) {
   }
 }
 
-Result<NlMessage> written(MessageBuilder& builder, const LinkSpec& link) {
+Result<NlMessage> written(MessageBuilder& builder, std::string object) {
   NlMessage message = builder.take();
   if (message == nullptr) {
-    return system_error("write interface", to_string(link), EINVAL);
+    return system_error("write interface", std::move(object), EINVAL);
   }
   return message;
 }
@@ -175,7 +170,7 @@ Result<NlMessage> encode_new_link(const LinkSpec& link, int lower) {
   builder.open(IFLA_LINKINFO).text(IFLA_INFO_KIND, link.kind).open(IFLA_INFO_DATA);
   link.kind == "vxlan" ? put_vxlan(link, lower, builder) : put_ip_tunnel(link, lower, builder);
   builder.close().close();
-  return written(builder, link);
+  return written(builder, to_string(link));
 }
 
 Result<NlMessage> encode_finished_link(const LinkSpec& link, int index) {
@@ -188,13 +183,13 @@ Result<NlMessage> encode_finished_link(const LinkSpec& link, int index) {
   }
   MessageBuilder builder(RTM_NEWLINK, NLM_F_ACK);
   builder.header(header).u32(IFLA_GROUP, 0).u32(IFLA_MTU, link.mtu).text(IFLA_IFALIAS, link.alias);
-  return written(builder, link);
+  return written(builder, to_string(link));
 }
 
 Result<NlMessage> encode_deleted_link(const LinkSpec& link, int index) {
   MessageBuilder builder(RTM_DELLINK, NLM_F_ACK);
   builder.header(header_for(index));
-  return written(builder, link);
+  return written(builder, to_string(link));
 }
 
 Result<NlMessage> encode_neighbour(const Neighbour& neighbour, int index) {
@@ -204,7 +199,7 @@ Result<NlMessage> encode_neighbour(const Neighbour& neighbour, int index) {
   header.ndm_state = NUD_PERMANENT;
   MessageBuilder builder(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK);
   builder.header(header).address(NDA_DST, neighbour.address).bytes(NDA_LLADDR, neighbour.mac.bytes);
-  return builder.take();
+  return written(builder, "neighbour " + neighbour.address.to_string());
 }
 
 Result<NlMessage> encode_address(const IpAddress& address, int index) {
@@ -216,13 +211,13 @@ Result<NlMessage> encode_address(const IpAddress& address, int index) {
   header.ifa_index = static_cast<unsigned>(index);
   MessageBuilder builder(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK);
   builder.header(header).address(IFA_LOCAL, address).address(IFA_ADDRESS, address);
-  return builder.take();
+  return written(builder, "address " + address.to_string());
 }
 
 Result<NlMessage> encode_neighbour_request(int index) {
   MessageBuilder builder(RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP);
   builder.header(ndmsg{}).u32(NDA_IFINDEX, static_cast<std::uint32_t>(index));
-  return builder.take();
+  return written(builder, "neighbours");
 }
 
 bool same_tunnel(const Link& standing, const LinkSpec& wanted, int lower) {

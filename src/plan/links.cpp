@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
+#include "model/host_addresses.hpp"
 #include "model/ownership.hpp"
 #include "net/contains.hpp"
 
@@ -108,6 +110,12 @@ Finding inspect_link(const LinkSpec& desired, const ObservedState& observed) {
     return found(desired, Presence::kPresent);
   }
   auto detail = link->half_made ? "was cut short in the making" : difference(now, desired);
+  // To be put back as it was, not as it should have been.
+  now.neighbours = link->neighbours;
+  now.addresses.clear();
+  for (const auto family : kBothFamilies) {
+    std::ranges::copy(addresses_of(observed, *link, family), std::back_inserter(now.addresses));
+  }
   return found(desired, Presence::kChanged, std::move(detail), std::move(now));
 }
 

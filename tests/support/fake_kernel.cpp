@@ -196,7 +196,7 @@ Result<void> FakeKernel::write_sysctl(const std::string& key, const std::string&
 }
 
 /// As RouteSocket::put_link does it.
-Result<void> FakeKernel::put_link(const LinkSpec& link) {
+Result<void> FakeKernel::put_link(const LinkSpec& link, const std::optional<LinkSpec>& /*former*/) {
   if (auto begun = begin("put link", to_string(link)); !begun) {
     return begun;
   }

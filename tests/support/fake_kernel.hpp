@@ -49,7 +49,7 @@ class FakeKernel final : public Kernel {
   std::vector<std::string> legacy_table_names() override;
   Result<std::string> read_sysctl(const std::string& key) override;
   Result<void> write_sysctl(const std::string& key, const std::string& value) override;
-  Result<void> put_link(const LinkSpec& link) override;
+  Result<void> put_link(const LinkSpec& link, const std::optional<LinkSpec>& former) override;
   Result<void> delete_link(const LinkSpec& link) override;
   Result<void> add_route(const Route& route) override;
   Result<void> delete_route(const Route& route) override;

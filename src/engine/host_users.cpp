@@ -43,8 +43,19 @@ Result<std::uint32_t> uid_of(const NamedSource& named) {
 }
 
 /// As which the mail leaves, where the profile leaves it open.
-Result<std::vector<IpAddress>> addresses_on(const NamedSource& named, const IfName& tunnel,
+Result<std::vector<IpAddress>> addresses_on(const NamedSource& named, const Profile& profile,
                                             const ObservedState& observed) {
+  const auto& tunnel = profile.tunnel;
+  if (profile.inner && !profile.inner->addresses.empty()) {
+    return profile.inner->addresses;  // known before the interface is there
+  }
+  if (profile.inner) {
+    return usage_error(kOperation, named.to_string(),
+                       fmt::format("its mail's address is the inner tunnel's, which has none; write \"address\": "
+                                   "\"10.0.9.2\" in key 'inner', or the same beside \"user\": \"{}\" if another "
+                                   "interface has it. Nothing was touched",
+                                   named.name));
+  }
   const auto refused = [&](std::string_view why) {
     return usage_error(kOperation, named.to_string(),
                        fmt::format("its mail's address is the tunnel's, and {} {}; bring it up first (`wg-quick up "
@@ -67,7 +78,7 @@ Result<std::vector<IpAddress>> addresses_on(const NamedSource& named, const IfNa
 
 }  // namespace
 
-Result<HostSender> find_host_sender(const NamedSource& named, const IfName& tunnel, const ObservedState& observed) {
+Result<HostSender> find_host_sender(const NamedSource& named, const Profile& profile, const ObservedState& observed) {
   HostSender sender;
   if (named.name == "*") {
     sender.who = HostSender::Who::kEverybody;
@@ -78,8 +89,8 @@ Result<HostSender> find_host_sender(const NamedSource& named, const IfName& tunn
   } else {
     return std::unexpected(uid.error());
   }
-  auto addresses =
-      named.addresses.empty() ? addresses_on(named, tunnel, observed) : Result<std::vector<IpAddress>>(named.addresses);
+  auto addresses = named.addresses.empty() ? addresses_on(named, profile, observed)
+                                           : Result<std::vector<IpAddress>>(named.addresses);
   if (!addresses) {
     return std::unexpected(addresses.error());
   }

@@ -58,7 +58,7 @@ Result<Profile> resolve_named_sources(Kernel& kernel, const DockerNetworks& dock
   auto resolved = profile;
   for (const auto& named : profile.named_sources) {
     if (named.kind == NamedSource::Kind::kUser) {
-      auto sender = find_host_sender(named, profile.tunnel, *observed);
+      auto sender = find_host_sender(named, profile, *observed);
       if (!sender) {
         return std::unexpected(sender.error());
       }

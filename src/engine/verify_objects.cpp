@@ -150,7 +150,7 @@ constexpr const char* kTitle = "the sources' names stand for what was enabled";
 /// What the user is, in words; empty where it is not what was enabled, or cannot be found, which is told.
 std::string check_named_user(const Inquiry& ask, const NamedSource& named) {
   const auto& profile = ask.view.profile;
-  const auto sender = find_host_sender(named, profile.tunnel, ask.view.seen.observed);
+  const auto sender = find_host_sender(named, profile, ask.view.seen.observed);
   if (!sender) {
     ask.failed(kId, kTitle, sender.error().message(), "then verify again");
     return {};

@@ -15,6 +15,15 @@ std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& l
   return found;
 }
 
+bool is_uplink(const ObservedState& observed, const IfName& interface, IpFamily family) {
+  const auto* route = observed.default_route(family);
+  if (route == nullptr || route->interface != interface) {
+    return false;
+  }
+  const auto* link = observed.link(interface);
+  return route->gateway || (link != nullptr && (link->kind.empty() || link->kind == "ppp"));
+}
+
 bool may_be_mapped(const IpAddress& address) {
   return is_private(address) || is_link_local(address);
 }

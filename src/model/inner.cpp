@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "model/families.hpp"
+#include "model/host_addresses.hpp"
+#include "model/host_senders.hpp"
 #include "model/ownership.hpp"
 #include "model/private_networks.hpp"
 #include "model/rules.hpp"
@@ -48,6 +50,10 @@ Side other_side(Side side) {
   return side == Side::kVps ? Side::kHome : Side::kVps;
 }
 
+bool carries_ipv6(const Profile& profile) {
+  return contains(mail_families(profile), IpFamily::kV6);
+}
+
 bool is_vxlan(const Profile& profile) {
   return profile.inner->kind == InnerTunnel::Kind::kVxlan;
 }
@@ -77,7 +83,7 @@ LinkSpec link_of(const Profile& profile, const ResolvedHost& host) {
     const auto room = host.inner->mtu - std::min(host.inner->mtu, overhead_of(inner.kind, inner.remote.family));
     // Smaller, an interface has no IPv6. What then does not fit the link goes in two fragments (sit alone: see
     // resolve_inner).
-    link.mtu = has_sources(profile, IpFamily::kV6) ? std::max(room, kLeastIpv6Mtu) : room;
+    link.mtu = carries_ipv6(profile) ? std::max(room, kLeastIpv6Mtu) : room;
   }
   if (is_vxlan(profile)) {
     link.id = kNetworkId;
@@ -85,7 +91,7 @@ LinkSpec link_of(const Profile& profile, const ResolvedHost& host) {
     link.source_ports = {inner.port, static_cast<std::uint16_t>(inner.port + 1)};
     link.mac = mac_of(profile.side);
     const auto far = other_side(profile.side);
-    for (const auto family : families_of(profile)) {
+    for (const auto family : mail_families(profile)) {
       link.neighbours.push_back({gateway_at(far, family), mac_of(far)});
     }
   }
@@ -173,10 +179,10 @@ void add_ways_home(const Profile& profile, std::vector<Route>& routes) {
   }
 }
 
-Result<void> refuse_uplink(const Profile& profile, const ObservedState& observed) {
+/// `wan`: empty at home.
+Result<void> refuse_uplink(const Profile& profile, const ObservedState& observed, const IfName& wan) {
   for (const auto family : kBothFamilies) {
-    const auto* uplink = observed.default_route(family);
-    if (uplink != nullptr && uplink->interface == profile.inner->link && uplink->gateway) {
+    if (is_uplink(observed, profile.inner->link, family) || profile.inner->link == wan) {
       return usage_error("apply profile to this host:", fmt::format("inner tunnel over {}", profile.inner->link.str()),
                          "is over the uplink: the mail would cross the internet for anybody to read; name the private "
                          "link's interface, such as tailscale0 (key inner.link)");
@@ -203,7 +209,7 @@ std::string_view link_kind_of(const Profile& profile) {
   if (profile.inner->remote.family == IpFamily::kV6) {
     return "ip6tnl";
   }
-  return has_sources(profile, IpFamily::kV6) ? "sit" : "ipip";  // ipip carries IPv4 alone; on the wire they are alike
+  return carries_ipv6(profile) ? "sit" : "ipip";  // ipip carries IPv4 alone; on the wire they are alike
 }
 
 std::vector<OuterProtocol> outer_protocols(const Profile& profile) {
@@ -211,7 +217,7 @@ std::vector<OuterProtocol> outer_protocols(const Profile& profile) {
     return {{IPPROTO_UDP, profile.inner->port}};
   }
   std::vector<OuterProtocol> protocols;
-  for (const auto family : families_of(profile)) {
+  for (const auto family : mail_families(profile)) {
     protocols.push_back({family == IpFamily::kV4 ? std::uint8_t{IPPROTO_IPIP} : std::uint8_t{IPPROTO_IPV6}});
   }
   return protocols;
@@ -219,7 +225,7 @@ std::vector<OuterProtocol> outer_protocols(const Profile& profile) {
 
 Result<void> resolve_inner(const Profile& profile, const ObservedState& observed, ResolvedHost& host) {
   const auto& inner = *profile.inner;
-  if (auto fine = refuse_uplink(profile, observed); !fine) {
+  if (auto fine = refuse_uplink(profile, observed, host.wan); !fine) {
     return fine;
   }
   for (const auto& address : inner.addresses) {  // known before the interface is there
@@ -231,16 +237,14 @@ Result<void> resolve_inner(const Profile& profile, const ObservedState& observed
   if (link == nullptr) {
     return {};
   }
-  const auto own = std::ranges::find_if(observed.addresses, [&](const InterfaceAddress& address) {
-    return address.link == link->index && address.local.family == inner.remote.family &&
-           !stays_on_link(address.local) && (!inner.local || inner.local == address.local);
-  });
-  if (own == observed.addresses.end()) {
+  const auto family = inner.remote.family;
+  const auto own = inner.local ? inner.local : lasting_address(observed, *link, family);
+  if (!own || !contains(addresses_of(observed, *link, family), *own)) {
     return {};
   }
   const auto overhead = overhead_of(inner.kind, inner.remote.family);
   // sit alone sends what does not fit in two fragments.
-  const bool needs_room = has_sources(profile, IpFamily::kV6) && link_kind_of(profile) != "sit";
+  const bool needs_room = carries_ipv6(profile) && link_kind_of(profile) != "sit";
   if (needs_room && link->mtu < kLeastIpv6Mtu + overhead) {
     return usage_error(
         "apply profile to this host:", fmt::format("inner tunnel over {}", inner.link.str()),
@@ -249,7 +253,7 @@ Result<void> resolve_inner(const Profile& profile, const ObservedState& observed
                     "out",
                     link->mtu, overhead, kLeastIpv6Mtu));
   }
-  host.inner = InnerLink{own->local, link->mtu};
+  host.inner = InnerLink{*own, link->mtu};
   return {};
 }
 

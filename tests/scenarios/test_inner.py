@@ -7,6 +7,7 @@ import json
 import unittest
 from typing import Any
 
+from host_process import HostProcess
 from injection import Injection
 from lab import poll
 from scenario import KERNEL_REFUSED, NOT_AS_IT_SHOULD_BE, REFUSED, Host, MailResult, Options, Scenario, topology as at
@@ -112,6 +113,32 @@ class Vxlan(Inner):
         return sum(rule["packets"] for found in objects for rule in found["rules"] if rule["role"] == "outer guard")
 
 
+
+class OfTheHostItself(HostProcess):
+    """A mail server that is a process of the home host: its address is the inner tunnel's."""
+
+    options = Options(narrow_tunnel=True)
+
+    def test_its_mail_passes_and_nothing_stays_behind(self) -> None:
+        address = "10.0.9.2"
+        home = with_inner("mox-home", {**HOME_INNER, "address": address}, "--set", 'sources=[{"user": "mox"}]')
+        vps = with_inner("mox-vps", VPS_INNER, "--subnet", f"{address}/32", "--public-ip", at.VPS)
+        with self.nothing_changes(self.lab.home, self.lab.vps):
+            self.egress(self.lab.vps, *vps)
+            self.egress(self.lab.home, *home)
+            with self.no_leak(), self.lab.capture(self.lab.isp, at.ISP_TO_HOME, WRAPPED) as bare:
+                self.assert_mail_passes(1_000_000)
+                for host in (self.lab.home, self.lab.vps):
+                    self.egress(host, "status")
+                    self.egress(host, "verify")
+                with self.knocking():
+                    self.lab.home_tunnel.down()
+                    self.assertFalse(self.try_mail().delivered)
+            self.assertEqual(bare.packets, [], "the wrapped mail belongs into the link alone")
+            self.lab.home_tunnel.up()
+            self.egress(self.lab.home, *home)
+            self.disable_mox()
+
 class FailClosed(Inner):
     def assert_nothing_gets_out(self) -> None:
         """Neither the mail, nor the mail in its wrapping."""
@@ -190,13 +217,22 @@ class Refused(Inner):
             done = self.egress(self.lab.vps, *self.vps, expect=REFUSED)
         self.assert_said(done, at.CONTAINER_NET, "remove it. nothing was changed")
 
-    def test_a_kind_that_the_kernel_has_not(self) -> None:
-        if self.lab.home.run(["ip", "link", "add", "probe", "type", "ipip", "remote", "10.9.9.9"], check=False).returncode == 0:
-            self.fail("this kernel has ipip: put another kind that it has not here")
-        enable = with_inner(HOME_NAME, {**HOME_INNER, "kind": "ipip"})
-        with self.nothing_changes(self.lab.home):
-            done = self.egress(self.lab.home, *enable, expect=KERNEL_REFUSED)
-        self.assert_said(done, "modprobe ipip", "everything was rolled back")
+    def test_a_kind_that_the_kernel_has_not_and_one_that_it_has(self) -> None:
+        """IPIP is a module that not every kernel has. Refused, what stood stands again."""
+        home = with_inner(HOME_NAME, {**HOME_INNER, "kind": "ipip"})
+        has_it = self.lab.mx.run(["ip", "link", "add", "probe", "type", "ipip", "remote", "10.9.9.9"],
+                                 check=False).returncode == 0
+        self.enable_ends()
+        if has_it:
+            self.egress(self.lab.vps, *with_inner(VPS_NAME, {**VPS_INNER, "kind": "ipip"}, "--public-ip", at.VPS))
+            self.egress(self.lab.home, *home)
+        else:
+            with self.nothing_changes(self.lab.vps):
+                done = self.egress(self.lab.home, *home, expect=KERNEL_REFUSED)
+            self.assert_said(done, "modprobe ipip", "everything was rolled back")
+        self.assert_well()
+        with self.no_leak():
+            self.assert_mail_passes()
 
     def test_over_the_uplink(self) -> None:
         enable = with_inner(HOME_NAME, {"remote": at.VPS, "link": at.UPLINK})

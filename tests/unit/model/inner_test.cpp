@@ -112,6 +112,47 @@ TEST(Inner, Kind_CarriesTheFamiliesOfTheSources) {
   EXPECT_EQ(kind(test::home_profile(), "fd00:1::1"), "ip6tnl");
 }
 
+TEST(Inner, CarriesTheHostsOwnMail_AsItDoesTheSources) {
+  const auto own = [](const std::string& kind, const std::string& addresses) {
+    return parse_profile("x", "x.json",
+                         R"({"side": "home", "tunnel": "mail0", "sources": [{"user": 997, "address": )" + addresses +
+                             R"(}], "inner": {"kind": ")" + kind + R"(", "remote": "10.0.1.1", "link": "wg0"}})")
+        .value();
+  };
+  constexpr const char* kBoth = R"(["10.0.9.2", "fd00:9::2"])";
+  EXPECT_EQ(link_of(own("vxlan", R"("10.0.9.2")"), test::bare_home()).neighbours.size(), 1U);
+  EXPECT_EQ(link_of(own("vxlan", kBoth), test::dual_bare_home()).neighbours.size(), 2U);
+  EXPECT_EQ(link_kind_of(own("ipip", R"("10.0.9.2")")), "ipip");
+  EXPECT_EQ(link_kind_of(own("ipip", kBoth)), "sit");
+  EXPECT_EQ(outer_protocols(own("ipip", R"("10.0.9.2")")).size(), 1U);
+  EXPECT_EQ(outer_protocols(own("ipip", kBoth)).size(), 2U);
+}
+
+TEST(Inner, OverWhatLeadsToTheInternet_IsRefused) {
+  auto vps = test::vps();
+  const auto over_wan = with_inner(test::vps_profile(), R"({"remote": "198.51.100.7", "link": "eth0"})");
+  EXPECT_NE(resolve_host(over_wan, vps.state).error().message().find("is over the uplink"), std::string::npos);
+  auto host = test::bare_home();  // a PPPoE has no gateway
+  test::add_link(host, "ppp0", "ppp", "198.51.100.2/32");
+  std::ranges::find_if(host.state.routes, [](const Route& route) {
+    return route.destination.is_default();
+  })->interface = test::ifname("ppp0");
+  std::ranges::find_if(host.state.routes, [](const Route& route) {
+    return route.destination.is_default();
+  })->gateway.reset();
+  const auto over_ppp = with_inner(test::home_profile(), R"({"remote": "203.0.113.10", "link": "ppp0"})");
+  EXPECT_NE(resolve_host(over_ppp, host.state).error().message().find("is over the uplink"), std::string::npos);
+}
+
+TEST(Inner, ThisEndsAddress_IsOneThatLasts) {
+  auto host = test::bare_home();
+  const int wg0 = host.state.link(test::ifname("wg0"))->index;
+  host.state.addresses.push_back({wg0, test::address("fd00:1::1234"), 64, kTemporary});
+  host.state.addresses.push_back({wg0, test::address("fd00:1::2"), 64, kPermanent});
+  const auto link = link_of(with_inner(test::home_profile(), R"({"remote": "fd00:1::1", "link": "wg0"})"), host);
+  EXPECT_EQ(link.local, test::address("fd00:1::2"));
+}
+
 TEST(Inner, NarrowLink_TakesIpv6OnlyWithIpipBetweenIpv4Addresses) {
   auto host = test::dual_home();
   std::ranges::find(host.state.links, test::ifname("wg0"), &Link::name)->mtu = 1280;  // as Tailscale's

@@ -50,11 +50,6 @@ std::unexpected<Error> read_error(Refusal refusal) {
   return nft_error("read ruleset", {}, refusal.errnum, std::move(refusal.kernel_text));
 }
 
-std::unexpected<Error> unsettled() {
-  return system_error("read ruleset", {}, EINTR, {},
-                      "another program keeps changing it; try again when that has ended");
-}
-
 /// Waits until no transaction is in progress, by an empty one: the kernel takes one at a time. Changes nothing, not
 /// even the generation. Where it is refused, so is what follows, with a better error.
 void wait_for_transactions(int fd) {
@@ -173,7 +168,7 @@ Result<Messages> read_settled(int fd, const Kind& kind) {
     }
     last.emplace(std::move(read));
   }
-  return unsettled();
+  return unsettled({});
 }
 
 template <class T>
@@ -245,6 +240,11 @@ Result<nft::Ruleset> read_once(int fd) {
 
 }  // namespace
 
+std::unexpected<Error> unsettled(std::string object) {
+  return system_error("read ruleset", std::move(object), EINTR, {},
+                      "another program keeps changing it; try again when that has ended");
+}
+
 std::unexpected<Error> nft_error(std::string operation, std::string object, int errnum, std::string text) {
   const char* hint = "";
   if (errnum == EPERM) {
@@ -289,7 +289,7 @@ Result<nft::Ruleset> read_ruleset(int fd) {
     }
     before = after;  // what was read belongs to two rulesets
   }
-  return before ? unsettled() : std::unexpected(before.error());
+  return before ? unsettled({}) : std::unexpected(before.error());
 }
 
 }  // namespace smtpegress::netlink

@@ -14,6 +14,9 @@ namespace smtpegress::netlink {
 /// As NftSocket::observe().
 [[nodiscard]] Result<nft::Ruleset> read_ruleset(int fd);
 
+/// EINTR: the object (empty: the ruleset) was never the same for as long as reading it takes.
+[[nodiscard]] std::unexpected<Error> unsettled(std::string object);
+
 /// An error of nf_tables, its hint by errno.
 [[nodiscard]] std::unexpected<Error> nft_error(std::string operation, std::string object, int errnum, std::string text);
 

@@ -42,8 +42,8 @@ std::expected<Messages, Refusal> ask_for(int fd, std::uint16_t type, const nft::
   return dump(fd, header);
 }
 
-std::unexpected<Error> read_error(const nft::SetKey& set, int errnum, std::string kernel_text) {
-  return nft_error("read ruleset", to_string(set), errnum, std::move(kernel_text));
+std::unexpected<Error> read_error(const nft::SetKey& set, Refusal refusal) {
+  return nft_error("read ruleset", to_string(set), refusal.errnum, std::move(refusal.kernel_text));
 }
 
 bool is_named(const nft::ObservedSet& set) {
@@ -52,30 +52,34 @@ bool is_named(const nft::ObservedSet& set) {
 
 /// The kernel goes on with a dump, from one datagram to the next, by counting elements; a hash that has just been
 /// filled grows by and by, and moves them meanwhile. So a dump of several datagrams counts only when two in a row
-/// agree.
+/// agree; nor does one in which an element stands twice.
+///
+/// An element that no set of ours can have (a catch-all, which nobody's address is in) makes it a set of another type.
 Result<void> read_elements(int fd, nft::ObservedSet& set) {
   std::optional<std::vector<nft::SetElement>> last;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     auto answer = ask_for(fd, NFT_MSG_GETSETELEM, set.key);
     if (!answer) {
-      return read_error(set.key, answer.error().errnum, std::move(answer.error().kernel_text));
+      return read_error(set.key, std::move(answer.error()));
     }
     std::vector<nft::SetElement> elements;
     for (const auto* message : *answer) {
       auto some = decode_elements(message, *set.type);
       if (!some) {
-        return read_error(set.key, EBADMSG, {});
+        set.type.reset();
+        return {};
       }
       elements.insert(elements.end(), std::make_move_iterator(some->begin()), std::make_move_iterator(some->end()));
     }
     std::ranges::sort(elements);
-    if (answer->parts() <= 1 || last == elements) {
+    const bool repeats = std::ranges::adjacent_find(elements) != elements.end();
+    if (!repeats && (answer->parts() <= 1 || last == elements)) {
       set.elements = std::move(elements);
       return {};
     }
     last = std::move(elements);
   }
-  return read_error(set.key, EINTR, {});
+  return unsettled(to_string(set.key));
 }
 
 }  // namespace
@@ -88,7 +92,7 @@ Result<std::vector<nft::ObservedSet>> read_own_sets(int fd, const std::vector<nf
     }
     const auto answer = ask_for(fd, NFT_MSG_GETSET, {table, {}});
     if (!answer) {
-      return read_error({table, {}}, answer.error().errnum, answer.error().kernel_text);
+      return read_error({table, {}}, answer.error());
     }
     for (const auto* message : *answer) {
       auto set = decode_set(message);

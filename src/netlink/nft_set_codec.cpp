@@ -199,8 +199,10 @@ Result<nft::ObservedSet> decode_set(const nlmsghdr* message) {
   const auto flags = attributes.be32(NFTA_SET_FLAGS).value_or(0);
   const bool is_map = flags == NFT_SET_MAP;
   // A time limit, a counter in each element, a limit of size: nothing that ours has.
-  const bool plain = (flags == 0 || is_map) && !attributes.has(NFTA_SET_TIMEOUT) && !attributes.has(NFTA_SET_EXPR) &&
-                     !attributes.has(NFTA_SET_EXPRESSIONS) && !attributes.has(NFTA_SET_OBJ_TYPE);
+  const bool is_limited = Attributes(attributes.bytes(NFTA_SET_DESC)).has(NFTA_SET_DESC_SIZE);
+  const bool plain = (flags == 0 || is_map) && !is_limited && !attributes.has(NFTA_SET_TIMEOUT) &&
+                     !attributes.has(NFTA_SET_EXPR) && !attributes.has(NFTA_SET_EXPRESSIONS) &&
+                     !attributes.has(NFTA_SET_OBJ_TYPE);
   for (const auto& type : all_types()) {
     const bool same_value =
         type.to.has_value() == is_map && (!is_map || (attributes.be32(NFTA_SET_DATA_TYPE) == type_number(*type.to) &&

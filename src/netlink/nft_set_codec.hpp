@@ -29,7 +29,8 @@ inline constexpr std::size_t kElementRoom = std::size_t{72} * 1024;
 /// From an NFT_MSG_NEWSET message, without elements. Errors: no name (EBADMSG).
 Result<nft::ObservedSet> decode_set(const nlmsghdr* message);
 
-/// From an NFT_MSG_NEWSETELEM message. Nothing where a key or a value is not of that type.
+/// From an NFT_MSG_NEWSETELEM message. Nothing where an element is none that a set of that type of ours can have: its
+/// key or value has another size, or it has no key, as a catch-all.
 [[nodiscard]] std::optional<std::vector<nft::SetElement>> decode_elements(const nlmsghdr* message,
                                                                           const nft::SetType& type);
 

@@ -126,6 +126,8 @@ TEST_F(NftSets, WhatOthersMadeOfThem_IsNotTakenForOurs) {
     must_run(
         "nft 'add set inet smtp-egress-many ranges { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }'");
     must_run("nft 'add set inet smtp-egress-many timed { type ipv4_addr; timeout 1d; }'");
+    must_run("nft 'add set inet smtp-egress-many sized { type ipv4_addr; size 2; }'");
+    must_run("nft 'add element inet smtp-egress-many networks6 { * }'");
     must_run(
         "nft 'add chain inet smtp-egress-many c; add rule inet smtp-egress-many c ip saddr { 10.0.0.1, 10.0.0.2 } "
         "drop'");
@@ -136,7 +138,9 @@ TEST_F(NftSets, WhatOthersMadeOfThem_IsNotTakenForOurs) {
     EXPECT_TRUE(std::ranges::find(elements, address("10.0.9.0"), &SetElement::address)->altered);
     EXPECT_FALSE(ruleset.find_set(set("ranges"))->type);
     EXPECT_FALSE(ruleset.find_set(set("timed"))->type);
-    EXPECT_EQ(ruleset.sets.size(), all_kinds().size() + 2) << "neither anonymous ones nor another table's";
+    EXPECT_FALSE(ruleset.find_set(set("sized"))->type);
+    EXPECT_FALSE(ruleset.find_set(set("networks6"))->type) << "whatever is in none of the networks is in it";
+    EXPECT_EQ(ruleset.sets.size(), all_kinds().size() + 3) << "neither anonymous ones nor another table's";
   });
 }
 

@@ -75,9 +75,12 @@ class TenantReader {
     }
   }
   void read_networks(const json& value, Tenant& tenant) {
-    if (!value.is_array() || value.empty()) {
+    if (!value.is_array()) {
       refuse(wrong_type(value, "a list like [\"192.168.203.0/24\"]"));
       return;
+    }
+    if (value.empty()) {
+      refuse(usage_error({}, "sources []", "is empty; give its networks, such as [\"192.168.203.0/24\"]").error());
     }
     for (const auto& item : value) {
       if (!item.is_string()) {
@@ -92,7 +95,9 @@ class TenantReader {
   template <class T>
   void read_value(const json& value, Result<T> (*parse)(std::string_view), std::string_view right,
                   std::optional<T>& target) {
-    if (!value.is_string() || value == "auto") {
+    if (value == "auto") {  // of a tenant: the WAN's own, or the profile's?
+      refuse(usage_error({}, "'auto'", fmt::format("is what the profile's own can be; write {}", right)).error());
+    } else if (!value.is_string()) {
       refuse(wrong_type(value, right));
     } else if (auto parsed = parse(value.get<std::string>()); !parsed) {
       refuse(parsed.error());

@@ -25,19 +25,22 @@ std::string list_of(const std::vector<IpAddress>& addresses) {
   return text.empty() ? "none" : text;
 }
 
-/// A network of this host's own that overlaps a source: replies to the source would be delivered there.
+/// A network of this host's own that overlaps a source: replies to the source would be delivered there. The tunnel of
+/// that very source may have an address in it.
 Result<void> refuse_overlap(const Profile& profile, const ObservedState& observed) {
-  const NetworkIndex sources(profile.sources);
-  const auto tunnels = tunnels_of(profile);
+  const auto sources = mail_sources(profile, {});
+  std::vector<Prefix> networks(sources.size());
+  std::ranges::transform(sources, networks.begin(), &MailSource::network);
+  const NetworkIndex index(networks);
   for (const auto& address : observed.addresses) {
-    const auto place = sources.overlapping(address.network());
+    const auto place = index.overlapping(address.network());
     const auto* link = place ? observed.link(address.link) : nullptr;
-    if (link != nullptr && !contains(tunnels, link->name)) {
+    if (link != nullptr && link->name != sources.at(*place).tunnel) {
       return usage_error(
           std::string(kOperation), fmt::format("network {} of {}", address.network().to_string(), link->name.str()),
           fmt::format("overlaps the source {}: replies to the home would be delivered here instead; give the {} "
                       "another subnet (docker network ls shows its name), or the mail stack at home",
-                      profile.sources[*place].to_string(), link->kind == "bridge" ? "Docker network" : "interface"));
+                      networks.at(*place).to_string(), link->kind == "bridge" ? "Docker network" : "interface"));
     }
   }
   return {};
@@ -56,6 +59,27 @@ Result<IfName> find_wan(const Profile& profile, const ObservedState& observed) {
   return usage_error(std::string(kOperation), "key 'wan'", "there is no default route to find it by; give --wan IF");
 }
 
+}  // namespace
+
+WanAddresses wan_addresses(const ObservedState& observed, const Link& link, IpFamily family) {
+  auto all = addresses_of(observed, link, family);
+  const auto mapped = std::ranges::find_if(all, may_be_mapped);
+  WanAddresses found{
+      {}, lasting_address(observed, link, family), mapped == all.end() ? std::nullopt : std::optional(*mapped)};
+  std::ranges::sort(all);
+  found.sorted = std::move(all);
+  return found;
+}
+
+std::optional<IpAddress> address_to_leave_as(const std::optional<IpAddress>& wanted, const WanAddresses& there) {
+  if (!wanted) {
+    return there.lasting;
+  }
+  return std::ranges::binary_search(there.sorted, *wanted) ? wanted : there.mapped;
+}
+
+namespace {
+
 /// As what the mail of one family leaves, and what the world sees it as.
 Result<void> resolve_public_address(const Profile& profile, const ObservedState& observed, IpFamily family,
                                     ResolvedHost& host) {
@@ -63,7 +87,7 @@ Result<void> resolve_public_address(const Profile& profile, const ObservedState&
   const auto& wanted = profile.public_address(family);
   const auto& traits = traits_of(family);
   const auto addresses = addresses_of(observed, link, family);
-  const auto own = lasting_address(observed, link, family);
+  const auto there = wan_addresses(observed, link, family);
   const auto wan = fmt::format("WAN interface {}", host.wan.str());
   if (addresses.empty()) {
     return family == IpFamily::kV4
@@ -73,30 +97,23 @@ Result<void> resolve_public_address(const Profile& profile, const ObservedState&
                      "has no IPv6 address but link-local ones; give the VPS one, or leave the IPv6 networks out "
                      "of the sources at both ends");
   }
-  host.public_ip[family] = wanted;
-  if (!wanted && !own) {
+  const auto address = address_to_leave_as(wanted, there);
+  if (!address && !wanted) {
     return usage_error(
         std::string(kOperation), wan,
         fmt::format("has no lasting {} address (it has {}, all temporary, deprecated or not yet usable); "
                     "give it one, or name one with {} ADDR",
                     traits.name, list_of(addresses), traits.public_option));
   }
-  if (!wanted) {
-    host.snat_to[family] = own;
-    if (!may_be_mapped(*own)) {
-      host.public_ip[family] = own;
-    }
-  } else if (contains(addresses, *wanted)) {
-    host.snat_to[family] = wanted;
-  } else if (const auto mapped = std::ranges::find_if(addresses, may_be_mapped); mapped != addresses.end()) {
-    host.snat_to[family] = *mapped;  // the provider maps the public address to this one
-  } else {
+  if (!address) {
     return usage_error(
         std::string(kOperation), fmt::format("public address {}", wanted->to_string()),
         fmt::format("is not on {} (it has {}), nor is there a private address the provider could map it to; "
                     "add it there, or give {} with one of those",
                     host.wan.str(), list_of(addresses), traits.public_option));
   }
+  host.snat_to[family] = address;
+  host.public_ip[family] = wanted || may_be_mapped(*address) ? wanted : address;
   return {};
 }
 
@@ -187,8 +204,7 @@ Result<ResolvedHost> resolve_side(const Profile& profile, const ObservedState& o
     return resolve_vps(profile, observed);
   }
   for (const auto family : mail_families(profile)) {
-    const auto* uplink = observed.default_route(family);
-    if (uplink != nullptr && uplink->interface == profile.tunnel && uplink->gateway) {
+    if (is_uplink(observed, profile.tunnel, family)) {
       return usage_error(std::string(kOperation), fmt::format("tunnel {}", profile.tunnel.str()),
                          "is the uplink: the default route goes by it, and the mail would leave there; name the "
                          "tunnel's interface, such as --tunnel wg0");

@@ -1,59 +1,45 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <map>
 #include <string>
 
 #include "model/families.hpp"
-#include "model/host_addresses.hpp"
 #include "model/resolve_vps.hpp"
 #include "model/tenants.hpp"
 
 namespace smtpegress {
 namespace {
 
-/// What the WAN interface has, looked at once for all tenants.
-struct WanAddresses {
-  std::vector<IpAddress> sorted;
-  std::optional<IpAddress> lasting;  ///< for who names none
-  std::optional<IpAddress> mapped;   ///< for who names one that the provider maps
-};
-
-WanAddresses wan_addresses(const ObservedState& observed, const Link& link, IpFamily family) {
-  auto all = addresses_of(observed, link, family);
-  const auto mapped = std::ranges::find_if(all, may_be_mapped);
-  WanAddresses found{
-      {}, lasting_address(observed, link, family), mapped == all.end() ? std::nullopt : std::optional(*mapped)};
-  std::ranges::sort(all);
-  found.sorted = std::move(all);
-  return found;
-}
-
 Result<IpAddress> resolve_tenant(const Profile& profile, const Tenant& tenant, IpFamily family, const IfName& wan,
-                                 const WanAddresses& there) {
+                                 const WanAddresses& there, std::map<IpAddress, IpAddress>& mapped) {
   const auto& traits = traits_of(family);
   const auto& wanted = public_address_of(profile, tenant, family);
   const auto refused = [&](std::string hint) {
     return usage_error("apply profile to this host:", fmt::format("tenant '{}'", tenant.name), std::move(hint));
   };
-  if (!wanted) {
-    if (there.lasting) {
-      return *there.lasting;
-    }
+  const auto address = address_to_leave_as(wanted, there);
+  if (!address && !wanted) {
     return refused(
         fmt::format("has {} sources, and {} has no lasting {} address for their mail; give it one, and name "
                     "it in the tenant's {}",
                     traits.name, wan.str(), traits.name, traits.public_key));
   }
-  if (std::ranges::binary_search(there.sorted, *wanted)) {
-    return *wanted;
+  if (!address) {
+    return refused(
+        fmt::format("its public address {} is not on {}, nor is there a private address the provider could map "
+                    "it to; `ip address add {} dev {}`, or another {}",
+                    wanted->to_string(), wan.str(), Prefix::of(*wanted).to_string(), wan.str(), traits.public_key));
   }
-  if (there.mapped) {
-    return *there.mapped;
+  if (wanted && address != wanted) {  // mapped: by the provider, to one public address alone
+    const auto [known, is_new] = mapped.try_emplace(*address, *wanted);
+    if (!is_new && known->second != *wanted) {
+      return refused(fmt::format(
+          "its public address {0} is not on {1}, where another tenant's {2} is taken to be what the "
+          "provider maps {3} to; name as each one's {4} the private address of {1} that is mapped to it",
+          wanted->to_string(), wan.str(), known->second.to_string(), address->to_string(), traits.public_key));
+    }
   }
-  return refused(
-      fmt::format("its public address {} is not on {}, nor is there a private address the provider could map "
-                  "it to; `ip address add {} dev {}`, or another {}",
-                  wanted->to_string(), wan.str(), Prefix::of(*wanted).to_string(), wan.str(), traits.public_key));
+  return *address;
 }
 
 }  // namespace
@@ -65,11 +51,12 @@ Result<std::vector<ByFamily<std::optional<IpAddress>>>> resolve_tenants(const Pr
   const auto& link = *observed.link(wan);
   for (const auto family : families_of(profile)) {
     const auto there = wan_addresses(observed, link, family);
+    std::map<IpAddress, IpAddress> mapped;  // private to public
     for (std::size_t i = 0; i < profile.tenants.size(); ++i) {
       if (!has_sources(profile.tenants[i], family)) {
         continue;
       }
-      auto address = resolve_tenant(profile, profile.tenants[i], family, wan, there);
+      auto address = resolve_tenant(profile, profile.tenants[i], family, wan, there, mapped);
       if (!address) {
         return std::unexpected(address.error());
       }

@@ -1,9 +1,10 @@
 #include "model/tenants.hpp"
 
 #include <algorithm>
-#include <map>
 #include <random>
+#include <set>
 #include <tuple>
+#include <utility>
 
 #include "model/families.hpp"
 
@@ -28,9 +29,43 @@ std::vector<Prefix> networks_named(const nft::Ruleset& ruleset) {
   return networks;
 }
 
-/// Which of `named` have to do with each of `networks`, as one number: that of networks treated alike is the same.
-/// `networks` are sorted and do not overlap, so those that one network contains stand side by side.
-std::vector<std::uint64_t> treatments(const std::vector<Prefix>& networks, const std::vector<Prefix>& named) {
+/// What mail leaves as and the answers come to: as networks of one address each.
+std::vector<Prefix> translated(const ResolvedHost& host) {
+  std::vector<Prefix> networks;
+  for (const auto& addresses : host.tenants_snat_to) {
+    for (const auto family : kBothFamilies) {
+      if (addresses[family]) {
+        networks.push_back(Prefix::of(*addresses[family]));
+      }
+    }
+  }
+  std::ranges::sort(networks);
+  const auto repeated = std::ranges::unique(networks);
+  networks.erase(repeated.begin(), repeated.end());
+  return networks;
+}
+
+/// Which of the networks that rules name have to do with each of others, as one number: that of networks treated alike
+/// is the same.
+class Treatments {
+ public:
+  /// `networks` are sorted and do not overlap, so those that one network contains stand side by side.
+  Treatments(std::vector<Prefix> networks, const std::vector<Prefix>& named)
+      : networks_(std::move(networks)), numbers_(numbers(networks_, named)) {}
+
+  /// Of one of the networks.
+  [[nodiscard]] std::uint64_t of(const Prefix& network) const {
+    return numbers_.at(static_cast<std::size_t>(std::ranges::lower_bound(networks_, network) - networks_.begin()));
+  }
+
+ private:
+  static std::vector<std::uint64_t> numbers(const std::vector<Prefix>& networks, const std::vector<Prefix>& named);
+
+  std::vector<Prefix> networks_;
+  std::vector<std::uint64_t> numbers_;
+};
+
+std::vector<std::uint64_t> Treatments::numbers(const std::vector<Prefix>& networks, const std::vector<Prefix>& named) {
   std::vector<std::uint64_t> changes(networks.size() + 1, 0);
   std::mt19937_64 numbers;  // seeded as ever: a coincidence would always be the same, and takes 2^-64
   for (const auto& other : named) {
@@ -128,16 +163,21 @@ Sample sample_of(const Profile& profile, const ResolvedHost& host, const nft::Ru
   }
   auto sorted = profile.sources;
   std::ranges::sort(sorted);
-  const auto treated = treatments(sorted, networks_named(ruleset));
-  std::map<std::tuple<IfName, IpFamily, std::uint64_t>, bool> seen;
+  const auto named = networks_named(ruleset);
+  const Treatments own(std::move(sorted), named);
+  const Treatments public_ones(translated(host), named);
+  std::set<std::tuple<IfName, IpFamily, std::uint64_t, std::uint64_t>> seen;
   sample.profile.tenants.clear();
   sample.profile.sources.clear();
   sample.host.tenants_snat_to.clear();
   for (std::size_t i = 0; i < profile.tenants.size(); ++i) {
     auto tenant = profile.tenants[i];
     std::erase_if(tenant.sources, [&](const Prefix& source) {
-      const auto place = static_cast<std::size_t>(std::ranges::lower_bound(sorted, source) - sorted.begin());
-      return !seen.try_emplace({tunnel_of(profile, tenant), source.address.family, treated.at(place)}, true).second;
+      const auto family = source.address.family;
+      const auto address = i < host.tenants_snat_to.size() ? host.tenants_snat_to[i][family] : std::nullopt;
+      return !seen.emplace(tunnel_of(profile, tenant), family, own.of(source),
+                           address ? public_ones.of(Prefix::of(*address)) : 0)
+                  .second;
     });
     if (!tenant.sources.empty()) {
       sample.profile.sources.insert(sample.profile.sources.end(), tenant.sources.begin(), tenant.sources.end());

@@ -53,8 +53,8 @@ struct Sample {
   ResolvedHost host;
 };
 /// One source for each way in which rules of `ruleset` may treat tenants' networks differently: two networks that no
-/// rule's address tells apart, behind one tunnel, come through a firewall alike. So that 10,000 need not all be sent
-/// through every chain. A profile without tenants is as it was.
+/// rule's address tells apart, nor the public addresses of their mail, behind one tunnel, come through a firewall
+/// alike. So that 10,000 need not all be sent through every chain. A profile without tenants is as it was.
 [[nodiscard]] Sample sample_of(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset);
 
 /// Sets, maps and rules: constant in number, but for one of each for every length that the tenants' prefixes have.

@@ -56,15 +56,17 @@ TEST(TenantsProfile, EachMistake_NamesItsTenant) {
       {R"({"sources": ["10.0.0.0/24"]})", "tenant 1: has no name"},
       {R"({"name": "a b", "sources": ["10.0.0.0/24"]})", "tenant 1: 'a b'"},
       {R"({"name": "a"})", "tenant 'a': has no sources"},
-      {R"({"name": "a", "sources": []})", "tenant 'a': []: is array; write a list like"},
+      {R"({"name": "a", "sources": []})", "tenant 'a': sources []: is empty; give its networks"},
       {R"({"name": "a", "sources": ["0.0.0.0/0"]})", "tenant 'a': '0.0.0.0/0': is the whole internet"},
       {R"({"name": "a", "sources": [{"interface": "br0"}]})", "tenant 'a'"},
+      {R"({"name": "a", "sources": ["10.0.0.0/24"], "public_ip": 7})", "or leave it out"},
       {R"({"name": "a", "sources": ["10.0.0.0/24"], "public_ip": "auto"})", "or leave it out"},
       {R"({"name": "a", "sources": ["10.0.0.0/24"], "public_ip": "2001:db8::1"})", "IPv6's key is public_ip6"},
       {R"({"name": "a", "sources": ["10.0.0.0/24"], "tunnel": "wg/0"})", "tenant 'a'"},
       {R"({"name": "a", "sources": ["10.0.0.0/24"], "tunnel": "lo"})", "tenant 'a': tunnel lo: is no tunnel"},
       {R"({"name": "a", "sources": ["10.0.0.0/24"], "mark": 7})", "a tenant has name, sources, tunnel"},
-      {R"({"name": "a", "sources": ["10.0.0.0/24"], "sources": ["10.0.1.0/24"]})", "'sources': stands twice"},
+      {R"({"name": "a", "sources": ["10.0.0.0/24"], "sources": ["10.0.1.0/24"]})",
+       "key 'sources' of item 1: stands there twice"},
       {R"("alice")", "tenant 1"},
       {R"({"name": "a", "sources": ["10.0.0.0/24", "10.0.0.0/25"]})", "tenant 'a': 10.0.0.0/25: overlaps 10.0.0.0/24"},
       {fmt::format("{0}, {0}", kAlice), "tenant 'alice': is there twice"},
@@ -155,6 +157,61 @@ TEST(SampleOfTenants, IsOneForEachWayInWhichRulesTellThemApart) {
   const auto sample = sample_of(profile, host, vps.state.ruleset);
   EXPECT_EQ(sample.profile.sources, (std::vector{prefix("10.0.0.0/24"), prefix("10.1.0.0/24"), prefix("10.1.7.0/24")}));
   EXPECT_EQ(sample.host.tenants_snat_to.size(), 3U);
+}
+
+TEST(SampleOfTenants, IsOneForEachWayInWhichTheirPublicAddressesAreToldApart) {
+  const auto profile = many(100);
+  ResolvedHost host;
+  host.tenants_snat_to.resize(100);
+  for (std::size_t i = 0; i < 100; ++i) {
+    host.tenants_snat_to[i].v4 = test::address(i == 42 ? "203.0.113.11" : "203.0.113.10");
+  }
+  auto vps = test::vps();
+  EXPECT_EQ(sample_of(profile, host, vps.state.ruleset).profile.tenants.size(), 1U);
+  test::chain(vps, "filter", "FORWARD")
+      .rules.push_back({{{nft::MatchAddress{nft::Side::kDestination, prefix("203.0.113.11/32"), nft::Sense::kIs}},
+                         {nft::Verdict{nft::VerdictCode::kDrop, {}}},
+                         {}},
+                        0,
+                        0,
+                        0});
+  const auto sample = sample_of(profile, host, vps.state.ruleset);
+  EXPECT_EQ(sample.profile.sources, (std::vector{prefix("10.0.0.0/24"), prefix("10.0.42.0/24")}));
+}
+
+TEST(ResolveTenants, TwoPublicAddressesMappedToOnePrivateOne_AreRefused) {
+  auto vps = test::vps();
+  std::erase_if(vps.state.addresses, [](const auto& a) { return a.local == test::address("203.0.113.10"); });
+  test::add_address(vps, "eth0", "10.9.0.4/24");
+  test::add_address(vps, "eth0", "10.9.0.5/24");
+  const auto resolved = [&](std::string_view alices, std::string_view bobs) {
+    const auto profile =
+        parse_profile("x", "x.json",
+                      vps_of(fmt::format(R"({{"name": "alice", "sources": ["192.168.203.0/24"], "public_ip": "{}"}},
+                               {{"name": "bob", "sources": ["172.22.1.0/24"], "public_ip": "{}"}})",
+                                         alices, bobs)));
+    return resolve_host(profile.value(), vps.state);
+  };
+  const auto refused = resolved("203.0.113.10", "203.0.113.11");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(test::said(refused).find("tenant 'bob': its public address 203.0.113.11 is not on eth0, where another "
+                                     "tenant's 203.0.113.10 is taken to be what the provider maps 10.9.0.4 to"),
+            std::string::npos)
+      << test::said(refused);
+  EXPECT_TRUE(resolved("203.0.113.10", "203.0.113.10"));
+  const auto named = resolved("10.9.0.4", "10.9.0.5");
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->tenants_snat_to.at(1).v4, test::address("10.9.0.5"));
+}
+
+TEST(ResolveTenants, ANetworkOnAnothersTunnel_IsRefused) {
+  auto vps = test::vps();
+  test::add_address(vps, "eth0", "203.0.113.11/24");
+  test::add_link(vps, "wg1", "wireguard", "192.168.203.1/24");
+  const auto profile = parse_profile("x", "x.json", vps_of(fmt::format("{}, {}", kAlice, kBob))).value();
+  const auto resolved = resolve_host(profile, vps.state);
+  ASSERT_FALSE(resolved);
+  EXPECT_NE(test::said(resolved).find("of wg1: overlaps the source 192.168.203.0/24"), std::string::npos);
 }
 
 TEST(SampleOfTenants, EachTunnelIsInIt) {

@@ -155,26 +155,29 @@ std::vector<nft::TableKey> closed_tables(const Profile& profile, const ResolvedH
 
 std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
   constexpr std::string_view kPolicy = "firewall-cmd --permanent --policy=smtp-egress";
+  const auto rule_for = [&](IpFamily family, const std::string& network, const PortRange& ports) {
+    return fmt::format(
+        "`{} --add-rich-rule='rule family=\"{}\" source address=\"{}\" port port=\"{}\" protocol=\"tcp\" accept'`, ",
+        kPolicy, family == IpFamily::kV4 ? "ipv4" : "ipv6", network, ports.to_string());
+  };
   std::string rules;
-  if (!profile.tenants.empty()) {
-    rules =
-        "a rich rule like `--add-rich-rule='rule family=\"ipv4\" source address=\"NETWORK\" port port=\"25\" "
-        "protocol=\"tcp\" accept'` for each tenant's networks, ";
-  }
-  for (const auto& source : profile.tenants.empty() ? profile.sources : std::vector<Prefix>{}) {
-    for (const auto& ports : profile.ports) {
-      rules += fmt::format(
-          "`{} --add-rich-rule='rule family=\"{}\" source address=\"{}\" port port=\"{}\" protocol=\"tcp\" accept'`, ",
-          kPolicy, source.address.family == IpFamily::kV4 ? "ipv4" : "ipv6", source.to_string(), ports.to_string());
+  for (const auto& ports : profile.ports) {
+    for (const auto& source : profile.tenants.empty() ? profile.sources : std::vector<Prefix>{}) {
+      rules += rule_for(source.address.family, source.to_string(), ports);
     }
+    for (const auto family : profile.tenants.empty() ? std::vector<IpFamily>{} : families_of(profile)) {
+      rules += "for each NETWORK of the tenants' " + rule_for(family, "NETWORK", ports);
+    }
+  }
+  for (const auto& tunnel : tunnels_of(profile)) {
+    rules += fmt::format("`firewall-cmd --permanent --zone=public --add-interface={}`, ", tunnel.str());
   }
   return fmt::format(
       "{0} is owned by the program that made it and closed to all others, so the mail has to be let through it by that "
       "program's own means. firewalld: `firewall-cmd --permanent --new-policy=smtp-egress`, `{1} "
-      "--add-ingress-zone=ANY`, `{1} --add-egress-zone=ANY`, {2}`firewall-cmd --permanent --zone=public "
-      "--add-interface={3}`, `firewall-cmd --reload`; or have it give up the table (NftablesTableOwner=no in "
-      "firewalld.conf, restart it, then `smtp-egress enable {4}`)",
-      nft::to_string(table), kPolicy, rules, profile.tunnel.str(), profile.name);
+      "--add-ingress-zone=ANY`, `{1} --add-egress-zone=ANY`, {2}`firewall-cmd --reload`; or have it give up the "
+      "table (NftablesTableOwner=no in firewalld.conf, restart it, then `smtp-egress enable {3}`)",
+      nft::to_string(table), kPolicy, rules, profile.name);
 }
 
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "model/families.hpp"
+#include "model/private_networks.hpp"
+#include "model/profile_values.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -25,10 +27,7 @@ Result<IpAddress> parse_end(const std::string& text) {
   if (!address) {
     return address;
   }
-  const auto first = address->bytes[0];
-  const bool unfit = address->family == IpFamily::kV4
-                         ? first == 0 || first == 127 || first >= 224
-                         : first == 0xff || is_link_local(*address) || (first == 0 && address->bytes[1] == 0);
+  const bool unfit = !can_be_of_a_host(*address) || (address->family == IpFamily::kV6 && is_link_local(*address));
   return unfit ? usage_error({}, fmt::format("'{}'", text), "is no address that an end of a link can have") : address;
 }
 
@@ -62,8 +61,7 @@ class InnerReader {
  private:
   void refuse(std::string_view member, std::string hint) {
     const auto found = document_.find(member);
-    const auto value =
-        found == document_.end() ? std::string() : " " + found->dump(-1, ' ', false, json::error_handler_t::replace);
+    const auto value = found == document_.end() ? std::string() : " " + text_of(*found);
     refusals_.push_back(usage_error({}, fmt::format("\"{}\"{}", member, value), std::move(hint)).error());
   }
   void refuse_unknown() {
@@ -160,9 +158,9 @@ Refusals read_inner(const json& value, Profile& profile) {
     return {};
   }
   if (!value.is_object()) {
-    return {usage_error({}, value.dump(-1, ' ', false, json::error_handler_t::replace),
-                        fmt::format("is {}; write {}, or leave it out", value.type_name(), kExample))
-                .error()};
+    return {
+        usage_error({}, text_of(value), fmt::format("is {}; write {}, or leave it out", value.type_name(), kExample))
+            .error()};
   }
   InnerReader reader(value);
   auto inner = reader.read();

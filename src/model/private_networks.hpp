@@ -22,6 +22,13 @@ inline constexpr std::array kLinkNetworks{
     Prefix{{IpFamily::kV6, {0xfe, 0x80}}, 10},
 };
 
+/// Can one host have it, and send from it to another? "This network", loopback and what is for groups or reserved is
+/// none (RFC 6890; RFC 4291, sections 2.4 and 2.5). Of a link-local address too.
+[[nodiscard]] inline bool can_be_of_a_host(const IpAddress& address) {
+  const auto first = address.bytes[0];
+  return address.family == IpFamily::kV4 ? first != 0 && first != 127 && first < 224 : first != 0 && first != 0xff;
+}
+
 /// Of an address or a network, whether it is in one of them.
 template <class Part>
 [[nodiscard]] bool is_private(const Part& part) {

@@ -81,11 +81,12 @@ Result<json> parse_document(std::string_view origin, std::string_view text, Mist
   json document;
   try {
     document = json::parse(text);
-    for (const auto& [key, within] : repeated_keys(text)) {
+    for (const auto& [key, within, item] : repeated_keys(text)) {
       if (within.empty() && !mistakes.concern(key)) {
         mistakes.add(key, {}, "stands there twice; keep one");
       } else if (!within.empty() && !mistakes.concern(within)) {
-        mistakes.add(within, fmt::format("key '{}'", key), "stands twice in one of them; keep one");
+        const auto where = item == 0 ? std::string() : fmt::format(" of item {}", item);
+        mistakes.add(within, fmt::format("key '{}'{}", key, where), "stands there twice; keep one");
       }
     }
   } catch (const json::parse_error& error) {
@@ -153,7 +154,10 @@ class KeyReader {
  private:
   void read(const std::string& name, const json& value, std::optional<Side> side) {
     const auto refuse = [&](std::string_view refused, std::string hint) {
-      if (contains(overrides_.settings, name, &std::pair<std::string, std::string>::first)) {
+      const bool is_overridden = std::ranges::any_of(overrides_.settings, [&](const auto& setting) {
+        return setting.first.substr(0, setting.first.find('.')) == name;  // "inner.kind" is of "inner"
+      });
+      if (is_overridden) {
         mistakes_.add_from("command line", name, refused, std::move(hint));
       } else {
         mistakes_.add(name, refused, std::move(hint));

@@ -74,7 +74,12 @@ void check_complete(const Profile& profile, std::optional<Side> side, Mistakes& 
     mistakes.add("sources", {}, "names no network; give the mail stack's, such as --subnet 192.168.203.0/24");
   }
   check_size("sources", profile.sources.size(), mistakes);
-  check_size("sources", profile.host_senders.size() + own_addresses(profile).size(), mistakes);
+  if (profile.host_senders.size() + own_addresses(profile).size() > kMaxSources) {
+    mistakes.add("sources", {},
+                 fmt::format("has more than {} senders of this host and addresses of theirs; name all at once: "
+                             "{{\"user\": \"*\"}}",
+                             kMaxSources));
+  }
   for (const auto& address : own_addresses(profile)) {
     if (contains(profile.sources, Prefix::of(address))) {
       mistakes.add("sources", address.to_string(),

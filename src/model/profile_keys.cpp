@@ -12,6 +12,7 @@
 #include "model/inner_key.hpp"
 #include "model/profile_senders.hpp"
 #include "model/profile_tenants.hpp"
+#include "model/private_networks.hpp"
 #include "model/profile_values.hpp"
 #include "net/contains.hpp"
 
@@ -25,10 +26,12 @@ constexpr std::uint32_t kMainRulePriority = 32766;  // the kernel's rule for the
 
 }  // namespace
 
+std::string text_of(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 Error wrong_type(const json& value, std::string_view right) {
-  return usage_error({}, value.dump(-1, ' ', false, json::error_handler_t::replace),
-                     fmt::format("is {}; write {}", value.type_name(), right))
-      .error();
+  return usage_error({}, text_of(value), fmt::format("is {}; write {}", value.type_name(), right)).error();
 }
 
 namespace {
@@ -197,7 +200,7 @@ Result<NamedSource> read_named_source(const json& item) {
     }
     return NamedSource{kind, name->get<std::string>(), {}};
   }
-  return usage_error({}, item.dump(-1, ' ', false, json::error_handler_t::replace),
+  return usage_error({}, text_of(item),
                      "is no source; write a network, {\"docker_network\": \"mailu_default\"}, "
                      "{\"interface\": \"incusbr0\"} or, of this host's own processes, {\"user\": \"mox\"}");
 }
@@ -242,10 +245,9 @@ Result<IpAddress> parse_public_ip6(std::string_view text) {
   auto address = IpAddress::parse(text);
   if (!address || address->family != IpFamily::kV6) {
     return usage_error({}, fmt::format("'{}'", text),
-                       "is not an IPv6 address; write it like 2001:db8::10, or \"auto\"");
+                       "is not an IPv6 address; write it like 2001:db8::10");
   }
-  const auto first = address->bytes[0];
-  if (first == 0 || first == 0xff || is_link_local(*address)) {
+  if (!can_be_of_a_host(*address) || is_link_local(*address)) {
     return usage_error({}, fmt::format("'{}'", text), "is no address that a host on the internet can have");
   }
   return address;
@@ -256,11 +258,10 @@ Result<IpAddress> parse_public_ip(std::string_view text) {
   if (!address || address->family != IpFamily::kV4) {
     return usage_error(
         {}, fmt::format("'{}'", text),
-        address ? "is not an IPv4 address; write it like 203.0.113.10, or \"auto\" (IPv6's key is public_ip6)"
-                : "is not an IPv4 address; write it like 203.0.113.10, or \"auto\"");
+        address ? "is not an IPv4 address; write it like 203.0.113.10 (IPv6's key is public_ip6)"
+                : "is not an IPv4 address; write it like 203.0.113.10");
   }
-  const auto first = address->bytes[0];
-  if (first == 0 || first == 127 || first >= 224) {
+  if (!can_be_of_a_host(*address)) {
     return usage_error({}, fmt::format("'{}'", text), "is no address that a host on the internet can have");
   }
   return address;

@@ -7,6 +7,8 @@
 
 #include "model/families.hpp"
 #include "model/host_senders.hpp"
+#include "model/private_networks.hpp"
+#include "model/profile_values.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -20,21 +22,13 @@ constexpr const char* kAddress = "address";
 constexpr std::string_view kEverybody = "*";
 constexpr std::size_t kLongestName = 256;  // bytes; LOGIN_NAME_MAX, limits.h
 
-std::string text_of(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
 /// One that a host can send mail from, to the internet.
 Result<IpAddress> parse_address(const json& value) {
   auto address = value.is_string() ? IpAddress::parse(value.get<std::string>()) : Result<IpAddress>(IpAddress{});
   if (!value.is_string() || !address) {
     return usage_error({}, text_of(value), "is not an address; write it like \"10.0.1.2\" or \"fd00:1::2\"");
   }
-  const auto within = [&](std::string_view network) { return Prefix::parse(network)->contains(*address); };
-  const bool unfit = address->family == IpFamily::kV4
-                         ? within("0.0.0.0/8") || within("127.0.0.0/8") || address->bytes[0] >= 224
-                         : within("::/8") || within("ff00::/8");
-  if (unfit || is_link_local(*address)) {
+  if (!can_be_of_a_host(*address) || is_link_local(*address)) {
     return usage_error({}, text_of(value), "is no address that mail can be sent to the internet from");
   }
   return address;

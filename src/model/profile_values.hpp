@@ -2,12 +2,15 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <string_view>
 
 #include "smtpegress/profile.hpp"
 
 namespace smtpegress {
 
+/// As it stands in the profile; what is no UTF-8 replaced.
+[[nodiscard]] std::string text_of(const nlohmann::json& value);
 /// "is number; write …"; `right` says what.
 [[nodiscard]] Error wrong_type(const nlohmann::json& value, std::string_view right);
 /// A network that mail can come from: none of the internet at large, link-local or multicast.

@@ -22,9 +22,15 @@ class KeyWatcher final : public nlohmann::json_sax<json> {
   bool number_float(double /*value*/, const std::string& /*text*/) override { return true; }
   bool string(std::string& /*value*/) override { return true; }
   bool binary(json::binary_t& /*value*/) override { return true; }
-  bool start_array(std::size_t /*elements*/) override { return true; }
+  bool start_array(std::size_t /*elements*/) override {
+    is_list_ = is_list_ || open_.size() == 1;
+    return true;
+  }
   bool end_array() override { return true; }
   bool start_object(std::size_t /*elements*/) override {
+    if (open_.size() == 1) {
+      ++item_;
+    }
     open_.emplace_back();
     return true;
   }
@@ -35,7 +41,12 @@ class KeyWatcher final : public nlohmann::json_sax<json> {
   bool key(std::string& name) override {
     auto& seen = open_.back();
     if (contains(seen, name)) {
-      repeated.push_back({name, open_.size() > 1 && !open_.front().empty() ? open_.front().back() : std::string()});
+      const bool is_within = open_.size() > 1 && !open_.front().empty();
+      repeated.push_back({name, is_within ? open_.front().back() : std::string(), is_within && is_list_ ? item_ : 0});
+    }
+    if (open_.size() == 1) {
+      is_list_ = false;
+      item_ = 0;
     }
     seen.push_back(name);
     return true;
@@ -48,6 +59,8 @@ class KeyWatcher final : public nlohmann::json_sax<json> {
 
  private:
   std::vector<std::vector<std::string>> open_;  ///< the keys so far of each object around this place
+  bool is_list_ = false;                        ///< the value of the outermost object's last key
+  std::size_t item_ = 0;                        ///< objects in it so far
 };
 
 }  // namespace

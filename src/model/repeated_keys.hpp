@@ -1,6 +1,7 @@
 // Keys that stand twice in one object of a JSON text: a parser keeps one of them, and says nothing.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@ namespace smtpegress {
 struct RepeatedKey {
   std::string key;
   std::string within;  ///< the key of the outermost object that it is somewhere inside; empty: it is that object's own
+  std::size_t item = 0;  ///< where `within` is a list of objects: the place in it, from 1
 };
 
 /// In the order in which the later ones stand there. Precondition: `text` is JSON.

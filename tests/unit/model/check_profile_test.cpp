@@ -113,6 +113,15 @@ TEST(CheckProfile, RepeatedKeys_AreToldOnceEachBeforeWhatIsWrongWithTheirValues)
             {"mark", "key 'mark': '0': is mark 0, which every unmarked packet has; choose another, such as 0x19"}}));
 }
 
+TEST(CheckProfile, RepeatedKeysWithin_AreToldWithTheirPlace) {
+  EXPECT_EQ(told(R"({"side": "vps", "ports": [25], "tenants": [{"name": "a", "sources": ["10.1.0.0/16"]},
+                     {"name": "b", "sources": ["10.2.0.0/16"], "tunnel": "wg0", "tunnel": "wg1"}]})"),
+            (Told{{"tenants", "key 'tenants': key 'tunnel' of item 2: stands there twice; keep one"}}));
+  EXPECT_EQ(told(R"({"side": "home", "sources": ["10.0.0.0/8"], "tunnel": "mail0",
+                     "inner": {"remote": "10.0.1.1", "link": "wg0", "link": "wg1"}})"),
+            (Told{{"inner", "key 'inner': key 'link': stands there twice; keep one"}}));
+}
+
 TEST(CheckProfile, ATextThatIsNoProfile_IsOneMistakeOfNoKey) {
   for (const auto& [text, words] :
        {std::pair<std::string, std::string>("{\n\"side\": oops\n}", "is not JSON: error in line 2"),

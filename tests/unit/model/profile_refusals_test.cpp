@@ -182,7 +182,7 @@ TEST(ProfileRefusal, PublicAddress) {
 TEST(ProfileRefusal, PublicIpv6Address) {
   for (const auto* text : {"203.0.113.10", "mail.example.com", "2001:db8::10/128", ""}) {
     EXPECT_NE(vps_with(std::string(R"("public_ip6": ")") + text + "\"")
-                  .find("is not an IPv6 address; write it like 2001:db8::10, or \"auto\""),
+                  .find("is not an IPv6 address; write it like 2001:db8::10"),
               std::string::npos)
         << text;
   }
@@ -266,6 +266,11 @@ TEST(ProfileRefusal, FromTheCommandLine_SaysSo) {
             0U);
   EXPECT_EQ(refusal(R"({"side": "home", "sources": ["10.0.0.0/8"]})", {{{"tabel", "254"}}})
                 .find("read profile command line: key 'tabel': is not known"),
+            0U);
+  EXPECT_EQ(refusal(R"({"side": "home", "sources": ["10.0.0.0/8"], "tunnel": "mail0",
+                        "inner": {"remote": "10.0.1.1", "link": "wg0"}})",
+                    {{{"inner.kind", "foo"}}})
+                .find("read profile command line: key 'inner': \"kind\" \"foo\""),
             0U);
 }
 

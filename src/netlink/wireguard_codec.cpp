@@ -173,7 +173,8 @@ Result<void> decode_device(WireGuardDevice& device, const nlmsghdr* message) {
       good = read_into(device.listen_port, attribute.payload) && good;
     }
     if (attribute.type == WGDEVICE_A_PUBLIC_KEY) {
-      device.public_key = attribute.payload.size() == kWireGuardKeySize ? base64(attribute.payload) : "";
+      good = attribute.payload.size() == kWireGuardKeySize && good;
+      device.public_key = good ? base64(attribute.payload) : "";
     }
     if (attribute.type != WGDEVICE_A_PEERS) {
       return;
@@ -189,7 +190,7 @@ Result<void> decode_device(WireGuardDevice& device, const nlmsghdr* message) {
            good;
   });
   if (!whole || !good) {
-    return malformed(device.name, "peer or mark");
+    return malformed(device.name, "peer, key, port or mark");
   }
   return {};
 }

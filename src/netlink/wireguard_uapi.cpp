@@ -50,8 +50,7 @@ std::optional<std::string> key_of(std::string_view hex) {
   return key ? std::optional(base64(*key)) : std::nullopt;
 }
 
-/// This interface tells its private key alone (the kernel's tells both): of all zeros it is none. The bytes do not
-/// outlive the call.
+/// This interface tells its private key alone (the kernel's tells both): of all zeros it is none.
 std::optional<std::string> public_key_of(std::string_view private_hex) {
   auto key = bytes_of(private_hex);
   if (!key) {

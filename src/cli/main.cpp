@@ -18,6 +18,7 @@
 #include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
+#include "net/list_of.hpp"
 
 namespace smtpegress::cli {
 namespace {
@@ -37,14 +38,6 @@ void print(const Options& options, const std::string& text) {
   if (options.format == Format::kJson || options.verbosity != Verbosity::kQuiet) {
     std::fputs(text.c_str(), stdout);
   }
-}
-
-std::string list_of(const std::vector<std::string>& names) {
-  std::string text;
-  for (const auto& name : names) {
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  return text;
 }
 
 /// One run of the program.

@@ -4,18 +4,10 @@
 #include <array>
 
 #include "cli/output.hpp"
+#include "net/list_of.hpp"
 
 namespace smtpegress::cli {
 namespace {
-
-template <class Item>
-std::string list_of(const std::vector<Item>& items, std::string_view before = "") {
-  std::string text;
-  for (const auto& item : items) {
-    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", before, item.to_string());
-  }
-  return text;
-}
 
 std::string sources_of(const Profile& profile) {
   auto networks = list_of(profile.sources);
@@ -27,7 +19,7 @@ std::string sources_of(const Profile& profile) {
 }
 
 std::string ports_of(const Profile& profile) {
-  return list_of(profile.ports, "tcp/");
+  return "tcp/" + list_of(profile.ports, ", tcp/");
 }
 
 std::string mail_of(const Profile& profile) {

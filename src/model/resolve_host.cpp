@@ -10,6 +10,7 @@
 #include "model/resolve_vps.hpp"
 #include "model/tenants.hpp"
 #include "net/contains.hpp"
+#include "net/list_of.hpp"
 #include "smtpegress/state.hpp"
 
 namespace smtpegress {
@@ -17,12 +18,8 @@ namespace {
 
 constexpr std::string_view kOperation = "apply profile to this host:";
 
-std::string list_of(const std::vector<IpAddress>& addresses) {
-  std::string text;
-  for (const auto& address : addresses) {
-    text += (text.empty() ? "" : ", ") + address.to_string();
-  }
-  return text.empty() ? "none" : text;
+std::string all_of(const std::vector<IpAddress>& addresses) {
+  return addresses.empty() ? "none" : list_of(addresses);
 }
 
 /// A network of this host's own that overlaps a source: replies to the source would be delivered there. The tunnel of
@@ -103,14 +100,14 @@ Result<void> resolve_public_address(const Profile& profile, const ObservedState&
         std::string(kOperation), wan,
         fmt::format("has no lasting {} address (it has {}, all temporary, deprecated or not yet usable); "
                     "give it one, or name one with {} ADDR",
-                    traits.name, list_of(addresses), traits.public_option));
+                    traits.name, all_of(addresses), traits.public_option));
   }
   if (!address) {
     return usage_error(
         std::string(kOperation), fmt::format("public address {}", wanted->to_string()),
         fmt::format("is not on {} (it has {}), nor is there a private address the provider could map it to; "
                     "add it there, or give {} with one of those",
-                    host.wan.str(), list_of(addresses), traits.public_option));
+                    host.wan.str(), all_of(addresses), traits.public_option));
   }
   host.snat_to[family] = address;
   host.public_ip[family] = wanted || may_be_mapped(*address) ? wanted : address;

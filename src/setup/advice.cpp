@@ -8,7 +8,7 @@
 #include "model/docker.hpp"
 #include "model/lower.hpp"
 #include "net/contains.hpp"
-#include "setup/text.hpp"
+#include "net/list_of.hpp"
 
 namespace smtpegress::setup {
 namespace {

@@ -9,8 +9,8 @@
 #include "model/families.hpp"
 #include "model/private_networks.hpp"
 #include "net/contains.hpp"
+#include "net/list_of.hpp"
 #include "setup/mail_stacks.hpp"
-#include "setup/text.hpp"
 
 namespace smtpegress::setup {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "model/profile_document.hpp"
 #include "net/contains.hpp"
+#include "net/list_of.hpp"
 #include "setup/candidates.hpp"
 #include "setup/mail_stacks.hpp"
-#include "setup/text.hpp"
 
 namespace smtpegress::setup {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "model/covered.hpp"
 #include "net/contains.hpp"
-#include "setup/text.hpp"
+#include "net/list_of.hpp"
 #include "setup/wg_conf.hpp"
 
 namespace smtpegress::setup {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "setup/text.hpp"
+#include "net/list_of.hpp"
 #include "support/hosts.hpp"
 
 namespace smtpegress::setup {

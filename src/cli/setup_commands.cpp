@@ -20,6 +20,7 @@
 #include "net/file.hpp"
 #include "setup/advice.hpp"
 #include "setup/look.hpp"
+#include "setup/mail_peer.hpp"
 #include "setup/pair.hpp"
 
 namespace smtpegress::cli {
@@ -191,9 +192,13 @@ class Init {
     const auto end = setup::describe_end(*resolved, *host, finds.observed,
                                          device != nullptr ? std::optional(*device) : std::nullopt);
     report_.wireguard = setup::advise(end, home_addresses(end));
-    report_.mistakes = setup::check_running(end);
-    return check_conf(end);
+    const auto wants = setup::wants_of(end, home_key());
+    report_.mistakes = setup::check_running(end, wants);
+    return check_conf(end, wants);
   }
+
+  /// Public; empty: not known.
+  [[nodiscard]] std::string home_key() const { return wishes_.from_home ? wishes_.from_home->public_key : ""; }
 
   [[nodiscard]] std::vector<Prefix> home_addresses(const setup::Descriptor& end) const {
     std::vector<Prefix> addresses;
@@ -201,15 +206,16 @@ class Init {
                         : wishes_.from_home     ? wishes_.from_home->tunnel_addresses
                                                 : std::vector<IpAddress>();
     std::ranges::transform(known, std::back_inserter(addresses), Prefix::of);
-    if (known.empty() && !end.peers.empty()) {  // what the peer may send from beside the sources
-      std::ranges::copy_if(end.peers.front().allowed_ips, std::back_inserter(addresses), [&](const Prefix& network) {
+    const auto* peer = setup::mail_peer(end.peers, home_key(), end.mail_from);
+    if (known.empty() && peer != nullptr) {  // what the peer may send from beside the sources
+      std::ranges::copy_if(peer->allowed_ips, std::back_inserter(addresses), [&](const Prefix& network) {
         return !network.is_internet() && !contains(end.mail_from, network);
       });
     }
     return addresses;
   }
 
-  Result<void> check_conf(const setup::Descriptor& end) {
+  Result<void> check_conf(const setup::Descriptor& end, const setup::WgConfWants& wants) {
     const auto& given = options_.setup.wg_conf;
     const auto path = given.value_or(fmt::format("/etc/wireguard/{}.conf", end.tunnel));
     const auto text = read_text_file("read tunnel's configuration", path, kLongestConf, Symlinks::kFollow);
@@ -226,8 +232,6 @@ class Init {
       return {};
     }
     report_.conf = path;
-    auto wants = setup::wants_of(end);
-    wants.peer_key = wishes_.from_home ? wishes_.from_home->public_key : "";
     const auto mistakes = setup::check_wg_conf(setup::parse_wg_conf(*text), wants);
     for (const auto& [what, mend] : mistakes) {
       report_.mistakes.push_back({.what = fmt::format("{}: {}", path, what), .mend = mend});

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "model/covered.hpp"
 #include "model/docker.hpp"
 #include "model/lower.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
+#include "setup/mail_peer.hpp"
 
 namespace smtpegress::setup {
 namespace {
@@ -18,16 +18,6 @@ std::vector<std::string> hooks(const std::string& instance) {
           fmt::format("PreDown = smtp-egress disable {}", instance)};
 }
 
-std::vector<Prefix> everything_for(const std::vector<Prefix>& networks) {
-  std::vector<Prefix> everything;
-  for (const auto family : kBothFamilies) {
-    if (std::ranges::any_of(networks, [&](const Prefix& p) { return p.address.family == family; })) {
-      everything.push_back(Prefix::everything(family));
-    }
-  }
-  return everything;
-}
-
 void append(std::vector<std::string>& lines, const std::vector<std::string>& more) {
   lines.insert(lines.end(), more.begin(), more.end());
 }
@@ -35,7 +25,7 @@ void append(std::vector<std::string>& lines, const std::vector<std::string>& mor
 }  // namespace
 
 WgAdvice advise(const Descriptor& end, const std::vector<Prefix>& home_addresses) {
-  if (end.public_key.empty() && end.peers.empty()) {
+  if (!is_wireguard(end)) {
     return {};
   }
   const bool is_home = end.side == Side::kHome;
@@ -72,34 +62,24 @@ std::vector<std::string> firewall_notes(const Profile& profile, const ResolvedHo
   return notes;
 }
 
-WgConfWants wants_of(const Descriptor& end) {
+WgConfWants wants_of(const Descriptor& end, std::string peer_key) {
   return {.side = end.side,
           .tunnel = end.tunnel,
           .instance = end.instance,
-          .peer_key = {},
+          .peer_key = std::move(peer_key),
           .through = end.side == Side::kHome ? everything_for(end.mail_from) : end.mail_from};
 }
 
-std::vector<WgConfMistake> check_running(const Descriptor& end) {
-  if (end.public_key.empty() && end.peers.empty()) {
+std::vector<WgConfMistake> check_running(const Descriptor& end, const WgConfWants& wants) {
+  if (!is_wireguard(end)) {
     return {};
   }
-  std::vector<Prefix> missing;
-  const auto wants = wants_of(end);
-  std::ranges::copy_if(wants.through, std::back_inserter(missing), [&](const Prefix& wanted) {
-    return std::ranges::none_of(end.peers, [&](const auto& peer) { return covered(wanted, peer.allowed_ips); });
-  });
+  const auto [peer, missing, line] = judge_peer(end, wants.peer_key, wants.through);
   if (missing.empty()) {
     return {};
   }
-  std::vector<Prefix> whole;
-  for (const auto& peer : end.peers) {
-    whole.insert(whole.end(), peer.allowed_ips.begin(), peer.allowed_ips.end());
-  }
-  whole.insert(whole.end(), missing.begin(), missing.end());
   return {{.what = fmt::format("{} as it runs lets no {} through", end.tunnel, list_of(missing)),
-           .mend = fmt::format("AllowedIPs = {} in {}.conf, then `wg-quick down {}` and up", list_of(whole), end.tunnel,
-                               end.tunnel)}};
+           .mend = fmt::format("{} in {}.conf, then `wg-quick down {}` and up", line, end.tunnel, end.tunnel)}};
 }
 
 }  // namespace smtpegress::setup

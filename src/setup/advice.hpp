@@ -9,7 +9,7 @@
 
 namespace smtpegress::setup {
 
-/// Lines of wg0.conf; keys of this end are never among them.
+/// Lines of wg0.conf; private keys are never among them. The other end's have this one's public key.
 struct WgAdvice {
   std::vector<std::string> home;
   std::vector<std::string> vps;
@@ -23,10 +23,10 @@ struct WgAdvice {
 [[nodiscard]] std::vector<std::string> firewall_notes(const Profile& profile, const ResolvedHost& host,
                                                       const ObservedState& observed);
 
-/// What this end's tunnel has to let through.
-[[nodiscard]] WgConfWants wants_of(const Descriptor& end);
+/// What this end's tunnel has to let through. `peer_key` is the other end's; empty: not known.
+[[nodiscard]] WgConfWants wants_of(const Descriptor& end, std::string peer_key);
 
 /// Where the tunnel as it runs lacks some of that: a mistake with its mend. A tunnel that is no WireGuard has none.
-[[nodiscard]] std::vector<WgConfMistake> check_running(const Descriptor& end);
+[[nodiscard]] std::vector<WgConfMistake> check_running(const Descriptor& end, const WgConfWants& wants);
 
 }  // namespace smtpegress::setup

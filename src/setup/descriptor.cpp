@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "model/covered.hpp"
 #include "model/families.hpp"
 #include "model/host_senders.hpp"
 #include "model/profile_document.hpp"
@@ -168,24 +167,11 @@ std::vector<Prefix> networks_of(const Profile& profile) {
   return sorted(std::move(networks));
 }
 
-/// Of this host's tunnel those whose AllowedIPs cover some of what has to pass; of a tunnel with one peer that one.
-std::vector<DescribedPeer> peers_of(const Profile& profile, const WireGuardDevice& device) {
-  auto through = networks_of(profile);
-  if (profile.side == Side::kHome) {
-    through.clear();
-    for (const auto family : mail_families(profile)) {
-      through.push_back(Prefix::everything(family));
-    }
-  }
+std::vector<DescribedPeer> peers_of(const WireGuardDevice& device) {
   std::vector<DescribedPeer> peers;
   for (const auto& peer : device.peers) {
-    const bool concerned = device.peers.size() == 1 || std::ranges::any_of(through, [&](const Prefix& wanted) {
-                             return covered(wanted, peer.allowed_ips);
-                           });
-    if (concerned) {
-      peers.push_back(
-          {.public_key = peer.public_key, .allowed_ips = sorted(peer.allowed_ips), .endpoint = peer.endpoint});
-    }
+    peers.push_back(
+        {.public_key = peer.public_key, .allowed_ips = sorted(peer.allowed_ips), .endpoint = peer.endpoint});
   }
   return peers;
 }
@@ -291,7 +277,7 @@ Descriptor describe_end(const Profile& profile, const ResolvedHost& host, const 
     end.mail_from = sorted(std::move(end.mail_from));
   }
   if (wireguard) {
-    end.peers = peers_of(profile, *wireguard);
+    end.peers = peers_of(*wireguard);
   }
   return end;
 }

@@ -13,10 +13,9 @@
 
 namespace smtpegress::setup {
 
-inline constexpr int kDescriptorVersion = 1;                   // raised when another program would misread it
-inline constexpr std::size_t kLongestDescriptor = 64UL << 10;  // bytes; one is some hundred
+inline constexpr int kDescriptorVersion = 1;                  // raised when another program would misread it
+inline constexpr std::size_t kLongestDescriptor = 1UL << 20;  // bytes; one is some hundred, and 200 more for each peer
 
-/// A peer that the mail may go to or come from.
 struct DescribedPeer {
   std::string public_key;
   std::vector<Prefix> allowed_ips;
@@ -37,10 +36,15 @@ struct Descriptor {
   std::vector<IpAddress> tunnel_addresses;
   std::uint32_t mtu = 0;                         ///< bytes; 0: there is no such interface now
   std::string public_key;                        ///< the tunnel's own; empty: not known
-  std::vector<DescribedPeer> peers;              ///< the tunnel's, as far as they have to do with the mail
+  std::vector<DescribedPeer> peers;              ///< all of the tunnel's
   ByFamily<std::optional<IpAddress>> public_ip;  ///< VPS: what the world sees; absent: not known, or not needed
   auto operator<=>(const Descriptor&) const = default;
 };
+
+/// Of an end whose tunnel is no WireGuard, neither key nor peers are known.
+[[nodiscard]] inline bool is_wireguard(const Descriptor& end) {
+  return !end.public_key.empty() || !end.peers.empty();
+}
 
 /// Indented JSON with a checksum over what it says (CRC-32 of the document without it, keys sorted, no white space): it
 /// guards against mistakes, such as half a copy, not against malice.

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <iterator>
 
-#include "model/covered.hpp"
 #include "model/families.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
+#include "setup/mail_peer.hpp"
 
 namespace smtpegress::setup {
 namespace {
@@ -22,17 +22,6 @@ std::vector<Item> not_among(const std::vector<Item>& items, const std::vector<It
 
 bool has_peer_with(const Descriptor& end, const std::string& key) {
   return contains(end.peers, key, &DescribedPeer::public_key);
-}
-
-/// Families that the mail has inside the tunnel.
-std::vector<IpFamily> families_in(const std::vector<Prefix>& networks) {
-  std::vector<IpFamily> families;
-  for (const auto family : kBothFamilies) {
-    if (std::ranges::any_of(networks, [&](const Prefix& p) { return p.address.family == family; })) {
-      families.push_back(family);
-    }
-  }
-  return families;
 }
 
 class Comparison {
@@ -101,35 +90,25 @@ class Comparison {
                       one.side == Side::kHome ? "home" : "the VPS", other.public_key));
   }
 
-  void check_allowed_ips_of(const char* id, const Descriptor& end, const std::vector<Prefix>& through) {
+  void check_allowed_ips_of(const char* id, const Descriptor& end, const Descriptor& other,
+                            const std::vector<Prefix>& through) {
     const char* const where = end.side == Side::kHome ? "home" : "the VPS";
     const auto title = fmt::format("AllowedIPs at {} let {} through", where, list_of(through));
-    if (end.public_key.empty() && end.peers.empty()) {
+    if (!is_wireguard(end)) {
       add(id, title, Outcome::kSkipped, fmt::format("{} there is no WireGuard interface", end.tunnel));
       return;
     }
-    std::vector<Prefix> missing;
-    std::vector<Prefix> allowed;
-    for (const auto& peer : end.peers) {
-      allowed.insert(allowed.end(), peer.allowed_ips.begin(), peer.allowed_ips.end());
-    }
-    std::ranges::copy_if(through, std::back_inserter(missing), [&](const Prefix& wanted) {
-      return std::ranges::none_of(end.peers, [&](const auto& peer) { return covered(wanted, peer.allowed_ips); });
-    });
-    auto wanted = allowed;
-    wanted.insert(wanted.end(), missing.begin(), missing.end());
-    judge(id, title, missing.empty(), fmt::format("it has {}", allowed.empty() ? "none" : list_of(allowed)),
-          fmt::format("in {}.conf at {}: AllowedIPs = {}{}; then wg-quick down and up", end.tunnel, where,
-                      list_of(wanted), end.side == Side::kHome ? ", and Table = off" : ""));
+    const auto [peer, missing, line] = judge_peer(end, other.public_key, through);
+    judge(id, title, missing.empty(),
+          peer == nullptr ? std::string("no peer is known to be the other end, by its key or by what it may send")
+                          : fmt::format("it has {}", peer->allowed_ips.empty() ? "none" : list_of(peer->allowed_ips)),
+          fmt::format("in {}.conf at {}: {}{}; then wg-quick down and up", end.tunnel, where, line,
+                      end.side == Side::kHome ? ", and Table = off" : ""));
   }
 
   void check_allowed_ips() {
-    std::vector<Prefix> everything;
-    for (const auto family : families_in(home_.mail_from)) {
-      everything.push_back(Prefix::everything(family));
-    }
-    check_allowed_ips_of("home-allowed-ips", home_, everything);
-    check_allowed_ips_of("vps-allowed-ips", vps_, home_.mail_from);
+    check_allowed_ips_of("home-allowed-ips", home_, vps_, everything_for(home_.mail_from));
+    check_allowed_ips_of("vps-allowed-ips", vps_, home_, home_.mail_from);
   }
 
   void check_mtu() {

@@ -5,23 +5,14 @@
 #include "model/covered.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
+#include "setup/mail_peer.hpp"
 #include "setup/wg_conf.hpp"
 
 namespace smtpegress::setup {
 namespace {
 
-/// The peer that the mail goes to: by its key, else the first that covers one of what is wanted, else the only one.
 const WgConfPeer* peer_of(const WgConf& conf, const WgConfWants& wants) {
-  const auto by_key = std::ranges::find(conf.peers, wants.peer_key, &WgConfPeer::public_key);
-  if (!wants.peer_key.empty() && by_key != conf.peers.end()) {
-    return &*by_key;
-  }
-  for (const auto& peer : conf.peers) {
-    if (std::ranges::any_of(wants.through, [&](const Prefix& p) { return covered(p, peer.allowed_ips); })) {
-      return &peer;
-    }
-  }
-  return conf.peers.size() == 1 ? &conf.peers.front() : nullptr;
+  return mail_peer(conf.peers, wants.peer_key, wants.through);
 }
 
 bool lets_everything_through(const WgConf& conf) {
@@ -91,12 +82,8 @@ class Checking {
       }
       return;
     }
-    std::vector<Prefix> missing;
-    std::ranges::copy_if(wants_.through, std::back_inserter(missing),
-                         [&](const Prefix& wanted) { return !covered(wanted, peer->allowed_ips); });
+    const auto [missing, whole] = allowed_ips_for(wants_.through, peer->allowed_ips);
     if (!missing.empty()) {
-      auto whole = peer->allowed_ips;
-      whole.insert(whole.end(), missing.begin(), missing.end());
       add(fmt::format("the AllowedIPs of the [Peer] in line {} have no {}", peer->line, list_of(missing)),
           fmt::format("AllowedIPs = {}", list_of(whole)));
     }

@@ -104,7 +104,7 @@ class Refusals(Fresh):
                 ("half of one", good[:len(good) // 2], "only a part of one"),
                 ("nothing", "", "is empty"),
                 ("a profile", '{"side": "home"}', 'no "smtp-egress-pair"'),
-                ("a novel", " " * 100_000 + good, "too long")):
+                ("a novel", " " * 2_000_000 + good, "too long")):
             with self.subTest(what):
                 self.refused(self.lab.vps, "init", "vps", "--from-home", "-", "--yes", input=text, said=(word, "standard input"))
         self.refused(self.lab.vps, "init", "vps", "--from-home", "/nowhere", said=("/nowhere", "No such file"))

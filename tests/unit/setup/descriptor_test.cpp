@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "setup/pair.hpp"
 #include "support/hosts.hpp"
 
@@ -83,6 +85,16 @@ TEST(Descriptor, MailOfTheHostItself_ComesFromItsAddress) {
   host.snat_to.v4 = test::address("10.0.1.3");
   end = describe_end(profile, host, {}, {});
   EXPECT_EQ(end.mail_from, (std::vector{test::prefix("10.0.1.2/32"), test::prefix("10.0.1.3/32")}));
+}
+
+TEST(Descriptor, AllPeersAreTold) {
+  const WireGuardDevice device{
+      .name = test::ifname("wg0"),
+      .peers = {{.public_key = kHomeKey, .allowed_ips = {test::prefix("10.0.1.2/32")}, .endpoint = {}},
+                {.public_key = "laptop", .allowed_ips = {test::prefix("10.0.1.3/32")}, .endpoint = {}}}};
+  const auto end = describe_end(test::vps_profile(), {}, {}, device);
+  ASSERT_EQ(end.peers.size(), 2U) << "whether they let the mail through or not";
+  EXPECT_EQ(end.peers.front().public_key, kHomeKey);
 }
 
 TEST(Descriptor, WhiteSpaceAndOrder_DoNotMatter) {
@@ -174,6 +186,30 @@ TEST(Pair, MendOfAllowedIps_IsTheWholeLine) {
                 "in wg0.conf at the VPS: AllowedIPs = 10.0.1.2/32, 192.168.203.0/24; then wg-quick down and up");
     }
   }
+}
+
+std::string mend_of(const char* id, const Descriptor& at_home, const Descriptor& at_vps) {
+  const auto checks = compare_ends(at_home, at_vps);
+  const auto check = std::ranges::find(checks, id, &Check::id);
+  return check == checks.end() ? "" : check->mend;
+}
+
+TEST(Pair, OfSeveralPeers_TheOtherEndsIsJudgedAlone) {
+  auto at_vps = vps();
+  at_vps.peers.front().allowed_ips = {test::prefix("10.0.1.2/32")};
+  at_vps.peers.push_back({.public_key = "laptop", .allowed_ips = {test::prefix("10.0.1.3/32")}, .endpoint = ""});
+  EXPECT_EQ(failures(home(), at_vps), Ids{"vps-allowed-ips"});
+  EXPECT_EQ(mend_of("vps-allowed-ips", home(), at_vps),
+            std::string("in wg0.conf at the VPS: AllowedIPs = 10.0.1.2/32, 192.168.203.0/24 in the [Peer] with "
+                        "PublicKey = ") +
+                kHomeKey + "; then wg-quick down and up");
+  at_vps.peers.back().allowed_ips = {test::prefix("192.168.0.0/16")};
+  EXPECT_EQ(failures(home(), at_vps), Ids{"vps-allowed-ips"}) << "what a laptop may send is not home's";
+
+  auto at_home = home();
+  at_home.peers.front().allowed_ips = {test::prefix("10.0.1.1/32")};
+  at_home.peers.push_back({.public_key = "work", .allowed_ips = {test::prefix("0.0.0.0/0")}, .endpoint = ""});
+  EXPECT_EQ(failures(at_home, vps()), Ids{"home-allowed-ips"}) << "that way leads elsewhere";
 }
 
 TEST(Pair, ATunnelThatIsNoWireGuard_SkipsWhatItDoesNotTell) {

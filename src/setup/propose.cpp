@@ -46,13 +46,11 @@ class Proposing {
  private:
   [[nodiscard]] bool is_home() const { return wishes_.side == Side::kHome; }
 
+  /// Of one that is given twice the last, as parse_profile has it.
   [[nodiscard]] std::optional<std::string> setting(std::string_view key) const {
-    for (const auto& [name, value] : wishes_.overrides.settings) {
-      if (name == key) {
-        return value;
-      }
-    }
-    return std::nullopt;
+    const auto& settings = wishes_.overrides.settings;
+    const auto last = std::find_if(settings.rbegin(), settings.rend(), [&](const auto& s) { return s.first == key; });
+    return last == settings.rend() ? std::nullopt : std::optional(last->second);
   }
 
   void chosen(std::string what, std::string value, std::string why) {
@@ -332,7 +330,10 @@ class Proposing {
     }
     const auto read = profile_document(*profile);
     for (const auto& [key, value] : wishes_.overrides.settings) {
-      written[key] = ordered_json::parse(text_of(read.at(key)));
+      const auto outer = key.substr(0, key.find('.'));
+      if (const auto found = read.find(outer); found != read.end()) {  // "tenants": [] is the same as none
+        written[outer] = ordered_json::parse(text_of(*found));
+      }
     }
     proposal_.profile = *std::move(profile);
     proposal_.text = written.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";

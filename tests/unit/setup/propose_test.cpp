@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "setup/look.hpp"
 #include "support/hosts.hpp"
@@ -100,6 +101,34 @@ TEST(Propose, AName_AndSettings_AreTaken) {
   EXPECT_EQ(written["table"], 200);
   EXPECT_EQ(written["sources"], json::parse(R"(["172.22.1.0/24"])"));
   EXPECT_EQ(*parse_profile("mine", "again", proposal.text), proposal.profile);
+}
+
+TEST(Propose, SettingsThatAProfileDoesNotShow_AreNoMistake) {
+  for (const auto& [side, key, value] :
+       {std::tuple(Side::kVps, "tenants", "[]"), std::tuple(Side::kHome, "$schema", "x"),
+        std::tuple(Side::kVps, "public_ip6", "auto")}) {
+    const auto host = side == Side::kHome ? test::docker_home() : test::vps();
+    const auto proposal = proposal_of(finds_of(host), wishes(side, {{{key, value}}}));
+    const auto again = parse_profile(proposal.profile.name, "again", proposal.text);
+    ASSERT_TRUE(again) << key;
+    EXPECT_EQ(*again, proposal.profile) << key;
+  }
+}
+
+TEST(Propose, AMemberOfASetting_IsWrittenWithTheWhole) {
+  const auto proposal =
+      proposal_of(finds_of(test::docker_home()),
+                  wishes(Side::kHome, {{{"inner.remote", "100.64.0.1"}, {"inner.link", "eth0"}, {"tunnel", "wg0"}}}));
+  EXPECT_EQ(json::parse(proposal.text)["inner"]["remote"], "100.64.0.1");
+  EXPECT_EQ(*parse_profile(proposal.profile.name, "again", proposal.text), proposal.profile);
+}
+
+TEST(Propose, OfASettingGivenTwice_TheLastIsLookedAtAndWritten) {
+  auto host = test::docker_home();
+  test::add_wireguard(host, "wg1", "10.0.2.2/24", "0.0.0.0/0");
+  const auto proposal = proposal_of(finds_of(host), wishes(Side::kHome, {{{"tunnel", "wg0"}, {"tunnel", "wg1"}}}));
+  EXPECT_EQ(proposal.choices.front().value, "wg1");
+  EXPECT_EQ(proposal.profile.tunnel.str(), "wg1");
 }
 
 TEST(Propose, SettingsThatAreNone_AreRefusedByTheirKey) {

@@ -301,22 +301,6 @@ Result<Profile> profile_of(const std::string& instance, const ProfileFiles& file
   return profile ? resolve_named_sources(kernel, docker, *profile) : std::unexpected(profile.error());
 }
 
-Result<setup::Descriptor> describe_this_end(const Profile& profile, Kernel& kernel) {
-  const auto observed = kernel.observe();
-  if (!observed) {
-    return std::unexpected(observed.error());
-  }
-  const auto host = resolve_host(profile, *observed);
-  if (!host) {
-    return std::unexpected(host.error());
-  }
-  auto device = kernel.wireguard(profile.tunnel);
-  if (!device && device.error().kind == ErrorKind::kPermission) {
-    return std::unexpected(device.error());
-  }
-  return setup::describe_end(profile, *host, *observed, device ? std::optional(*std::move(device)) : std::nullopt);
-}
-
 /// Precondition: `report.there`.
 Result<void> compare(const std::string& file, PairReport& report) {
   if (report.there->side == report.here.side) {
@@ -359,7 +343,7 @@ Result<int> run_pair(const Options& options, const ProfileFiles& files, const St
                        "has tenants, and a descriptor tells of one home; `smtp-egress verify` here names each tenant "
                        "whose tunnel, AllowedIPs or way back do not fit");
   }
-  auto here = describe_this_end(*profile, kernel);
+  auto here = setup::look_at_end(kernel, *profile);
   if (!here) {
     return std::unexpected(here.error());
   }

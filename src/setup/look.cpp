@@ -60,4 +60,20 @@ Result<Finds> look(Kernel& kernel, const Neighbours& neighbours) {
   return finds;
 }
 
+Result<Descriptor> look_at_end(Kernel& kernel, const Profile& profile) {
+  const auto observed = kernel.observe();
+  if (!observed) {
+    return std::unexpected(observed.error());
+  }
+  const auto host = resolve_host(profile, *observed);
+  if (!host) {
+    return std::unexpected(host.error());
+  }
+  auto device = kernel.wireguard(profile.tunnel);
+  if (!device && device.error().errnum != ENODEV) {
+    return std::unexpected(device.error());
+  }
+  return describe_end(profile, *host, *observed, device ? std::optional(*std::move(device)) : std::nullopt);
+}
+
 }  // namespace smtpegress::setup

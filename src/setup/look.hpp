@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "docker/inventory.hpp"
+#include "setup/descriptor.hpp"
 #include "smtpegress/kernel.hpp"
 #include "smtpegress/state.hpp"
 
@@ -31,5 +32,9 @@ struct Neighbours {
 
 /// kPermission: not as root. kUsage: Docker's answer is none. Nothing is changed.
 Result<Finds> look(Kernel& kernel, const Neighbours& neighbours);
+
+/// This end as it is now, for a profile whose sources' names have been asked for. A tunnel that is no WireGuard has
+/// neither key nor peers; a WireGuard that does not tell of itself is an error.
+Result<Descriptor> look_at_end(Kernel& kernel, const Profile& profile);
 
 }  // namespace smtpegress::setup

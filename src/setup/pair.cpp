@@ -79,10 +79,14 @@ class Comparison {
   void check_keys(const char* id, const char* title, const Descriptor& one, const Descriptor& other) {
     const char* const here = one.side == Side::kHome ? "home" : "the VPS";
     const char* const there = one.side == Side::kHome ? "the VPS" : "home";
-    if (one.mtu == 0 || other.public_key.empty()) {
+    if (one.mtu == 0) {
+      add(id, title, Outcome::kSkipped, fmt::format("{} has no interface {}", here, one.tunnel));
+      return;
+    }
+    if (!is_wireguard(one) || other.public_key.empty()) {
       add(id, title, Outcome::kSkipped,
-          one.mtu == 0 ? fmt::format("{} has no interface {}", here, one.tunnel)
-                       : fmt::format("{} on {} tells no key: is it WireGuard?", other.tunnel, there));
+          !is_wireguard(one) ? fmt::format("{} on {} tells of no peers: is it WireGuard?", one.tunnel, here)
+                             : fmt::format("{} on {} tells no key: is it WireGuard?", other.tunnel, there));
       return;
     }
     judge(id, title, has_peer_with(one, other.public_key), fmt::format("{}'s key is {}", there, other.public_key),

@@ -366,6 +366,9 @@ Result<WireGuardDevice> FakeKernel::wireguard(const IfName& name) {
   if (found == host.wireguards.end()) {
     return system_error("read WireGuard", name.str(), ENODEV);
   }
+  if (wireguard_errnum != 0) {
+    return system_error("read WireGuard", name.str(), wireguard_errnum);
+  }
   return found->second;
 }
 

@@ -38,6 +38,7 @@ class FakeKernel final : public Kernel {
   std::vector<std::string> calls;   ///< every mutating call, a refused one as well: "add route default dev wg0 …"
   std::vector<RouteQuery> queries;  ///< every route lookup that came as far as the policy rules
   std::optional<Fault> fault;
+  int wireguard_errnum = 0;                             ///< of each question to a WireGuard; 0: they answer
   int stale_commits = 0;                                ///< so many commits from now on are answered kStale
   int lost_answers = 0;                                 ///< so many from now on are carried out, and the answer is lost
   std::function<void(const std::string&)> before_call;  ///< asked at each mutating call, before it has any effect

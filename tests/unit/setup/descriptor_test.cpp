@@ -220,6 +220,8 @@ TEST(Pair, ATunnelThatIsNoWireGuard_SkipsWhatItDoesNotTell) {
     end->peers.clear();
   }
   EXPECT_EQ(failures(at_home, at_vps), Ids{});
+  EXPECT_EQ(failures(at_home, vps()), Ids{}) << "of one end alone no less";
+  EXPECT_EQ(failures(home(), at_vps), Ids{});
 }
 
 }  // namespace

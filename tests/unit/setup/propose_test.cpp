@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -308,6 +309,24 @@ TEST(Propose, TheOtherEndsName) {
   EXPECT_EQ(other_end("mailu-home", Side::kHome), "mailu-vps");
   EXPECT_EQ(other_end("home", Side::kHome), "vps");
   EXPECT_EQ(other_end("mine", Side::kHome), "mail-vps");
+}
+
+TEST(Look, AWireGuardThatDoesNotAnswer_IsNoEndWithoutPeers) {
+  test::FakeKernel kernel(test::docker_home());
+  const auto profile = test::home_profile();
+  const auto end = look_at_end(kernel, profile);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->peers.size(), 1U);
+  for (const int errnum : {ETIMEDOUT, EBADMSG, EPERM}) {
+    kernel.wireguard_errnum = errnum;
+    const auto silent = look_at_end(kernel, profile);
+    ASSERT_FALSE(silent);
+    EXPECT_EQ(silent.error().errnum, errnum);
+  }
+  kernel.host.wireguards.clear();  // the interface is of another kind
+  const auto other = look_at_end(kernel, profile);
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(is_wireguard(*other));
 }
 
 TEST(Look, DockersRefusal_IsTold_AndItsAbsenceANote) {

@@ -20,6 +20,20 @@ std::string block(std::string_view title, const std::vector<std::string>& lines)
   return text;
 }
 
+/// What was not asked is no agreement.
+std::string verdict_of(const std::vector<Check>& checks) {
+  const auto number_of = [&](Outcome outcome) {
+    const auto number = std::ranges::count(checks, outcome, &Check::outcome);
+    return number == 0 ? std::string() : fmt::format("{} check{}", number, number == 1 ? "" : "s");
+  };
+  const auto failed = number_of(Outcome::kFailed);
+  const auto skipped = number_of(Outcome::kSkipped);
+  if (failed.empty()) {
+    return skipped.empty() ? "the two ends fit" : fmt::format("the two ends fit as far as asked, {} skipped", skipped);
+  }
+  return failed + " failed" + (skipped.empty() ? "" : fmt::format(", {} skipped", skipped));
+}
+
 }  // namespace
 
 std::string init_text(const InitReport& report) {
@@ -54,10 +68,7 @@ std::string pair_text(const PairReport& report) {
   if (!report.there) {
     return setup::descriptor_to_json(report.here) + "\n";
   }
-  const auto failed = std::ranges::count(report.checks, Outcome::kFailed, &Check::outcome);
-  const auto verdict =
-      failed == 0 ? std::string("the two ends fit") : fmt::format("{} check{} failed", failed, failed == 1 ? "" : "s");
-  return fmt::format("{} and {}: {}\n{}", report.here.instance, report.there->instance, verdict,
+  return fmt::format("{} and {}: {}\n{}", report.here.instance, report.there->instance, verdict_of(report.checks),
                      checks_text(report.checks));
 }
 

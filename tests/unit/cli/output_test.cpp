@@ -211,6 +211,26 @@ TEST_F(Output, Text_VerifyNamesTheMend) {
   EXPECT_NE(text.find("mend: "), std::string::npos) << text;
 }
 
+TEST(PairText, TheVerdictCountsWhatWasNotAsked) {
+  PairReport report{.here = {}, .there = setup::Descriptor{}, .checks = {}};
+  report.here.instance = "mailu-home";
+  report.there->instance = "mailu-vps";
+  const auto verdict = [&](std::vector<Outcome> outcomes) {
+    report.checks.clear();
+    for (const auto outcome : outcomes) {
+      report.checks.push_back({.id = "x", .title = "x", .outcome = outcome, .detail = {}, .mend = {}});
+    }
+    const auto text = pair_text(report);
+    return text.substr(0, text.find('\n'));
+  };
+  using enum Outcome;
+  EXPECT_EQ(verdict({kPassed, kPassed}), "mailu-home and mailu-vps: the two ends fit");
+  EXPECT_EQ(verdict({kPassed, kSkipped}),
+            "mailu-home and mailu-vps: the two ends fit as far as asked, 1 check skipped");
+  EXPECT_EQ(verdict({kFailed, kSkipped, kSkipped}), "mailu-home and mailu-vps: 1 check failed, 2 checks skipped");
+  EXPECT_EQ(verdict({kFailed, kFailed}), "mailu-home and mailu-vps: 2 checks failed");
+}
+
 TEST_F(Output, Text_DisableOfWhatIsNotEnabled) {
   EXPECT_EQ(disable_text(*box_.engine.disable("mailu-home", profile_), Verbosity::kNormal),
             "mailu-home is not enabled: nothing to take back.\n");

@@ -54,6 +54,12 @@ class Comparison {
   }
 
   void check_sources() {
+    if (home_.mail_from.empty()) {  // with nat: masquerade, while its tunnel is down
+      judge("sources", "both ends name the same sources", false,
+            fmt::format("home's mail has no address yet: its tunnel {} has none", home_.tunnel),
+            fmt::format("at home: bring {0} up (wg-quick up {0}), and let `smtp-egress pair` look anew", home_.tunnel));
+      return;
+    }
     const auto missing = not_among(home_.mail_from, vps_.sources);
     const auto too_many = not_among(vps_.sources, home_.mail_from);
     std::string detail = list_of(home_.mail_from);
@@ -97,9 +103,14 @@ class Comparison {
   void check_allowed_ips_of(const char* id, const Descriptor& end, const Descriptor& other,
                             const std::vector<Prefix>& through) {
     const char* const where = end.side == Side::kHome ? "home" : "the VPS";
-    const auto title = fmt::format("AllowedIPs at {} let {} through", where, list_of(through));
+    const auto title =
+        fmt::format("AllowedIPs at {} let {} through", where, through.empty() ? "the mail" : list_of(through));
     if (!is_wireguard(end)) {
       add(id, title, Outcome::kSkipped, fmt::format("{} there is no WireGuard interface", end.tunnel));
+      return;
+    }
+    if (through.empty()) {
+      add(id, title, Outcome::kSkipped, "home's mail has no address yet");
       return;
     }
     const auto [peer, missing, line] = judge_peer(end, other.public_key, through);

@@ -194,6 +194,18 @@ std::string mend_of(const char* id, const Descriptor& at_home, const Descriptor&
   return check == checks.end() ? "" : check->mend;
 }
 
+TEST(Pair, AHomeWhoseMailHasNoAddressYet_IsToBringItsTunnelUp) {
+  auto at_home = home();
+  at_home.nat = HomeNat::kMasquerade;
+  at_home.mail_from.clear();
+  EXPECT_EQ(failures(at_home, vps()), Ids{"sources"});
+  EXPECT_EQ(mend_of("sources", at_home, vps()),
+            "at home: bring wg0 up (wg-quick up wg0), and let `smtp-egress pair` look anew");
+  for (const auto& check : compare_ends(at_home, vps())) {
+    EXPECT_EQ(check.outcome == Outcome::kSkipped, check.id.ends_with("-allowed-ips")) << check.id;
+  }
+}
+
 TEST(Pair, OfSeveralPeers_TheOtherEndsIsJudgedAlone) {
   auto at_vps = vps();
   at_vps.peers.front().allowed_ips = {test::prefix("10.0.1.2/32")};

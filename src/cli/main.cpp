@@ -285,17 +285,25 @@ class Run {
   ProfileFiles files_;
 };
 
-/// What was to be read could not be written: a full disk, say. What enable and disable did, they did all the same.
+/// What a command whose report is lost has done all the same; empty: it changes nothing.
+std::string done_all_the_same(const Options& options) {
+  if (options.command == Command::kEnable || options.command == Command::kDisable) {
+    return "the command itself was done; `smtp-egress status` shows it";
+  }
+  const bool writes = options.command == Command::kInit && !options.setup.print;
+  return writes ? "the profile itself was written; `smtp-egress profiles` lists it" : "";
+}
+
+/// What was to be read could not be written: a full disk, say.
 int told(const Options& options, int code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) {
     return code;
   }
   const int errnum = errno;
-  const bool changes = options.command == Command::kEnable || options.command == Command::kDisable;
-  const auto error = system_error("write to", "standard output", errnum, {},
-                                  changes ? "the command itself was done; `smtp-egress status` shows it" : "");
+  const auto done = done_all_the_same(options);
+  const auto error = system_error("write to", "standard output", errnum, {}, done);
   std::fprintf(stderr, "smtp-egress: %s\n", error.error().message().c_str());
-  return changes ? code : exit_code_of(ErrorKind::kUsage);
+  return done.empty() ? exit_code_of(ErrorKind::kUsage) : code;
 }
 
 int run(const Options& options) {

@@ -146,6 +146,16 @@ class Program(unittest.TestCase):
                 done = self.run_program(*command.split(), expect=code, stdout=full)
             self.assertIn("write to standard output: No space left on device (ENOSPC)", done.stderr)
 
+    def test_init_whose_report_is_lost_has_written_its_profile(self) -> None:
+        subprocess.run(["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "ip", "link", "add", "tunnel", "type", "veth"],
+                       check=True)
+        words = ("init", "home", "mine", "--yes", "--tunnel", "tunnel", "--subnet", "10.9.0.0/24")
+        for last, code, said in (("--print", USAGE, "ENOSPC"), ("--force", DONE, "the profile itself was written")):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = self.run_program(*words, last, expect=code, stdout=full)
+            self.assertIn(said, done.stderr)
+            self.assertEqual(os.listdir(self.config), [] if code == USAGE else ["mine.json"])
+
     def test_a_damaged_state_file(self) -> None:
         os.mkdir(self.state)
         with open(os.path.join(self.state, "mailu-home.json"), "w", encoding="utf-8") as file:

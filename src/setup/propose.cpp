@@ -19,6 +19,7 @@ using nlohmann::ordered_json;
 
 constexpr const char* kOperation = "set up this host:";
 constexpr const char* kSchema = "file:///usr/share/smtp-egress/profile.schema.json";
+constexpr std::string_view kAuto = "auto";
 constexpr std::size_t kMostShown = 12;  // of Docker's networks, in an error
 
 /// A step without a next one; nothing where the proposal can go on.
@@ -230,7 +231,10 @@ class Proposing {
     if (is_home()) {
       return std::nullopt;
     }
-    const auto wished = setting("wan") ? setting("wan") : wishes_.wan;
+    auto wished = setting("wan");
+    if (!wished || wished == kAuto) {
+      wished = wishes_.wan;
+    }
     const auto candidates = wan_candidates(finds_, tunnel_);
     if (!wished && candidates.empty()) {
       return refuse("WAN interface", "there is no default route to find it by; name it with --wan IF");
@@ -245,6 +249,9 @@ class Proposing {
     const auto name = IfName::parse(wished ? *wished : candidates.front().value);
     if (!name) {
       return Result<Step>(std::unexpected(name.error()));
+    }
+    if (finds_.observed.link(*name) == nullptr) {
+      return refuse(fmt::format("WAN interface {}", name->str()), "is not there; `ip link` lists what there is");
     }
     wan_ = *name;
     chosen("wan", wan_.str(), wished ? "as given" : candidates.front().shown);
@@ -324,12 +331,16 @@ class Proposing {
 
   Result<Step> finish() {
     auto written = document();
-    auto profile = parse_profile(instance(), "what init found", text_of(written), wishes_.overrides);
+    auto overrides = wishes_.overrides;
+    if (wishes_.wan) {  // "auto" left it open, and was answered
+      std::erase_if(overrides.settings, [](const auto& setting) { return setting.first == "wan"; });
+    }
+    auto profile = parse_profile(instance(), "what init found", text_of(written), overrides);
     if (!profile) {
       return std::unexpected(profile.error());
     }
     const auto read = profile_document(*profile);
-    for (const auto& [key, value] : wishes_.overrides.settings) {
+    for (const auto& [key, value] : overrides.settings) {
       const auto outer = key.substr(0, key.find('.'));
       if (const auto found = read.find(outer); found != read.end()) {  // "tenants": [] is the same as none
         written[outer] = ordered_json::parse(text_of(*found));

@@ -275,6 +275,27 @@ TEST(Propose, Vps_SeveralWaysOut_AreAQuestion_TheLowestMetricFirst) {
   EXPECT_EQ(json::parse(proposal_of(finds_of(host, std::nullopt), wished).text)["wan"], "eth0");
 }
 
+TEST(Propose, Vps_AWanThatIsAuto_IsFound) {
+  auto host = test::vps();
+  auto wished = wishes(Side::kVps, {{{"wan", "auto"}}});
+  const auto one = proposal_of(finds_of(host, std::nullopt), wished);
+  EXPECT_EQ(json::parse(one.text)["wan"], "auto") << "as it was given";
+  EXPECT_EQ(json::parse(one.text)["public_ip"], "203.0.113.10") << "of the interface that it is now";
+  test::add_link(host, "eth1", "", "198.18.0.2/24");
+  test::add_default_route(host, "198.18.0.1", "eth1", 5);
+  const auto finds = finds_of(host, std::nullopt);
+  take_answer(wished, question_of(finds, wished), {"eth1"});
+  const auto two = proposal_of(finds, wished);
+  EXPECT_EQ(json::parse(two.text)["wan"], "eth1") << "as it was answered";
+  EXPECT_EQ(two.profile.wan, test::ifname("eth1"));
+}
+
+TEST(Propose, Vps_AWanThatIsNotThere_IsRefused) {
+  EXPECT_NE(refusal(finds_of(test::vps(), std::nullopt), wishes(Side::kVps, {{{"wan", "eht0"}}}))
+                .find("WAN interface eht0: is not there"),
+            std::string::npos);
+}
+
 TEST(Propose, Vps_AnAddressThatIsMapped_HasToBeNamed) {
   auto host = test::vps();
   std::erase_if(host.state.addresses, [](const auto& a) { return a.local == test::address("203.0.113.10"); });

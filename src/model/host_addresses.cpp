@@ -5,13 +5,19 @@
 
 namespace smtpegress {
 
-std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family) {
+std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link) {
   std::vector<IpAddress> found;
   for (const auto& address : observed.addresses) {
-    if (address.link == link.index && address.local.family == family && !stays_on_link(address.local)) {
+    if (address.link == link.index && !stays_on_link(address.local)) {
       found.push_back(address.local);
     }
   }
+  return found;
+}
+
+std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family) {
+  auto found = addresses_of(observed, link);
+  std::erase_if(found, [&](const IpAddress& address) { return address.family != family; });
   return found;
 }
 

@@ -11,6 +11,9 @@ namespace smtpegress {
 /// Addresses of an interface that others can send to, in the kernel's order: of IPv4 the first is the primary one.
 [[nodiscard]] std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link, IpFamily family);
 
+/// The same of both families.
+[[nodiscard]] std::vector<IpAddress> addresses_of(const ObservedState& observed, const Link& link);
+
 /// Does the host reach the internet by that interface, and by nothing that wraps packets up? A default route by a
 /// gateway says so; by none it may be a VPN's, but not that of hardware, of a container's venet, or of PPPoE.
 [[nodiscard]] bool is_uplink(const ObservedState& observed, const IfName& interface, IpFamily family);

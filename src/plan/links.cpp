@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "model/host_addresses.hpp"
 #include "model/ownership.hpp"
@@ -112,10 +111,7 @@ Finding inspect_link(const LinkSpec& desired, const ObservedState& observed) {
   auto detail = link->half_made ? "was cut short in the making" : difference(now, desired);
   // To be put back as it was, not as it should have been.
   now.neighbours = link->neighbours;
-  now.addresses.clear();
-  for (const auto family : kBothFamilies) {
-    std::ranges::copy(addresses_of(observed, *link, family), std::back_inserter(now.addresses));
-  }
+  now.addresses = addresses_of(observed, *link);
   return found(desired, Presence::kChanged, std::move(detail), std::move(now));
 }
 

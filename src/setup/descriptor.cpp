@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/families.hpp"
+#include "model/host_addresses.hpp"
 #include "model/host_senders.hpp"
 #include "model/profile_document.hpp"
 #include "net/contains.hpp"
@@ -256,11 +257,7 @@ Descriptor describe_end(const Profile& profile, const ResolvedHost& host, const 
                  .public_ip = host.public_ip};
   if (const auto* link = observed.link(profile.tunnel); link != nullptr) {
     end.mtu = link->mtu;
-    for (const auto& address : observed.addresses) {
-      if (address.link == link->index && !stays_on_link(address.local)) {
-        end.tunnel_addresses.push_back(address.local);
-      }
-    }
+    end.tunnel_addresses = addresses_of(observed, *link);
   }
   if (profile.side == Side::kHome && profile.nat == HomeNat::kMasquerade) {
     end.mail_from.clear();

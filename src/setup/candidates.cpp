@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "model/covered.hpp"
-#include "model/families.hpp"
-#include "model/private_networks.hpp"
+#include "model/host_addresses.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
 #include "setup/mail_stacks.hpp"
@@ -16,6 +14,8 @@ namespace smtpegress::setup {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::size_t kMostShown = 12;  // of Docker's networks, in an error
 
 std::string text_of(const json& item) {
   return item.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -26,38 +26,40 @@ bool is_incus_bridge(const Link& link) {
   return link.kind == "bridge" && (link.name.str().starts_with("incusbr") || link.name.str().starts_with("lxdbr"));
 }
 
+/// None of an interface that is not there.
 std::vector<IpAddress> addresses_on(const ObservedState& observed, const IfName& name) {
-  std::vector<IpAddress> addresses;
   const auto* link = observed.link(name);
-  for (const auto& address : observed.addresses) {
-    if (link != nullptr && address.link == link->index && !stays_on_link(address.local)) {
-      addresses.push_back(address.local);
+  return link != nullptr ? addresses_of(observed, *link) : std::vector<IpAddress>();
+}
+
+/// As which mail of this host's own enters the tunnel, in each family.
+std::vector<IpAddress> lasting_addresses(const ObservedState& observed, const IfName& tunnel) {
+  std::vector<IpAddress> addresses;
+  const auto* link = observed.link(tunnel);
+  for (const auto family : kBothFamilies) {
+    if (const auto address = link != nullptr ? lasting_address(observed, *link, family) : std::nullopt) {
+      addresses.push_back(*address);
     }
   }
   return addresses;
 }
 
-/// An item of a later program's profiles is offered by none that cannot read it.
-bool is_known(const std::string& item) {
-  return parse_profile("candidate", "candidate", fmt::format(R"({{"side": "home", "sources": [{}]}})", item))
-      .has_value();
-}
-
-/// A Mox on the host: what its user sends, as the tunnel's address.
+/// A Mox on the host: what its user sends, as the tunnel's addresses.
 void add_mox(const Finds& finds, const IfName& tunnel, std::vector<SourceCandidate>& sources) {
-  const auto addresses = addresses_on(finds.observed, tunnel);
+  const auto addresses = lasting_addresses(finds.observed, tunnel);
   if (!finds.has_mox_user || addresses.empty()) {
     return;
   }
-  const auto item = text_of({{"user", "mox"}, {"address", addresses.front().to_string()}});
-  if (is_known(item)) {
-    sources.push_back(
-        {.candidate = {.value = item,
-                       .shown = fmt::format("user mox of this host, as {}", addresses.front().to_string()),
-                       .flag = fmt::format("--set 'sources=[{}]'", item)},
-         .stack = "mox",
-         .note = {}});
+  json written = json::array();
+  for (const auto& address : addresses) {
+    written.push_back(address.to_string());
   }
+  const auto item = text_of({{"user", "mox"}, {"address", written.size() == 1 ? written.front() : written}});
+  sources.push_back({.candidate = {.value = item,
+                                   .shown = fmt::format("user mox of this host, as {}", list_of(addresses)),
+                                   .flag = fmt::format("--set 'sources=[{}]'", item)},
+                     .stack = "mox",
+                     .note = {}});
 }
 
 void add_bridges(const Finds& finds, std::vector<SourceCandidate>& sources) {
@@ -130,6 +132,36 @@ std::vector<SourceCandidate> home_sources(const Finds& finds, const IfName& tunn
   return sources;
 }
 
+std::string why_no_home_source(const Finds& finds, const IfName& tunnel) {
+  const auto servers = finds.docker ? mail_servers_on_host(*finds.docker) : std::vector<std::string>();
+  if (!servers.empty()) {
+    return fmt::format(
+        "the container {0} is on the host's own network, where its mail is that of a user: name the one that its "
+        "server "
+        "runs as, by name or number (`docker top {0}` shows it): --set 'sources=[{{\"user\": \"NUMBER\"}}]'",
+        servers.front());
+  }
+  if (finds.has_mox_user) {
+    return fmt::format(
+        "there is a user mox on this host, but {0} has no address that his mail could leave as; give it one (Address = "
+        "… in {0}.conf), or name the mail stack's network: --docker-network NAME or --subnet CIDR",
+        tunnel.str());
+  }
+  std::string seen = "no Docker network of a mail stack was found";
+  if (!finds.docker) {
+    seen = "Docker does not run here, and there is no bridge of Incus's";
+  } else {
+    std::vector<std::string> names;
+    for (const auto& network : finds.docker->networks) {
+      if (network.driver == "bridge" && names.size() < kMostShown) {
+        names.push_back(network.name);
+      }
+    }
+    seen += names.empty() ? "" : fmt::format(" (there are {})", list_of(names));
+  }
+  return seen + "; start the mail stack, or name its network: --docker-network NAME or --subnet CIDR";
+}
+
 std::vector<std::vector<Prefix>> networks_behind(const Finds& finds, const IfName& tunnel) {
   std::vector<std::vector<Prefix>> behind;
   const auto* device = finds.wireguard(tunnel);
@@ -177,7 +209,7 @@ std::vector<Candidate> wan_candidates(const Finds& finds, const IfName& tunnel) 
 std::vector<Candidate> public_addresses(const Finds& finds, const IfName& wan) {
   std::vector<Candidate> candidates;
   for (const auto& address : addresses_on(finds.observed, wan)) {
-    if (address.family == IpFamily::kV4 && !is_private(address) && !is_link_local(address)) {
+    if (address.family == IpFamily::kV4 && !may_be_mapped(address)) {
       const auto text = address.to_string();
       candidates.push_back(
           {.value = text, .shown = fmt::format("{} on {}", text, wan.str()), .flag = "--public-ip " + text});

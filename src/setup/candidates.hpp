@@ -1,6 +1,7 @@
 // What there is to choose from, for propose().
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "setup/propose.hpp"
@@ -21,10 +22,14 @@ struct SourceCandidate {
 /// `tunnel` is the interface that was chosen.
 [[nodiscard]] std::vector<SourceCandidate> home_sources(const Finds& finds, const IfName& tunnel);
 
+/// Where there are none of them: why, and what to do.
+[[nodiscard]] std::string why_no_home_source(const Finds& finds, const IfName& tunnel);
+
 /// What the tunnel's peers may send from, but for the tunnel's own addresses and the internet: for each peer.
 [[nodiscard]] std::vector<std::vector<Prefix>> networks_behind(const Finds& finds, const IfName& tunnel);
 
-/// Interfaces other than the tunnel with a default route, that of the lowest metric first.
+/// Interfaces other than the tunnel with a default route: those of IPv4 first, and of each family that of the lowest
+/// metric.
 [[nodiscard]] std::vector<Candidate> wan_candidates(const Finds& finds, const IfName& tunnel);
 
 /// IPv4 addresses of an interface that the internet can send to.

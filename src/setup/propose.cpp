@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 constexpr const char* kOperation = "set up this host:";
 constexpr const char* kSchema = "file:///usr/share/smtp-egress/profile.schema.json";
 constexpr std::string_view kAuto = "auto";
-constexpr std::size_t kMostShown = 12;  // of Docker's networks, in an error
+constexpr std::string_view kAnyStack = "mail";  // of a mail stack that has no name here
 
 /// A step without a next one; nothing where the proposal can go on.
 using Stop = std::optional<Result<Step>>;
@@ -101,10 +101,7 @@ class Proposing {
       return sources_given(*given);
     }
     if (!wishes_.sources.empty()) {
-      for (const auto& item : wishes_.sources) {
-        stack_ = stack_.empty() ? stack_named_in(item) : stack_;
-        add_source(item, item + ", as chosen");
-      }
+      take_chosen();
       return std::nullopt;
     }
     if (wishes_.from_home) {
@@ -150,7 +147,7 @@ class Proposing {
   Stop sources_at_home() {
     const auto found = home_sources(finds_, tunnel_);
     if (found.empty()) {
-      return refuse("sources", no_mail_stack());
+      return refuse("sources", why_no_home_source(finds_, tunnel_));
     }
     if (found.size() > 1) {
       Question question{.topic = Topic::kSources,
@@ -163,35 +160,30 @@ class Proposing {
       }
       return Result<Step>(std::move(question));
     }
-    const auto& [candidate, stack, note] = found.front();
-    add_source(candidate.value, candidate.shown);
-    stack_ = stack;
-    if (!note.empty()) {
-      proposal_.notes.push_back(note);
-    }
+    take(found.front());
     return std::nullopt;
   }
 
-  /// Why there is nothing to choose from, and what to do.
-  [[nodiscard]] std::string no_mail_stack() const {
-    std::string seen = "no Docker network of a mail stack was found";
-    if (!finds_.docker) {
-      seen = "Docker does not run here, and there is no bridge of Incus's";
-    } else if (const auto servers = mail_servers_on_host(*finds_.docker); !servers.empty()) {
-      seen = fmt::format("the container {} is on the host's own network", servers.front());
-    } else {
-      std::vector<std::string> names;
-      for (const auto& network : finds_.docker->networks) {
-        if (network.driver == "bridge" && names.size() < kMostShown) {
-          names.push_back(network.name);
-        }
+  void take(const SourceCandidate& source) {
+    add_source(source.candidate.value, source.candidate.shown);
+    stack_ = stack_.empty() || stack_ == kAnyStack ? source.stack : stack_;
+    if (!source.note.empty()) {
+      proposal_.notes.push_back(source.note);
+    }
+  }
+
+  /// Answers: what a candidate says of itself holds for them, too.
+  void take_chosen() {
+    const auto offered = is_home() ? home_sources(finds_, tunnel_) : std::vector<SourceCandidate>();
+    for (const auto& item : wishes_.sources) {
+      const auto value_of = [](const SourceCandidate& source) { return source.candidate.value; };
+      const auto source = std::ranges::find(offered, item, value_of);
+      if (source != offered.end()) {
+        take(*source);
+      } else {
+        add_source(item, item + ", as chosen");
       }
-      seen += names.empty() ? "" : fmt::format(" (there are {})", list_of(names));
     }
-    if (finds_.has_mox_user) {
-      seen += "; there is a user mox on this host";
-    }
-    return seen + "; start the mail stack, or name its network: --docker-network NAME or --subnet CIDR";
   }
 
   Stop sources_behind_tunnel() {
@@ -201,10 +193,12 @@ class Proposing {
       all.insert(all.end(), networks.begin(), networks.end());
     }
     if (all.empty()) {
-      return refuse(fmt::format("AllowedIPs of {}", tunnel_.str()),
-                    "have no network of a mail stack at home; add it there, or name it with --subnet CIDR, or take it "
-                    "from home: `smtp-egress pair` there, --from-home - here (with nat: masquerade at home the source "
-                    "is the tunnel's address there: --subnet ADDRESS/32)");
+      return refuse(
+          fmt::format("AllowedIPs of {}", tunnel_.str()),
+          "have no network of a mail stack at home; add it there, or name it with --subnet CIDR, or take it "
+          "from home: `smtp-egress pair` there, --from-home - here (with nat: masquerade at home, and where the "
+          "mail server is no container but a user there, the source is the tunnel's address at home: --subnet "
+          "ADDRESS/32)");
     }
     const auto of_family = [&](IpFamily family) {
       return std::ranges::count(all, family, [](const Prefix& network) { return network.address.family; });
@@ -298,7 +292,7 @@ class Proposing {
     if (wishes_.from_home) {
       return other_end(wishes_.from_home->instance, Side::kHome);
     }
-    return fmt::format("{}-{}", stack_.empty() ? "mail" : stack_, is_home() ? "home" : "vps");
+    return fmt::format("{}-{}", stack_.empty() ? kAnyStack : stack_, is_home() ? "home" : "vps");
   }
 
   [[nodiscard]] ordered_json document() const {
@@ -367,34 +361,6 @@ class Proposing {
 
 Result<Step> propose(const Finds& finds, const Wishes& wishes) {
   return Proposing(finds, wishes).step();
-}
-
-void take_answer(Wishes& wishes, const Question& question, const std::vector<std::string>& values) {
-  switch (question.topic) {
-    case Topic::kTunnel:
-      wishes.tunnel = values.front();
-      break;
-    case Topic::kSources:
-      wishes.sources = values;
-      break;
-    case Topic::kWan:
-      wishes.wan = values.front();
-      break;
-    case Topic::kPublicIp:
-      wishes.public_ip = values.front();
-      break;
-  }
-}
-
-Error unanswered(const Question& question) {
-  std::vector<std::string> flags;
-  for (const auto& candidate : question.candidates) {
-    flags.push_back(fmt::format("{} for {}", candidate.flag, candidate.shown));
-  }
-  return usage_error("set up this host", {},
-                     flags.empty() ? fmt::format("{} Give {}", question.asked, question.flag)
-                                   : fmt::format("{} Give {}", question.asked, list_of(flags, "; or ")))
-      .error();
 }
 
 std::string other_end(const std::string& instance, Side side) {

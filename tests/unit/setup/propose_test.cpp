@@ -189,19 +189,29 @@ TEST(Propose, NoMailStack_SaysWhatIsThere) {
   EXPECT_NE(refusal(finds_of(test::bare_home(), std::nullopt), wishes(Side::kHome)).find("Docker does not run here"),
             std::string::npos);
   const docker::Inventory on_host{.networks = {}, .containers = {container("postfix", "boky/postfix", "host")}};
-  EXPECT_NE(refusal(finds_of(test::docker_home(), on_host), wishes(Side::kHome)).find("postfix is on the host's own"),
-            std::string::npos);
+  const auto user = refusal(finds_of(test::docker_home(), on_host), wishes(Side::kHome));
+  EXPECT_NE(user.find("postfix is on the host's own"), std::string::npos) << user;
+  EXPECT_NE(user.find("--set 'sources=[{\"user\": "), std::string::npos) << "it runs, and has no network to name";
 }
 
-TEST(Propose, AMoxOnTheHost_IsOfferedOnlyWhereProfilesKnowUsers) {
-  const auto finds = finds_of(test::bare_home(), std::nullopt, true);
-  const bool known =
-      parse_profile("x", "x", R"({"side": "home", "sources": [{"user": "mox", "address": "10.0.1.2"}]})").has_value();
-  if (known) {
-    EXPECT_EQ(proposal_of(finds, wishes(Side::kHome)).profile.name, "mox-home");
-  } else {
-    EXPECT_NE(refusal(finds, wishes(Side::kHome)).find("there is a user mox on this host"), std::string::npos);
-  }
+TEST(Propose, AMoxOnTheHost_SendsAsTheTunnelsAddresses) {
+  auto host = test::bare_home();
+  auto proposal = proposal_of(finds_of(host, std::nullopt, true), wishes(Side::kHome));
+  EXPECT_EQ(proposal.profile.name, "mox-home");
+  EXPECT_EQ(json::parse(proposal.text)["sources"], json::parse(R"([{"user": "mox", "address": "10.0.1.2"}])"));
+  test::add_address(host, "wg0", "fe80::2/64");
+  test::add_address(host, "wg0", "fd00:1::2/64");
+  proposal = proposal_of(finds_of(host, std::nullopt, true), wishes(Side::kHome));
+  EXPECT_EQ(json::parse(proposal.text)["sources"],
+            json::parse(R"([{"user": "mox", "address": ["10.0.1.2", "fd00:1::2"]}])"))
+      << "else its IPv6 mail would be refused";
+}
+
+TEST(Propose, AMoxOnTheHost_NeedsATunnelWithAnAddress) {
+  auto host = test::bare_home();
+  host.state.addresses.clear();
+  const auto said = refusal(finds_of(host, std::nullopt, true), wishes(Side::kHome));
+  EXPECT_NE(said.find("a user mox on this host, but wg0 has no address"), std::string::npos) << said;
 }
 
 TEST(Propose, IncussBridge_IsASourceWhereDockerHasNone) {
@@ -212,6 +222,21 @@ TEST(Propose, IncussBridge_IsASourceWhereDockerHasNone) {
   EXPECT_EQ(json::parse(proposal.text)["sources"], json::parse(R"([{"interface": "incusbr0"}])"));
   EXPECT_EQ(proposal.profile.name, "mail-home");
   EXPECT_NE(proposal.notes.front().find("all machines on incusbr0"), std::string::npos);
+}
+
+TEST(Propose, IncussBridge_PickedFromAList_IsTakenWithItsNote) {
+  auto host = test::bare_home();
+  test::add_link(host, "incusbr0", "bridge", "10.10.10.1/24");
+  const auto finds = finds_of(host, std::nullopt, true);
+  auto wished = wishes(Side::kHome);
+  const auto question = question_of(finds, wished);
+  ASSERT_EQ(question.candidates.size(), 2U);
+  take_answer(wished, question, {question.candidates.front().value});
+  const auto bridge = proposal_of(finds, wished);
+  EXPECT_NE(bridge.notes.front().find("all machines on incusbr0"), std::string::npos);
+  EXPECT_EQ(bridge.profile.name, "mail-home");
+  take_answer(wished, question, {question.candidates.back().value});
+  EXPECT_EQ(proposal_of(finds, wished).profile.name, "mox-home");
 }
 
 TEST(Propose, Vps_TakesWhatIsBehindTheTunnel) {
@@ -249,6 +274,7 @@ TEST(Propose, Vps_TheTunnelsOwnAndTheInternetAreNoSources) {
   }
   const auto none = refusal(finds_of(vps_with_peers("10.0.1.1/32", {"10.0.1.2/32"}), std::nullopt), wishes(Side::kVps));
   EXPECT_NE(none.find("have no network of a mail stack"), std::string::npos) << none;
+  EXPECT_NE(none.find("where the mail server is no container but a user there"), std::string::npos) << none;
 }
 
 TEST(Propose, Vps_NetworksOfTwoPeersOrOfOneFamily_AreAQuestion) {

@@ -139,9 +139,10 @@ class Init {
     return neighbours;
   }
 
+  /// Somebody has to read the question, too: it goes to standard error.
   [[nodiscard]] bool may_ask() const {
     return !options_.setup.yes && options_.format == Format::kText && options_.setup.from_home != kStandardInput &&
-           ::isatty(STDIN_FILENO) == 1;
+           ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
   }
 
   Result<setup::Proposal> settle(const setup::Finds& finds) {

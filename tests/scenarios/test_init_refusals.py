@@ -119,17 +119,31 @@ class Refusals(Fresh):
 class AtATerminal(Fresh):
     """What is asked, by a terminal of its own: an answer, another try, the end of input."""
 
-    def at_terminal(self, host: Host, typed: str, *words: str) -> tuple[int, str]:
+    def at_terminal(self, host: Host, typed: str, *words: str, stderr: int | None = None) -> tuple[int, str]:
+        """Its exit code, and what it said on the terminal and on standard output. `stderr`: in place of the terminal."""
         primary, secondary = pty.openpty()
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, primary)
             command = enter_command(host.holder_pid, [str(PROGRAM), *words])
             os.write(primary, typed.encode())
-            program = subprocess.Popen(command, stdin=secondary, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            program = subprocess.Popen(command, stdin=secondary, stdout=subprocess.PIPE,
+                                       stderr=secondary if stderr is None else stderr,
                                        env=environment(self.environment(host)), text=True)
             os.close(secondary)
-            said, _ = program.communicate(timeout=30)
-            return program.returncode, said
+            try:
+                said, told = program.communicate(timeout=30)  # what is on the terminal, a few lines, waits in it
+            except subprocess.TimeoutExpired:
+                program.kill()
+                raise
+            return program.returncode, said + (told or "") + self.left_on(primary)
+
+    @staticmethod
+    def left_on(primary: int) -> str:
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: all of it was read, and nobody has the other end
+            while part := os.read(primary, 4096):
+                said += part
+        return said.decode()
 
     def both(self) -> contextlib.AbstractContextManager[None]:
         return self.docker(docker_of(
@@ -161,6 +175,13 @@ class AtATerminal(Fresh):
             code, said = self.at_terminal(self.lab.home, "\x04", "init", "home")
         self.assertEqual(code, REFUSED, said)
         self.assertIn("nothing was chosen, and nothing was written", said)
+        self.assertEqual(self.written(self.lab.home), [])
+
+    def test_where_nobody_sees_the_question_none_is_asked(self) -> None:
+        with self.both():
+            code, said = self.at_terminal(self.lab.home, "1\n", "init", "home", stderr=subprocess.PIPE)
+        self.assertEqual(code, REFUSED, said)
+        self.assertIn("--docker-network lists_default", said)
         self.assertEqual(self.written(self.lab.home), [])
 
     def test_yes_never_asks(self) -> None:

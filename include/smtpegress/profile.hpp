@@ -178,6 +178,9 @@ std::vector<ProfileMistake> check_profile(std::string_view origin, std::string_v
 /// The profile as JSON text that parse_profile reads back to an equal one.
 [[nodiscard]] std::string profile_to_json(const Profile& profile);
 
+/// "mailu-home" of "mailu-home", of "./mailu-home.json" and of "/etc/smtp-egress/mailu-home.json".
+[[nodiscard]] std::string instance_name(const std::string& instance);
+
 /// An instance's name that may become a file's and a table's name, or an error that says why not.
 Result<std::string> check_instance_name(std::string_view name);
 

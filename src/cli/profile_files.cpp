@@ -97,10 +97,6 @@ Result<void> may_list(const std::string& directory) {
 
 }  // namespace
 
-std::string instance_name(const std::string& instance) {
-  return instance.find('/') == std::string::npos ? instance : fs::path(instance).stem().string();
-}
-
 ProfileFiles::ProfileFiles()
     : config_dir_(environment_or("SMTP_EGRESS_CONFIG_DIR", "/etc/smtp-egress")),
       shipped_dir_(environment_or("SMTP_EGRESS_PROFILE_DIR", default_shipped_dir())) {}

@@ -58,7 +58,4 @@ class ProfileFiles {
   std::string shipped_dir_;
 };
 
-/// "mailu-home" of "mailu-home", of "./mailu-home.json" and of "/etc/smtp-egress/mailu-home.json".
-[[nodiscard]] std::string instance_name(const std::string& instance);
-
 }  // namespace smtpegress::cli

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "model/families.hpp"
@@ -241,6 +242,10 @@ bool nests_too_deeply(std::string_view json_text) noexcept {
     }
   }
   return false;
+}
+
+std::string instance_name(const std::string& instance) {
+  return instance.find('/') == std::string::npos ? instance : std::filesystem::path(instance).stem().string();
 }
 
 Result<std::string> check_instance_name(std::string_view name) {

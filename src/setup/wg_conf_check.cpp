@@ -7,6 +7,7 @@
 #include "net/list_of.hpp"
 #include "setup/mail_peer.hpp"
 #include "setup/wg_conf.hpp"
+#include "setup/wg_hooks.hpp"
 
 namespace smtpegress::setup {
 namespace {
@@ -105,25 +106,21 @@ class Checking {
     }
   }
 
-  /// Hooks may be of other programs and other instances; of ours, one has to be this one.
+  /// Hooks may be of other programs and other instances; of those that enable one, one has to enable this one. Without
+  /// a name it is the only one there is.
   void check_hooks() {
-    bool ours = false;
-    bool named = false;
+    std::vector<std::string> enabled;
     for (const auto& hook : conf_.hooks) {
-      const bool switches = hook.find("smtp-egress enable") != std::string::npos;
-      ours = ours || switches;
-      named = named || (switches && names(hook));
+      const auto more = enabled_by(hook, wants_.tunnel);
+      enabled.insert(enabled.end(), more.begin(), more.end());
     }
-    if (ours && !named) {
+    const auto is_this = [&](const std::string& word) {
+      return word.empty() || instance_name(word) == wants_.instance;
+    };
+    if (!enabled.empty() && std::ranges::none_of(enabled, is_this)) {
       add(fmt::format("PostUp enables another instance than {}", wants_.instance),
           fmt::format("PostUp = smtp-egress enable {} --tunnel %i", wants_.instance));
     }
-  }
-
-  [[nodiscard]] bool names(const std::string& hook) const {
-    const auto at = hook.find(wants_.instance);
-    const auto after = at == std::string::npos ? std::string::npos : at + wants_.instance.size();
-    return at != std::string::npos && (after == hook.size() || hook[after] == ' ' || hook[after] == ';');
   }
 
   const WgConf& conf_;

@@ -114,6 +114,31 @@ TEST(WgConf, Check_EachMistakeOfHomesIsOneLineWithItsMend) {
   }
 }
 
+TEST(WgConf, Check_AHookEnablesThisInstance_HoweverItNamesIt) {
+  for (const auto* hook :
+       {"smtp-egress enable /etc/smtp-egress/mailu-home.json --tunnel %i", "smtp-egress enable ./mailu-home.json",
+        "smtp-egress enable --tunnel %i", "smtp-egress enable --tunnel=%i mailu-home",
+        "smtp-egress enable \"mailu-home\"", "/usr/sbin/smtp-egress --quiet enable --tunnel %i 'mailu-home' || true",
+        "smtp-egress enable other; smtp-egress enable mailu-home; true",
+        "smtp-egress enable mailu\\-home && (smtp-egress enable)", "echo mine; ip link show %i",
+        "smtp-egress disable other", "smtp-egress", "smtp-egress-watch enable other"}) {
+    EXPECT_EQ(mistakes(without("smtp-egress enable mailu-home --tunnel %i", hook), home_wants()), "") << hook;
+  }
+  auto by_interface = home_wants();
+  by_interface.instance = "wg0";
+  EXPECT_EQ(mistakes(without("enable mailu-home", "enable %i"), by_interface), "");
+}
+
+TEST(WgConf, Check_AHookEnablesAnotherInstance) {
+  for (const auto* hook :
+       {"smtp-egress enable my-mailu-home", "smtp-egress enable mailu-home2", "smtp-egress enable other mailu-home",
+        "smtp-egress enable other --tunnel mailu-home", "smtp-egress --state-dir mailu-home enable other",
+        "smtp-egress enable other; echo mailu-home", "smtp-egress enable x/mailu-home/y"}) {
+    const auto said = mistakes(without("smtp-egress enable mailu-home --tunnel %i", hook), home_wants());
+    EXPECT_TRUE(said.starts_with("PostUp enables another instance than mailu-home -> ")) << hook << said;
+  }
+}
+
 TEST(WgConf, Check_HalvesOfTheInternetAreAllOfIt) {
   EXPECT_EQ(mistakes(without("AllowedIPs = 0.0.0.0/0", "AllowedIPs = 0.0.0.0/1, 128.0.0.0/1"), home_wants()), "");
 }

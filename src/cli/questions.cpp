@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "net/contains.hpp"
 #include "smtpegress/net_types.hpp"
 
 namespace smtpegress::cli {
@@ -27,7 +28,7 @@ std::optional<std::string> line_of(std::FILE* in) {
   return first == std::string::npos ? "" : line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
 }
 
-/// "2", or "1, 3" where several may be chosen. Empty: that is no answer.
+/// "2", or "1, 3" where several may be chosen, each once. Empty: that is no answer.
 std::vector<std::string> chosen_by(const std::string& answer, const setup::Question& question) {
   std::vector<std::string> values;
   std::string_view rest = answer;
@@ -43,14 +44,17 @@ std::vector<std::string> chosen_by(const std::string& answer, const setup::Quest
       return {};
     }
     rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    values.push_back(question.candidates[number - 1].value);
+    if (const auto& value = question.candidates[number - 1].value; !contains(values, value)) {
+      values.push_back(value);
+    }
   }
   return values.size() > 1 && !question.several ? std::vector<std::string>() : values;
 }
 
 std::vector<std::string> values_of(const std::string& answer, const setup::Question& question) {
-  if (question.candidates.empty()) {  // a public address is all that is asked for without candidates
-    return IpAddress::parse(answer) ? std::vector{answer} : std::vector<std::string>();
+  if (question.candidates.empty()) {  // a public IPv4 address is all that is asked for without candidates
+    const auto address = IpAddress::parse(answer);
+    return address && address->family == IpFamily::kV4 ? std::vector{answer} : std::vector<std::string>();
   }
   return answer.empty() ? std::vector{question.candidates.front().value} : chosen_by(answer, question);
 }
@@ -76,7 +80,7 @@ Result<std::vector<std::string>> ask(const setup::Question& question, std::FILE*
     if (auto values = values_of(*answer, question); !values.empty()) {
       return values;
     }
-    std::fputs(question.candidates.empty() ? "That is no address.\n" : "That is none of them.\n", out);
+    std::fputs(question.candidates.empty() ? "That is no IPv4 address.\n" : "That is none of them.\n", out);
   }
 }
 

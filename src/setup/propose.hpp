@@ -36,7 +36,7 @@ struct Candidate {
 struct Question {
   Topic topic = Topic::kTunnel;
   std::string asked;                  ///< "Which tunnel does the mail take?"
-  std::vector<Candidate> candidates;  ///< none: any text is an answer
+  std::vector<Candidate> candidates;  ///< none: an IPv4 address is the answer
   bool several = false;               ///< more than one may be chosen
   std::string flag;                   ///< "--tunnel IF"
 };

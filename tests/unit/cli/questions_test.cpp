@@ -52,6 +52,7 @@ TEST(Questions, WhatIsNoAnswer_IsAskedAgain) {
 TEST(Questions, SeveralMayBeChosen) {
   EXPECT_EQ(answered(question(true), "3, 1\n"), "c,a");
   EXPECT_EQ(answered(question(true), "1 2\n"), "a,b");
+  EXPECT_EQ(answered(question(true), "2,1,2\n"), "b,a") << "each once";
 }
 
 TEST(Questions, TheEndOfInput_IsNoAnswer) {
@@ -61,7 +62,7 @@ TEST(Questions, TheEndOfInput_IsNoAnswer) {
 }
 
 TEST(Questions, AnAddress_WhereThereIsNothingToChooseFrom) {
-  EXPECT_EQ(answered(question(false, 0), "\nx\n1\n203.0.113.10\n"), "203.0.113.10");
+  EXPECT_EQ(answered(question(false, 0), "\nx\n1\n::1\n2001:db8::1\n203.0.113.10\n"), "203.0.113.10");
 }
 
 }  // namespace

@@ -44,15 +44,6 @@ std::vector<ProfileFile> files_in(const std::string& directory, bool shipped) {
   return files;
 }
 
-/// Whoever may use sudo is root already, and their own files are as good as root's.
-std::optional<uid_t> sudo_user() {
-  const char* const text = ::geteuid() == 0 ? std::getenv("SUDO_UID") : nullptr;
-  uid_t user = 0;
-  const auto* const end = text == nullptr ? nullptr : text + std::strlen(text);
-  return text != nullptr && std::from_chars(text, end, user).ptr == end && user != 0 ? std::optional(user)
-                                                                                     : std::nullopt;
-}
-
 /// A profile decides whose packets go where, so nobody else may write it, or put another in its place.
 /// Who may write the shipped ones may write the program they stand beside.
 Result<void> refuse_others_profile(const ProfileFile& file) {
@@ -96,6 +87,14 @@ Result<void> may_list(const std::string& directory) {
 }
 
 }  // namespace
+
+std::optional<uid_t> sudo_user() {
+  const char* const text = ::geteuid() == 0 ? std::getenv("SUDO_UID") : nullptr;
+  uid_t user = 0;
+  const auto* const end = text == nullptr ? nullptr : text + std::strlen(text);
+  return text != nullptr && std::from_chars(text, end, user).ptr == end && user != 0 ? std::optional(user)
+                                                                                     : std::nullopt;
+}
 
 ProfileFiles::ProfileFiles()
     : config_dir_(environment_or("SMTP_EGRESS_CONFIG_DIR", "/etc/smtp-egress")),

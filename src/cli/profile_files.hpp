@@ -1,6 +1,8 @@
 // Where profiles are found: the administrator's first, then the shipped ones.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +25,9 @@ struct CheckedFile {
 
 /// What becomes of a profile that is there already.
 enum class Existing : std::uint8_t { kRefuse, kReplace };
+
+/// Who called sudo: whoever may use that is root already, and their own files are as good as root's.
+[[nodiscard]] std::optional<uid_t> sudo_user();
 
 class ProfileFiles {
  public:

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 
 #include "cli/profile_files.hpp"
 #include "net/file.hpp"
@@ -13,10 +12,9 @@
 namespace smtpegress::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kOperation = "write profile";
-constexpr mode_t kDirectoryMode = 0755, kFileMode = 0644;  // it holds no secret
+// Whatever the umask says: it holds no secret, and `check` needs no root.
+constexpr mode_t kDirectoryMode = 0755, kFileMode = 0644;
 
 /// Of the file system's, which is not the kernel's fault: nothing of the host was touched.
 std::unexpected<Error> unwritable(const std::string& path, int errnum) {
@@ -50,17 +48,26 @@ int write_whole(int fd, std::string_view text) {
     }
     text.remove_prefix(static_cast<std::size_t>(written));
   }
-  // Whatever the umask says: it is to be readable, and written by nobody else.
   return ::fchmod(fd, kFileMode) != 0 || ::fsync(fd) != 0 ? errno : 0;
+}
+
+/// One that is there is left as it is. 0, or the errno of what failed.
+int make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), kDirectoryMode) != 0) {
+    const int error = errno;
+    return error == EEXIST ? 0 : error;
+  }
+  const FileDescriptor made(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return made.get() < 0 || ::fchmod(made.get(), kDirectoryMode) != 0 ? errno : 0;
 }
 
 }  // namespace
 
 Result<void> ProfileFiles::write(const std::string& name, std::string_view text, Existing existing) const {
-  if (::mkdir(config_dir_.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
-    return unwritable(config_dir_, errno);
+  if (const int failed = make_directory(config_dir_); failed != 0) {
+    return unwritable(config_dir_, failed);
   }
-  const auto others = writable_by_others(config_dir_, StickyBit::kSuffices);
+  const auto others = writable_by_others(config_dir_, StickyBit::kSuffices, sudo_user());
   if (!others) {
     return std::unexpected(others.error());
   }

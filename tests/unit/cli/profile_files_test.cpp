@@ -217,6 +217,8 @@ TEST_F(Files, Written_IsThereWhole_ReadableByAll) {
   struct stat seen {};
   ASSERT_EQ(::stat(directory_.file("etc/mine.json").c_str(), &seen), 0);
   EXPECT_EQ(seen.st_mode & 07777U, 0644U);
+  ASSERT_EQ(::stat(directory_.file("etc").c_str(), &seen), 0);
+  EXPECT_EQ(seen.st_mode & 07777U, 0755U) << "nobody could look into it, for all that the file may be read";
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_.file("etc")), {}), 1);
 }
 
@@ -230,6 +232,23 @@ TEST_F(Files, Written_ReplacesOnlyWhatItIsTold) {
   ASSERT_TRUE(ProfileFiles().write("mine", kMine, Existing::kReplace));
   EXPECT_EQ(directory_.read("etc/mine.json"), kMine);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_.file("etc")), {}), 1);
+}
+
+TEST_F(Files, Written_LeavesADirectoryThatIsThereAsItIs) {
+  ASSERT_EQ(::chmod(directory_.file("etc").c_str(), 0700), 0);
+  ASSERT_TRUE(ProfileFiles().write("mine", kMine, Existing::kRefuse));
+  struct stat seen {};
+  ASSERT_EQ(::stat(directory_.file("etc").c_str(), &seen), 0);
+  EXPECT_EQ(seen.st_mode & 07777U, 0700U);
+}
+
+TEST_F(Files, Written_WhereTheSudoersOwnDirectoryIs_AsItIsRead) {
+  ASSERT_EQ(::chown(directory_.file("etc").c_str(), 1000, 1000), 0);
+  EXPECT_FALSE(ProfileFiles().write("mine", kMine, Existing::kRefuse));
+  ::setenv("SUDO_UID", "1000", 1);
+  EXPECT_TRUE(ProfileFiles().write("mine", kMine, Existing::kRefuse));
+  EXPECT_TRUE(ProfileFiles().load("mine", {}));
+  ::unsetenv("SUDO_UID");
 }
 
 TEST_F(Files, Written_NotWhereOthersMayWrite) {

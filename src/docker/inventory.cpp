@@ -5,34 +5,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
+
+#include "docker/json.hpp"
 
 namespace smtpegress::docker {
 namespace {
 
 using nlohmann::json;
 
-constexpr const char* kOperation = "ask Docker for";
-constexpr unsigned kOk = 200;               // HTTP
-constexpr std::size_t kLongestName = 255;   // bytes, of whatever is shown; Docker's own names are shorter
-constexpr std::size_t kLongestWords = 200;  // bytes of the daemon's own message
+constexpr std::size_t kLongestName = 255;  // bytes, of whatever is shown; Docker's own names are shorter
 constexpr const char* kByHand = "or name the mail stack's network with --subnet, and Docker is not asked";
 
 std::unexpected<Error> refused(std::string_view list, std::string_view why) {
-  return usage_error(kOperation, std::string(list), fmt::format("{}; {}", why, kByHand));
-}
-
-const json* member(const json& object, const char* key) {
-  if (!object.is_object()) {
-    return nullptr;
-  }
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
+  return usage_error(kAsk, std::string(list), fmt::format("{}; {}", why, kByHand));
 }
 
 /// A text that may be shown; nothing where the member is none.
-std::optional<std::string> text_of(const json* value) {
+std::optional<std::string> shown(const json* value) {
   if (value == nullptr || !value->is_string()) {
     return std::nullopt;
   }
@@ -48,8 +38,7 @@ std::optional<std::string> text_of(const json* value) {
 Result<json> list_in(std::string_view what, unsigned status, std::string_view body) {
   json answer = json::parse(body, nullptr, false);
   if (status != kOk) {
-    const auto words = text_of(member(answer, "message")).value_or("");
-    return refused(what, fmt::format("the daemon answered {}: {}", status, words.substr(0, kLongestWords)));
+    return refused(what, fmt::format("the daemon answered {}: {}", status, words_of(answer)));
   }
   if (!answer.is_array()) {
     return refused(what, "the daemon's answer is no JSON list; is that Docker's socket?");
@@ -57,19 +46,13 @@ Result<json> list_in(std::string_view what, unsigned status, std::string_view bo
   return answer;
 }
 
-/// Absent: one of the subnets is none.
-std::optional<std::vector<Prefix>> subnets_of(const json& network) {
+/// None where one of them is none: such a network is no choice, and the others still are.
+std::vector<Prefix> subnets_of(const json& network) {
   std::vector<Prefix> subnets;
-  const auto* ipam = member(network, "IPAM");
-  const auto* config = ipam != nullptr ? member(*ipam, "Config") : nullptr;
-  if (config == nullptr) {
-    return subnets;
-  }
-  for (const auto& entry : *config) {
-    const auto text = text_of(member(entry, "Subnet"));
-    const auto subnet = text ? Prefix::parse(*text) : Result<Prefix>(usage_error({}, {}, {}));
+  for (const auto& text : subnets_in(network)) {
+    const auto subnet = Prefix::parse(text);
     if (!subnet) {
-      return std::nullopt;
+      return {};
     }
     subnets.push_back(*subnet);
   }
@@ -78,27 +61,26 @@ std::optional<std::vector<Prefix>> subnets_of(const json& network) {
 
 /// Absent: it is none.
 std::optional<Network> network_of(const json& entry) {
-  auto name = text_of(member(entry, "Name"));
-  auto driver = text_of(member(entry, "Driver"));
-  auto subnets = subnets_of(entry);
-  if (!name || name->empty() || !driver || !subnets) {
+  auto name = shown(member(entry, "Name"));
+  auto driver = shown(member(entry, "Driver"));
+  if (!name || name->empty() || !driver) {
     return std::nullopt;
   }
   const auto* internal = member(entry, "Internal");
   return Network{.name = *std::move(name),
                  .driver = *std::move(driver),
                  .internal = internal != nullptr && internal->is_boolean() && internal->get<bool>(),
-                 .subnets = *std::move(subnets)};
+                 .subnets = subnets_of(entry)};
 }
 
 /// Absent: it is none.
 std::optional<Container> container_of(const json& entry) {
   const auto* names = member(entry, "Names");
-  auto image = text_of(member(entry, "Image"));
+  auto image = shown(member(entry, "Image"));
   if (names == nullptr || !names->is_array() || names->empty() || !image) {
     return std::nullopt;
   }
-  const auto name = text_of(&names->front());
+  const auto name = shown(&names->front());
   if (!name) {
     return std::nullopt;
   }
@@ -108,8 +90,8 @@ std::optional<Container> container_of(const json& entry) {
                       .service = {},
                       .networks = {}};
   if (const auto* labels = member(entry, "Labels"); labels != nullptr) {
-    container.project = text_of(member(*labels, "com.docker.compose.project")).value_or("");
-    container.service = text_of(member(*labels, "com.docker.compose.service")).value_or("");
+    container.project = shown(member(*labels, "com.docker.compose.project")).value_or("");
+    container.service = shown(member(*labels, "com.docker.compose.service")).value_or("");
   }
   const auto* settings = member(entry, "NetworkSettings");
   const auto* networks = settings != nullptr ? member(*settings, "Networks") : nullptr;

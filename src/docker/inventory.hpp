@@ -1,5 +1,5 @@
 // Docker's networks and the containers that run, asked of its daemon to find a mail stack among them. What it says is
-// not trusted: what cannot be read is refused whole.
+// not trusted: what cannot be read is refused whole; only a network whose subnets cannot be has none.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@ struct Network {
   std::string name;
   std::string driver;           ///< "bridge", "host", "macvlan" …
   bool internal = false;        ///< it has no way to the internet
-  std::vector<Prefix> subnets;  ///< of either family
+  std::vector<Prefix> subnets;  ///< of either family; none where one of them cannot be read
 };
 
 struct Container {

@@ -41,6 +41,24 @@ TEST(DockerInventory, Networks_ByName) {
   EXPECT_TRUE(networks->at(2).subnets.empty());
 }
 
+TEST(DockerInventory, ANetworkWhoseSubnetIsNone_HasNone_AndTheOthersAreTold) {
+  for (const auto* config : {R"([{"Subnet": "1.2.3.4/99"}])", R"([{"Subnet": "172.18.0.1/16"}])", "[{}]", "[7]", "{}",
+                             "7", R"([{"Subnet": "172.19.0.0/16"}, {"Gateway": "172.20.0.1"}])"}) {
+    const auto networks = networks_in_answer(
+        200, R"([{"Name": "odd", "Driver": "macvlan", "IPAM": {"Config": )" + std::string(config) +
+                 R"(}}, {"Name": "good", "Driver": "bridge", "IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}]}}])");
+    ASSERT_TRUE(networks) << config << networks.error().message();
+    ASSERT_EQ(networks->size(), 2U);
+    EXPECT_EQ(networks->at(0).subnets.size(), 1U);
+    EXPECT_TRUE(networks->at(1).subnets.empty()) << config;
+  }
+}
+
+TEST(DockerInventory, TheDaemonsOwnWords_DoNothingToATerminal) {
+  const auto said = refused(networks_in_answer(500, R"({"message": "out\u001b[2J of\norder"})"));
+  EXPECT_NE(said.find("out\\x1b[2J of\\x0aorder"), std::string::npos) << said;
+}
+
 TEST(DockerInventory, Containers_ByName) {
   const auto containers = containers_in_answer(200, kContainers);
   ASSERT_TRUE(containers) << containers.error().message();
@@ -65,9 +83,7 @@ TEST(DockerInventory, WhatIsNone_IsRefusedWhole) {
             std::string::npos);
   EXPECT_NE(refused(networks_in_answer(500, "[]")).find("answered 500"), std::string::npos);
   for (const auto* entry : {"7", "null", "{}", R"({"Name": "a"})", R"({"Name": "", "Driver": "bridge"})",
-                            R"({"Name": "\u001b[2J", "Driver": "bridge"})",
-                            R"({"Name": "a", "Driver": "bridge", "IPAM": {"Config": [{"Subnet": "1.2.3.4/99"}]}})",
-                            R"({"Name": "a", "Driver": "bridge", "IPAM": {"Config": [{}]}})"}) {
+                            R"({"Name": "\u001b[2J", "Driver": "bridge"})"}) {
     const auto text = refused(networks_in_answer(200, "[" + std::string(entry) + "]"));
     EXPECT_NE(text.find("number 1 in the daemon's answer is none"), std::string::npos) << entry << text;
   }

@@ -1,6 +1,5 @@
 #include "cli/setup_commands.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -48,15 +47,19 @@ Result<std::string> read_standard_input() {
   return text;
 }
 
+/// Of a file that was named: that it cannot be read is no fault of the kernel's.
+Error unreadable(Error error) {
+  error.kind = error.kind == ErrorKind::kKernel ? ErrorKind::kUsage : error.kind;
+  return error;
+}
+
 /// A descriptor out of a file, or of standard input up to its end.
 Result<setup::Descriptor> descriptor_from(const std::string& file) {
   const bool is_input = file == kStandardInput;
   auto text = is_input ? read_standard_input()
                        : read_text_file("read descriptor", file, setup::kLongestDescriptor, Symlinks::kFollow);
   if (!text) {
-    auto error = text.error();
-    error.kind = error.kind == ErrorKind::kKernel ? ErrorKind::kUsage : error.kind;
-    return std::unexpected(std::move(error));
+    return std::unexpected(unreadable(text.error()));
   }
   return setup::parse_descriptor(is_input ? "standard input" : file, *text);
 }
@@ -221,8 +224,7 @@ class Init {
     const auto path = given.value_or(fmt::format("/etc/wireguard/{}.conf", end.tunnel));
     const auto text = read_text_file("read tunnel's configuration", path, kLongestConf, Symlinks::kFollow);
     if (!text && given) {
-      auto error = text.error();
-      error.kind = error.kind == ErrorKind::kKernel ? ErrorKind::kUsage : error.kind;
+      auto error = unreadable(text.error());
       error.hint = "name the file that wg-quick reads with --wg-conf, or leave that out";
       return std::unexpected(std::move(error));
     }

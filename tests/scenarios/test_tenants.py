@@ -26,7 +26,7 @@ import socket, sys
 source, server, port, times = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 held = []
 for _ in range(times):
-    knock = socket.socket()
+    knock = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET)
     knock.setblocking(False)
     knock.bind((source, 0))
     knock.connect_ex((server, port))
@@ -42,7 +42,9 @@ ALICE, BOB = home("alice", 101, at.VPS), home("bob", 102, BOBS_ADDRESS)
 ALICES_MACHINE, BOBS_MACHINE, AS_BOB = "192.168.101.10", "192.168.102.10", "192.168.102.99"
 
 
-class Tenants(Scenario):
+class Homes(Scenario):
+    """Alice's and bob's, and the VPS's profile of both."""
+
     options = Options(tunnel=False, vps_ip_forward=1)
 
     def setUp(self) -> None:
@@ -94,6 +96,8 @@ class Tenants(Scenario):
         if masquerades:
             vps.run(["iptables", "-t", "nat", "-A", "POSTROUTING", "-o", at.UPLINK, "-j", "MASQUERADE"])
 
+
+class Tenants(Homes):
     # Mail
 
     def test_each_sends_as_its_own_address_and_all_is_undone(self) -> None:
@@ -247,6 +251,68 @@ class Tenants(Scenario):
             self.egress(self.lab.vps, "verify", "many")
             self.assertIn("nothing changed", self.egress(self.lab.vps, *ENABLE).stdout)
             self.egress(self.lab.vps, "disable", "many")
+
+
+
+class OverIpv6(Homes):
+    """Both families at once; each tenant's IPv6 address is its own too."""
+
+    options = Options(tunnel=False, vps_ip_forward=1, ipv6=True)
+    BOBS_ADDRESS6 = "2001:db8:10::77"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lab.vps.ip_batch(f"address add {self.BOBS_ADDRESS6}/64 dev {at.UPLINK} nodad\n")
+        for machine, number in ((self.alice, 101), (self.bob, 102)):
+            tunnel = f"tun-{machine.name}"
+            self.lab.vps.ip_batch(f"address add fd00:9:{number}::1/64 dev {tunnel} nodad\n")
+            machine.ip_batch(f"""
+                address add fd00:9:{number}::2/64 dev eth0 nodad
+                address add fd00:{number}::10/128 dev lo nodad
+                route add default via fd00:9:{number}::1 src fd00:{number}::10
+            """)
+            self.lab.vps.ip_batch(f"route add fd00:{number}::/64 via fd00:9:{number}::2\n")
+        self.lab.vps.run(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"])
+        of = {"alice": (ALICE, "fd00:101::/64", at.VPS6), "bob": (BOB, "fd00:102::/64", self.BOBS_ADDRESS6)}
+        self.write_profile([{**tenant, "sources": [*tenant["sources"], network], "public_ip6": address}
+                            for tenant, network, address in of.values()])
+
+    def assert_each_as_itself(self) -> None:
+        super().assert_each_as_itself()
+        for machine, address in ((self.alice, at.VPS6), (self.bob, self.BOBS_ADDRESS6)):
+            result = machine.send_mail(server=at.MX6)
+            self.assertTrue(result.delivered, f"{machine.name}: {result.reason}\n{result.transcript[-1500:]}")
+            self.assertEqual(result.seen_from, address, machine.name)
+
+    def test_each_sends_as_its_own_addresses_and_all_is_undone(self) -> None:
+        with self.nothing_changes(self.lab.vps, detail=Detail.CONTENT):
+            self.enable()
+            self.assert_each_as_itself()
+            self.egress(self.lab.vps, "status", "many")
+            self.egress(self.lab.vps, "verify", "many")
+            self.egress(self.lab.vps, "disable", "many")
+
+    def test_apart_over_ipv6_too(self) -> None:
+        """Neither under another's address nor to another's network, though the VPS forwards and masquerades all."""
+        as_bob = "fd00:102::99"
+        self.alice.ip_batch(f"address add {as_bob}/128 dev lo nodad\n")
+        self.lab.vps.run(["ip6tables", "-P", "FORWARD", "ACCEPT"])
+        self.lab.vps.run(["ip6tables", "-t", "nat", "-A", "POSTROUTING", "-o", at.UPLINK, "-j", "MASQUERADE"])
+        self.assertTrue(self.alice.send_mail(server=at.MX6).delivered, "without the program all goes through")
+        mail = f"tcp dst port 25 and dst host {at.MX6}"
+        with self.lab.capture(self.lab.isp, at.ISP_TO_MX, mail) as before:
+            self.knock_from(self.alice, as_bob, at.MX6, 25)
+        self.assertGreaterEqual(before.count, 5, "without the program it leaves by the masquerade")
+        self.lab.vps.run(["conntrack", "-F"], check=False)
+        self.enable()
+        with self.lab.capture(self.lab.isp, at.ISP_TO_MX, mail) as outside, \
+                self.lab.capture(self.lab.vps, "tun-bob", "dst host fd00:102::10") as inside:
+            self.knock_from(self.alice, as_bob, at.MX6, 25)
+            for port in (25, 443):
+                self.knock_from(self.alice, "fd00:101::10", "fd00:102::10", port)
+        self.assertEqual(outside.packets, [])
+        self.assertEqual(inside.packets, [])
+        self.assert_each_as_itself()
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ enum class ProbeStep : std::uint8_t {
   kResolve,  ///< the name has no address, or none was found in time (errnum 0)
   kFamily,   ///< the name has addresses, but none of the sender's family
   kSender,   ///< there is nobody to send as, and nothing was sent
+  kAstray,   ///< it would be sent from an address of no sender's, and nothing was; sent_from is that
   kConnect,  ///< errnum says why; ETIMEDOUT: nobody answered
   kBanner,   ///< connected, and no greeting, or one that turns us away
   kEhlo,     ///< greeted, and no answer to EHLO, or one that turns us away

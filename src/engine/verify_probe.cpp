@@ -139,6 +139,9 @@ class Judge {
         ask_.skipped("probe", title,
                      fmt::format("it has no {} address", traits_of(request_.senders[seen.sender].family).name));
         return;
+      case ProbeStep::kAstray:
+        ask_.skipped("probe", title, "nothing was sent: it would not leave from an address of the sources");
+        return;
       case ProbeStep::kSender:
         ask_.skipped("probe", title,
                      seen.errnum == EADDRNOTAVAIL
@@ -321,6 +324,7 @@ void check_probe(const Inquiry& ask, Prober& prober, const std::vector<MailServe
   }
   const auto report = prober.probe(request);
   Judge(ask, request, report).judge();
+  check_leak(ask, request, report);
 }
 
 }  // namespace smtpegress

@@ -29,7 +29,8 @@ bool prepare(int fd, IpFamily family, const Sending& how) {
   return set_abrupt_end(fd, true) && set(fd, IPPROTO_TCP, TCP_NODELAY, kOn) &&
          set(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, kOn) &&
          (how.mark == 0 || set(fd, SOL_SOCKET, SO_MARK, how.mark)) &&
-         (ttl == 0 || set(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_UNICAST_HOPS, ttl));
+         (ttl == 0 || set(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_UNICAST_HOPS, ttl)) &&
+         (ttl == 0 || set(fd, IPPROTO_TCP, TCP_SYNCNT, kOn));
 }
 
 /// Who told, out of one message of the error queue.

@@ -182,9 +182,24 @@ class Conversations {
       return;
     }
     sighting.manner = place.space ? ProbeManner::kNamespace : ProbeManner::kHost;
+    if (place.space && is_astray(*sighting.address, sighting)) {
+      return;
+    }
     hold(talk, deadline_, sighting);
   }
 
+  /// A container on several networks may have its way out by another than the mail's.
+  bool is_astray(const IpAddress& server, ProbeSighting& sighting) const {
+    const auto from = source_towards(server);
+    const bool is_sender = !from || std::ranges::any_of(request_.senders, [&](const ProbeSender& sender) {
+      return sender.source && sender.source->contains(*from);
+    });
+    if (!is_sender) {
+      sighting.step = ProbeStep::kAstray;
+      sighting.sent_from = from;
+    }
+    return !is_sender;
+  }
   /// An errno, as of stood_in().
   static int entered(const SourceNamespace& place) { return enter(place) ? 0 : errno; }
   /// Of EADDRNOTAVAIL: there is no address to send from.

@@ -144,6 +144,55 @@ class HealthyHostProcess(HostProcess, Probing):
         self.assert_content(self.lab.vps)
 
 
+class Leaks(Probing):
+    """Proof that nothing leaks: for which not one packet leaves by the home line."""
+
+    def leaks(self, expect: int) -> list[dict[str, Any]]:
+        with self.no_leak(), self.nothing_changes(self.lab.home):
+            return [check for check in self.probe(self.lab.home, expect=expect) if check["id"] == "probe-leak"]
+
+    def test_each_thing_between_the_mail_and_the_uplink_is_told(self) -> None:
+        self.enable_both()
+        self.lab.home_tunnel.down()
+        self.knock()  # and caught
+        self.lab.home_tunnel.up()
+        self.enable_home()
+        self.lab.wait_for_tunnel()
+        [check] = self.leaks(DONE)
+        self.assertEqual(check["outcome"], "passed")
+        self.assertIn(f"without its mark it takes {at.TUNNEL}; by {at.UPLINK} the guard refuses it", check["detail"])
+
+    def test_a_container_whose_way_out_is_another_network(self) -> None:
+        """Its mail would leave by it, from an address of no source: told, and not tried."""
+        self.enable_both()
+        home, container = self.lab.home, self.lab.container
+        container.ip_batch(f"link add other0 type veth peer name veth-other netns {home.inner_pid}\n")
+        home.ip_batch("link add br9 type bridge\naddress add 172.30.0.1/24 dev br9\nlink set br9 up\n"
+                      "link set veth-other master br9\nlink set veth-other up\n")
+        container.ip_batch("address add 172.30.0.5/24 dev other0\nlink set other0 up\n"
+                           "route replace default via 172.30.0.1\n")
+        [check] = self.leaks(NOT_AS_IT_SHOULD_BE)
+        self.assertEqual(check["outcome"], "failed")
+        self.assertIn("172.30.0.5", check["title"])
+        self.assertIn(f"leaves by {at.UPLINK}", check["detail"])
+        container.ip_batch(f"route replace default via {at.CONTAINER_GATEWAY}\n")
+        self.assertEqual([check["outcome"] for check in self.leaks(DONE)], ["passed"])
+
+
+class LeaksOverIpv6(Leaks):
+    """The container has IPv6 too, and no source names it."""
+
+    options = Options(ipv6=True)
+    servers = (at.MX, at.MX6)
+
+    def leaks(self, expect: int) -> list[dict[str, Any]]:
+        """IPv4's, behind a look at IPv6's."""
+        checks = super().leaks(expect)
+        over_ipv6 = [check for check in checks if at.CONTAINER6 in check["title"]]
+        self.assertEqual([check["detail"] for check in over_ipv6], ["no source names it, and it is refused"])
+        return [check for check in checks if check not in over_ipv6]
+
+
 class CommandLine(Probing):
     def setUp(self) -> None:
         super().setUp()

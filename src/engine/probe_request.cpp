@@ -27,6 +27,7 @@ std::optional<IpAddress> own_address_in(const Inquiry& ask, const Prefix& networ
 std::vector<ProbeSender> senders_at_home(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   std::vector<ProbeSender> senders;
+  senders.reserve(profile.sources.size());
   for (const auto& source : profile.sources) {
     senders.push_back({.family = source.address.family,
                        .source = source,

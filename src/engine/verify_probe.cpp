@@ -11,6 +11,7 @@
 #include "engine/verify_lookups.hpp"
 #include "model/families.hpp"
 #include "model/inner.hpp"
+#include "model/private_networks.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -29,6 +30,11 @@ class Judge {
     judge_names();
     judge_tunnel();
     for (const auto& seen : report_.sightings) {
+      if (at_home() && seen.address && is_private(*seen.address)) {
+        ask_.skipped("probe", fmt::format("SMTP with {}", server(seen)),
+                     "what is sent to private addresses goes as it would without us: this tells nothing");
+        continue;
+      }
       judge_provider(seen);
       judge_conversation(seen);
       judge_large(seen);
@@ -83,7 +89,9 @@ class Judge {
   /// young.
   void judge_tunnel() {
     const bool is_asked = at_home() && std::ranges::any_of(report_.sightings, unanswered);
-    if (!is_asked || !report_.before || !report_.after) {
+    const bool counted = report_.before && report_.after && report_.before->sent <= report_.after->sent &&
+                         report_.before->received <= report_.after->received;  // it was not made anew meanwhile
+    if (!is_asked || !counted) {
       return;
     }
     const auto sent = report_.after->sent - report_.before->sent;
@@ -266,7 +274,11 @@ class Judge {
     if (at_home()) {
       return request_.far_end[family];
     }
-    return host.tenants_snat_to.empty() ? host.public_ip[family] : request_.senders[seen.sender].bound;
+    const auto& bound = request_.senders[seen.sender].bound;
+    if (host.tenants_snat_to.empty()) {
+      return host.public_ip[family];
+    }
+    return bound && !is_private(*bound) ? bound : std::nullopt;
   }
 
   /// Large providers tell whom they see. What echoes our own words does not count.

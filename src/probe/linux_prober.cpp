@@ -117,6 +117,7 @@ class Conversations {
 
   std::vector<ProbeSighting> hold_all(const std::function<void(const std::string&)>& progress) {
     std::vector<std::thread> threads;
+    threads.reserve(sightings_.size());
     for (auto& sighting : sightings_) {
       threads.emplace_back([this, &sighting] {
         converse(sighting);
@@ -230,6 +231,7 @@ class LinuxProber final : public Prober {
   ProbeReport probe(const ProbeRequest& request) override {
     const auto deadline = Deadline::in(request.patience);
     std::vector<Resolution> resolutions;
+    resolutions.reserve(request.servers.size());
     for (const auto& server : request.servers) {
       resolutions.emplace_back(server.host);
     }
@@ -241,6 +243,7 @@ class LinuxProber final : public Prober {
       }
     }
     std::vector<Resolved> resolved;
+    resolved.reserve(resolutions.size());
     const auto answers_until = deadline.at_most(request.patience * kResolving / 100);
     for (const auto& resolution : resolutions) {
       resolved.push_back(resolution.answer(answers_until));

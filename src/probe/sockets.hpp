@@ -15,28 +15,28 @@ namespace smtpegress::probe {
 
 /// A sockaddr of either family, and its length.
 struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof(sockaddr_storage);
-  [[nodiscard]] sockaddr* get() { return static_cast<sockaddr*>(static_cast<void*>(&storage)); }
-  [[nodiscard]] const sockaddr* get() const { return static_cast<const sockaddr*>(static_cast<const void*>(&storage)); }
+  union {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  } storage{.v6 = {}};
+  socklen_t length = sizeof storage;
+  [[nodiscard]] sockaddr* get() { return &storage.any; }
+  [[nodiscard]] const sockaddr* get() const { return &storage.any; }
 };
 
 [[nodiscard]] inline SocketAddress socket_address(const IpAddress& address, std::uint16_t port) {
   SocketAddress result;
   if (address.family == IpFamily::kV4) {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(port);
-    std::memcpy(&in.sin_addr, address.bytes.data(), sizeof in.sin_addr);
-    std::memcpy(&result.storage, &in, sizeof in);
-    result.length = sizeof in;
+    result.storage.v4 = {};
+    result.storage.v4.sin_family = AF_INET;
+    result.storage.v4.sin_port = htons(port);
+    std::memcpy(&result.storage.v4.sin_addr, address.bytes.data(), sizeof(in_addr));
+    result.length = sizeof(sockaddr_in);
   } else {
-    sockaddr_in6 in6{};
-    in6.sin6_family = AF_INET6;
-    in6.sin6_port = htons(port);
-    std::memcpy(&in6.sin6_addr, address.bytes.data(), sizeof in6.sin6_addr);
-    std::memcpy(&result.storage, &in6, sizeof in6);
-    result.length = sizeof in6;
+    result.storage.v6.sin6_family = AF_INET6;
+    result.storage.v6.sin6_port = htons(port);
+    std::memcpy(&result.storage.v6.sin6_addr, address.bytes.data(), sizeof(in6_addr));
   }
   return result;
 }

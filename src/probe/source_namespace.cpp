@@ -91,12 +91,12 @@ class Scan {
       if (!seen_.insert(found.st_ino).second) {
         continue;
       }
-      auto descriptor = std::make_shared<FileDescriptor>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      const auto descriptor = std::make_shared<FileDescriptor>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
       if (descriptor->get() < 0 || ::setns(descriptor->get(), CLONE_NEWNET) != 0) {
         errnum = errno == ENOENT || errno == ESRCH || errnum != 0 ? errnum : errno;
         continue;
       }
-      look(std::move(descriptor));
+      look(descriptor);
     }
     return errnum;
   }
@@ -114,7 +114,7 @@ NamespaceSearch search(const std::vector<Prefix>& sources, const ByFamily<IpAddr
                        const Deadline& deadline) {
   NamespaceSearch result{.found = std::vector<std::optional<SourceNamespace>>(sources.size())};
   raise_rights();
-  result.errnum = Scan(deadline).each([&](std::shared_ptr<FileDescriptor> descriptor) {
+  result.errnum = Scan(deadline).each([&](const std::shared_ptr<FileDescriptor>& descriptor) {
     const auto addresses = own_addresses();
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const auto in_source =

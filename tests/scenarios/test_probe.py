@@ -105,6 +105,26 @@ class Healthy(Probing):
             self.assertIn(f"this host as {at.CONTAINER_GATEWAY}", talk["title"])
 
 
+    def test_as_this_host_masqueraded(self) -> None:
+        self.egress(self.lab.vps, *ENABLE_VPS, "--subnet", f"{at.HOME_TUNNEL}/32")
+        self.egress(self.lab.home, *ENABLE_HOME, "--set", "nat=masquerade")
+        self.lab.mx.speak("tell")
+        self.assert_content(self.lab.home, before=NOT_INTO_CONTAINERS)
+
+    def test_the_further_rights_are_in_effect_for_its_threads_alone(self) -> None:
+        self.enable_both()
+        trace = "/run/lab/strace"
+        self.probe(self.lab.home, before=("strace", "-f", "-o", trace, "-e", "trace=capset,execve,execveat,fork,vfork"))
+        calls = [line.split(None, 1) for line in self.lab.home.path(trace).read_text().splitlines()]
+        main = calls[0][0]
+        of_main = [call for thread, call in calls if thread == main and call.startswith("capset")]
+        self.assertEqual(len(of_main), 1)
+        self.assertIn("effective=1<<CAP_NET_ADMIN, permitted=1<<CAP_SETUID|1<<CAP_NET_ADMIN|1<<CAP_SYS_PTRACE|"
+                      "1<<CAP_SYS_ADMIN, inheritable=0", of_main[0])
+        self.assertEqual([call for _, call in calls if call.startswith(("execve", "fork", "vfork"))][1:], [])
+        self.assertTrue(any("SYS_ADMIN" in call.split("permitted")[0] for thread, call in calls if thread != main))
+
+
 class HealthyBesideDockersNftables(Probing):
     options = Options(home_firewall=HomeFirewall.NONE)
 

@@ -142,6 +142,22 @@ std::vector<Seen> sightings() {
        },
        {"probe-name"},
        "getent ahosts"},
+      {"a_private_server",
+       true,
+       [](ProbeSighting& s) {
+         ended(ProbeStep::kConnect, ECONNREFUSED)(s);
+         s.address = test::address("192.168.1.25");
+       },
+       {},
+       ""},
+      {"the_tunnel_was_made_anew_meanwhile",
+       true,
+       silent(trace({}), false),
+       {"probe"},
+       "no router tells",
+       [](ProbeReport& r) {
+         r.after = LinkCounters{0, 0};
+       }},
       {"not_of_the_senders_family", true, ended(ProbeStep::kFamily, 0), {}, ""},
       {"nobody_to_send_as", true, ended(ProbeStep::kSender, EADDRNOTAVAIL), {}, ""},
       {"not_permitted_to_enter", true, ended(ProbeStep::kSender, EPERM), {}, ""},

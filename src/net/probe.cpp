@@ -35,6 +35,11 @@ bool is_name(std::string_view text) {
   return true;
 }
 
+bool is_ipv6(std::string_view text) {
+  const auto address = IpAddress::parse(text);
+  return address && address->family == IpFamily::kV6;
+}
+
 std::unexpected<Error> no_server(std::string_view text) {
   return usage_error({}, fmt::format("'{}'", text),
                      "is no mail server; write mx.example.org, mx.example.org:25, 192.0.2.25 or [2001:db8::25]:25");
@@ -50,7 +55,7 @@ Result<MailServer> MailServer::parse(std::string_view text) {
     const auto end = text.find(']');
     const auto rest = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     if (end == std::string_view::npos || (!rest.empty() && !rest.starts_with(':')) ||
-        !IpAddress::parse(text.substr(1, end - 1))) {
+        !is_ipv6(text.substr(1, end - 1))) {
       return no_server(text);
     }
     host = text.substr(1, end - 1);

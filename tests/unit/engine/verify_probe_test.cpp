@@ -69,6 +69,7 @@ struct Seen {
   std::vector<std::string> failing;  ///< in this order
   std::string said;
   std::function<void(ProbeReport&)> also = [](ProbeReport&) {};
+  friend void PrintTo(const Seen& value, std::ostream* out) { *out << value.name; }
 };
 
 Trace trace(std::vector<std::pair<std::uint8_t, std::string_view>> hops, bool answered = false) {

@@ -18,8 +18,9 @@ TEST(MailServer, NamesAndAddresses_WithAndWithoutPort) {
 }
 
 TEST(MailServer, WhatIsNone_IsRefused) {
-  for (const auto* text : {"", ":25", "mx:", "mx:0", "mx:65536", "mx:25-26", "a b", "-x", "a..b", ".", "192.0.2",
-                           "[mx]", "[192.0.2.25", "[2001:db8::25]25", "2001:db8::25:x", "mx/25", "mx\n"}) {
+  for (const auto* text :
+       {"", ":25", "mx:", "mx:0", "mx:65536", "mx:25-26", "a b", "-x", "a..b", ".", "192.0.2", "[mx]", "[192.0.2.25",
+        "[192.0.2.25]", "[2001:db8::25]25", "2001:db8::25:x", "mx/25", "mx\n"}) {
     const auto server = MailServer::parse(text);
     ASSERT_FALSE(server) << text;
     EXPECT_EQ(server.error().kind, ErrorKind::kUsage);

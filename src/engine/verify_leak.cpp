@@ -100,6 +100,12 @@ class LeakCheck {
 
  private:
   [[nodiscard]] std::string mend() const {
+    const auto earlier = std::ranges::find_if(ask_.checks, [](const Check& check) {
+      return check.outcome == Outcome::kFailed && !check.id.starts_with("probe");
+    });
+    if (earlier != ask_.checks.end()) {
+      return fmt::format("first what failed above (`{}`); then verify again", earlier->id);
+    }
     return fmt::format("`smtp-egress enable {}`; `smtp-egress status {}` shows what is missing", ask_.view.profile.name,
                        ask_.view.profile.name);
   }

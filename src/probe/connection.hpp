@@ -23,7 +23,7 @@ struct Endpoint {
 struct Sending {
   std::optional<IpAddress> bound{};
   std::uint32_t mark = 0;
-  std::uint8_t ttl = 0;  ///< 0: the system's; else its SYN is sent twice at most
+  std::uint8_t ttl = 0;  ///< 0: the system's; else its SYN is sent a few times at most
 };
 
 /// Of TCP_INFO.

@@ -10,8 +10,8 @@
 namespace smtpegress::probe {
 namespace {
 
-// Shares of the patience, in percent. At ten seconds a SYN has been sent three times when the search begins (at 0, 1
-// and 3 s: RFC 6298), and what was lost of the large write twice when it is called lost.
+// Shares of the patience, in percent. At ten seconds a SYN has been sent three times or more when the search begins
+// (RFC 6298: at 0, 1 and 3 s), and what was lost of the large write several times when it is called lost.
 constexpr int kUntilSearch = 35;
 constexpr int kSearch = 30;
 constexpr int kLarge = 30;

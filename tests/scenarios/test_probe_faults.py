@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """What no look at one host shows, verify --probe finds, and names it first: what is between the hosts, and behind them.
 
-Prints a table of them: what was broken, from which side it was looked at, which check named it, and what it said.
+Prints a table of them: what was broken, from which side it was looked at, which check named it, and what it said. When
+that is put right, verify --probe is content again.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import unittest
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scenario import Lab, Options, Scenario, topology as at
+from scenario import PROGRAM, Lab, Options, Scenario, topology as at
 
-from breakages import HOME, VPS, Breakage
+from breakages import HOME, VPS, VPS_TABLE, Breakage, without_rule
 from test_probe import Probing
 
 Deed = Callable[[Lab], object]
@@ -38,6 +39,7 @@ class Fault:
     server: str = at.MX
     speaks: tuple[str, ...] = ("tell",)
     options: tuple[str, ...] = ()
+    mended: Deed = lambda lab: None  # beside what is the servers' and the internet's
 
 
 def _nothing(_: Lab) -> None:
@@ -56,17 +58,23 @@ def _no_resolver(lab: Lab) -> None:
     hole.stdout.readline()
 
 
+def _resolver_back(lab: Lab) -> None:
+    lab.home.path("/run/lab/resolv.conf").write_text("")
+    lab.home.path("/run/lab/hosts").write_text(f"{at.HOSTS_FILE}\n{at.MX} mx.example.com no-such-host.invalid\n")
+
+
 # A path's narrow part whose "packet too big" is lost.
 _HOLE = 'iifname "vps0" oifname "mx0" tcp dport 25 meta length > 1280 drop'
 
 FAULTS = [
     Fault("udp blocked within a handshake's lifetime", "home", _isp(f"udp dport {at.TUNNEL_PORT} drop"), "probe-tunnel",
           ("came out", "wg show")),
-    Fault("the tunnel's other end dead", "home", _at("vps", f"ip link set {at.TUNNEL} down"), "probe-tunnel", ("dead",)),
+    Fault("the tunnel's other end dead", "home", _at("vps", f"ip link set {at.TUNNEL} down"), "probe-tunnel", ("dead",),
+          mended=lambda lab: lab.vps_tunnel.up()),
     Fault("no forwarding at the VPS", "home", _no_forwarding_at_the_vps, "probe",
-          ("passes nothing on", "on the VPS")),
+          ("passes nothing on", "on the VPS"), mended=lambda lab: lab.vps.set_sysctls({"net/ipv4/ip_forward": 1})),
     Fault("the VPS drops what it is to forward", "home", _at("vps", "iptables -I FORWARD -j DROP"), "probe",
-          (f"as far as the VPS ({at.VPS_TUNNEL})", "on the VPS")),
+          (f"as far as the VPS ({at.VPS_TUNNEL})", "on the VPS"), mended=_at("vps", "iptables -D FORWARD 1")),
     Fault("the VPS's provider blocks tcp/25", "home", _isp('iifname "vps0" tcp dport 25 drop'), "probe",
           (f"as far as the VPS ({at.VPS_TUNNEL})", "provider")),
     Fault("the VPS's provider blocks tcp/25", "vps", _isp('iifname "vps0" tcp dport 25 drop'), "probe-provider",
@@ -78,7 +86,8 @@ FAULTS = [
     Fault("a router that refuses", "vps", _isp("tcp dport 25 reject with icmp type admin-prohibited", "forward"), "probe",
           (at.VPS_ROUTER, "administratively prohibited")),
     Fault("a reset in the server's place", "home", _at("mx", "nft 'add table inet f; add chain inet f c { type filter hook "
-          "input priority 0; }; add rule inet f c tcp dport 25 reject with tcp reset'"), "probe", ("reset",)),
+          "input priority 0; }; add rule inet f c tcp dport 25 reject with tcp reset'"), "probe", ("reset",),
+          mended=_at("mx", "nft delete table inet f")),
     Fault("banner 554", "home", _nothing, "probe-banner", ("554 5.7.1 listed", "taken off the list"),
           speaks=("banner", "554 5.7.1 listed at bl.example.org")),
     Fault("banner 421", "home", _nothing, "probe-banner", ("421 too many", "in a while"),
@@ -94,10 +103,13 @@ FAULTS = [
           speaks=("tell", at.HOME)),
     Fault("a 1280-byte hole", "home", _isp(_HOLE, "forward"), "probe-mtu", ("large ones are lost", "MSS")),
     Fault("a 1280-byte hole", "vps", _isp(_HOLE, "forward"), "probe-mtu", ("large ones are lost",)),
+    Fault("a 1280-byte hole, and the VPS's MSS clamp gone", "home",
+          lambda lab: (_isp(_HOLE, "forward")(lab), _at("vps", without_rule(VPS_TABLE, "mss clamp"))(lab)), "probe-mtu",
+          ("MSS clamp",), mended=lambda lab: lab.vps.run([PROGRAM, "enable", "mailu-vps", "--public-ip", at.VPS])),
     Fault("a resolver that hangs", "home", _no_resolver, "probe-name", ("did not answer in time",), server="mx.example.com",
-          options=("--probe-timeout", "2")),
+          options=("--probe-timeout", "2"), mended=_resolver_back),
     Fault("a name that there is not", "home", _at("home", "rm -f /run/lab/nothing"), "probe-name", ("no-such-host",),
-          server="no-such-host.invalid"),
+          server="no-such-host.invalid", mended=_resolver_back),
 ]
 
 # What a look at the host shows as well: the probe comes behind it, and says nothing else.
@@ -128,16 +140,21 @@ class Faults(Probing):
         self.servers = (fault.server,)
         with self.no_leak():
             failed = self.failed(fault.side, *fault.options)
-        self.lab.close()
         self.assertTrue(failed, "verify found nothing")
         named = f"{failed[0]['title']} | {failed[0]['detail']} | {failed[0]['mend']}"
         self.assertEqual(failed[0]["id"], fault.check, named)
         for word in fault.says:
             self.assertIn(word, named)
-        return f"{fault.side:5} {fault.name:44} {fault.check:16} {failed[0]['detail']}"
+        self.lab.mx.speak("tell")
+        self.lab.isp.run(["nft", "delete", "table", "inet", "fault"], check=False)
+        fault.mended(self.lab)
+        self.lab.wait_for_tunnel()
+        self.assertEqual(self.failed(fault.side), [], "put right, and still told")
+        self.lab.close()
+        return f"{fault.side:5} {fault.name:48} {fault.check:16} {failed[0]['detail']}"
 
     def find_all(self, side: str) -> None:
-        print(f"\n{'side':5} {'broken':44} {'named by':16} saying")
+        print(f"\n{'side':5} {'broken':48} {'named by':16} saying")
         for fault in FAULTS:
             if fault.side == side:
                 with self.subTest(fault.name):

@@ -1,18 +1,21 @@
 // The commands, as a library: each is a view of desired state, observed state and the plan between them.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "smtpegress/kernel.hpp"
+#include "smtpegress/mail_server.hpp"
 #include "smtpegress/plan.hpp"
 #include "smtpegress/profile.hpp"
 #include "smtpegress/state.hpp"
 
 namespace smtpegress {
 
+class Prober;  // probe.hpp
 class StateStore;
 
 enum class LegacyScripts : std::uint8_t {
@@ -66,6 +69,14 @@ struct VerifyReport {
 /// The subnets of a network of Docker's; asked only for a profile that names one.
 using DockerNetworks = std::function<Result<std::vector<Prefix>>(const std::string& network)>;
 
+/// What verify is to try beyond looking at this host.
+struct ProbeWish {
+  Prober* prober = nullptr;         ///< null: no probe, whatever the profile says
+  bool asked = false;               ///< for a probe even where the profile names no server
+  std::vector<MailServer> servers;  ///< in place of the profile's; none: those
+  std::chrono::milliseconds patience{10'000};
+};
+
 class Engine {
  public:
   /// `now` gives seconds since the epoch, for the age of a handshake.
@@ -83,7 +94,9 @@ class Engine {
   Result<std::vector<std::string>> standing();
   /// kNotEnabled where neither the state nor the kernel knows the instance.
   Result<StatusReport> status(const std::string& name, const std::optional<Profile>& fallback);
-  Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback);
+  /// Sends nothing, unless a probe is wished for and a server named: then kUsage where it cannot be held.
+  Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback,
+                              const ProbeWish& wish = {});
 
  private:
   Kernel& kernel_;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "smtpegress/mail_server.hpp"
 #include "smtpegress/net_types.hpp"
 
 namespace smtpegress {
@@ -127,6 +128,8 @@ struct Profile {
   Mark mark;  ///< home: what steers the flow; VPS: what the forward firewall admits
 
   std::optional<InnerTunnel> inner{};  ///< absent: the tunnel is made by others
+
+  std::vector<MailServer> probe{};  ///< whom verify talks to; none: nobody, unless it is told to
 
   OpenKeys open{};  ///< their values are but those to begin to look at; none in the record of an instance
 

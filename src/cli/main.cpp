@@ -1,5 +1,6 @@
 // smtp-egress: parses the command line, runs one command of the engine, prints its report.
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,6 +20,8 @@
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
+#include "probe/linux_prober.hpp"
+#include "smtpegress/probe.hpp"
 
 namespace smtpegress::cli {
 namespace {
@@ -39,6 +42,26 @@ void print(const Options& options, const std::string& text) {
     std::fputs(text.c_str(), stdout);
   }
 }
+
+/// A line on a terminal that is written anew, and gone in the end.
+class ProgressLine {
+ public:
+  explicit ProgressLine(const Options& options)
+      : shown_(options.format == Format::kText && options.verbosity != Verbosity::kQuiet &&
+               ::isatty(STDERR_FILENO) == 1) {}
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  ~ProgressLine() { show(""); }
+  void show(const std::string& text) const {
+    if (shown_) {
+      std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
+      std::fflush(stderr);
+    }
+  }
+
+ private:
+  bool shown_;
+};
 
 /// One run of the program.
 class Run {
@@ -148,7 +171,15 @@ class Run {
 
   Result<int> verify() {
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
-      const auto report = engine_.verify(name, fallback);
+      const auto report = [&] {
+        const ProgressLine line(options_);
+        const auto prober = probe::make_linux_prober([&](const std::string& text) { line.show(text); });
+        return engine_.verify(name, fallback,
+                              {.prober = prober.get(),
+                               .asked = options_.probe.asked,
+                               .servers = options_.probe.servers,
+                               .patience = options_.probe.patience});
+      }();
       if (!report) {
         return std::unexpected(report.error());
       }
@@ -308,7 +339,8 @@ int told(const Options& options, int code) {
 
 int run(const Options& options) {
   const auto result = [&]() -> Result<int> {
-    if (auto kept = keep_only_net_admin(); !kept) {
+    const auto further = options.probe.asked ? FurtherRights::kForProbe : FurtherRights::kNone;
+    if (auto kept = keep_only_net_admin(further); !kept) {
       return std::unexpected(kept.error());
     }
     return Run(options).command();

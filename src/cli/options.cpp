@@ -79,6 +79,43 @@ void add_init_options(CLI::App& command, Options& options) {
   command.add_flag("--force", setup.force, "Replace a profile of that name");
 }
 
+/// As given: the servers are read when all is known to be there.
+struct ProbeFlags {
+  std::vector<std::string> servers;
+  double seconds = 10;
+  CLI::Option* option = nullptr;
+};
+
+void add_probe_options(CLI::App& command, ProbeFlags& flags) {
+  flags.option = command
+                     .add_option("--probe", flags.servers,
+                                 "Talk SMTP to mail servers, as the mail stack would; none named: the profile's")
+                     ->type_name("HOST[:PORT]")
+                     ->expected(0, -1);
+  constexpr double kLongest = 600;  // s
+  command.add_option("--probe-timeout", flags.seconds, "What the whole probe may take")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1.0, kLongest))
+      ->capture_default_str();
+}
+
+Result<void> read_probe_options(const ProbeFlags& flags, ProbeOptions& probe) {
+  probe.asked = flags.option != nullptr && flags.option->count() != 0;
+  constexpr double kMilliseconds = 1000;
+  probe.patience = std::chrono::milliseconds(static_cast<std::int64_t>(flags.seconds * kMilliseconds));
+  for (const auto& text : flags.servers) {
+    if (text.empty()) {
+      continue;  // --probe alone
+    }
+    auto server = MailServer::parse(text);
+    if (!server) {
+      return std::unexpected(server.error());
+    }
+    probe.servers.push_back(*std::move(server));
+  }
+  return {};
+}
+
 /// Empty where a `--set` is not KEY=VALUE.
 std::optional<ProfileOverrides> overrides_of(const ProfileFlags& flags) {
   ProfileOverrides overrides;
@@ -128,6 +165,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   Options options;
   options.state_dir = default_state_dir();
   ProfileFlags flags;
+  ProbeFlags probe_flags;
   bool json = false;
   bool quiet = false;
   bool verbose = false;
@@ -166,6 +204,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
         command->add_option("INSTANCE", options.instance,
                             "One side of one mail stack; may be left out where there is only one");
       }
+      if (row.command == Command::kVerify) {
+        add_probe_options(*command, probe_flags);
+      }
       if (row.command == Command::kPair) {
         command->add_option("--with", options.setup.with, "The other end's descriptor; -: standard input")
             ->type_name("FILE");
@@ -201,6 +242,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   auto overrides = overrides_of(flags);
   if (!overrides) {
     return usage("--set takes KEY=VALUE, such as --set table=200", as_json);
+  }
+  if (auto read = read_probe_options(probe_flags, options.probe); !read) {
+    return usage("--probe " + read.error().message(), as_json);
   }
   options.overrides = *std::move(overrides);
   options.legacy = take_over ? LegacyScripts::kTakeOver : LegacyScripts::kRefuse;

@@ -1,6 +1,7 @@
 // The command line, parsed (CLI11). Nothing here touches the host.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <variant>
@@ -26,6 +27,13 @@ struct SetupOptions {
   bool force = false;                  ///< a profile that is there is replaced
 };
 
+/// What verify takes beside an instance.
+struct ProbeOptions {
+  bool asked = false;
+  std::vector<MailServer> servers;  ///< none: the profile's
+  std::chrono::milliseconds patience{10'000};
+};
+
 struct Options {
   Command command = Command::kStatus;
   std::string command_name;
@@ -37,6 +45,7 @@ struct Options {
   Verbosity verbosity = Verbosity::kNormal;
   std::string state_dir;
   SetupOptions setup;
+  ProbeOptions probe;
 };
 
 /// The options, or the exit code where there is nothing to do: 0 after --help and --version, 2 on a usage error (told

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/probe_request.hpp"
 #include "engine/verify_checks.hpp"
 
 namespace smtpegress {
@@ -18,10 +19,15 @@ bool VerifyReport::passed() const {
   return std::ranges::none_of(checks, [](const Check& c) { return c.outcome == Outcome::kFailed; });
 }
 
-Result<VerifyReport> Engine::verify(const std::string& name, const std::optional<Profile>& fallback) {
+Result<VerifyReport> Engine::verify(const std::string& name, const std::optional<Profile>& fallback,
+                                    const ProbeWish& wish) {
   const auto view = view_enabled(kernel_, store_, docker_, name, fallback);
   if (!view) {
     return std::unexpected(view.error());
+  }
+  const auto servers = servers_to_probe(view->profile, wish);
+  if (!servers) {
+    return std::unexpected(servers.error());
   }
   VerifyReport report{view->profile, {}};
   const Inquiry ask{kernel_, docker_, *view, now_(), report.checks};
@@ -36,6 +42,9 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   check_sysctls(ask);
   check_path(ask);
   (has_tenants ? check_tenant_addresses : check_public_address)(ask);
+  if (wish.prober != nullptr && !servers->empty()) {  // last: what was found by looking alone comes first
+    check_probe(ask, *wish.prober, *servers, wish.patience);
+  }
   return report;
 }
 

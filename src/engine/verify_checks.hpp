@@ -1,6 +1,8 @@
-// The single checks of verify. Each adds one or more Check to the list; none changes anything or sends a packet.
+// The single checks of verify. Each adds one or more Check to the list; none changes anything, and none but check_probe
+// sends a packet.
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "engine/view.hpp"
@@ -36,6 +38,10 @@ void check_tenant_routes(const Inquiry& ask);
 void check_tenant_addresses(const Inquiry& ask);
 
 void check_unsourced(const Inquiry& ask);  ///< home: what becomes of mail from addresses of no source
+
+/// Real conversations with these servers, each of which has a port.
+void check_probe(const Inquiry& ask, Prober& prober, const std::vector<MailServer>& servers,
+                 std::chrono::milliseconds patience);
 
 /// rp_filter in force is the larger of `all` and the interface's own (FACTS 18).
 [[nodiscard]] long effective_rp_filter(const Inquiry& ask, const std::string& interface);

@@ -49,7 +49,7 @@ std::string known_keys(std::optional<Side> side) {
 /// well.
 json override_value(const std::string& key, const std::string& text) {
   json parsed = nests_too_deeply(text) ? json() : json::parse(text, nullptr, false);
-  const bool is_list = key == "sources" || key == "ports";
+  const bool is_list = key == "sources" || key == "ports" || key == "probe";
   if (parsed.is_array() || parsed.is_object() || (parsed.is_string() && !is_list)) {
     return parsed;
   }
@@ -302,6 +302,9 @@ json profile_document(const Profile& profile) {
   }
   for (const auto& port : profile.ports) {
     document["ports"].push_back(port.to_string());
+  }
+  for (const auto& server : profile.probe) {
+    document["probe"].push_back(server.to_string());
   }
   if (profile.inner) {
     document["inner"] = inner_document(*profile.inner);

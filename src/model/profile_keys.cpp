@@ -320,6 +320,34 @@ Result<std::string> parse_text(std::string_view text) {
   return std::string(text);
 }
 
+constexpr std::size_t kMostServers = 8;  // each is a conversation, for every sender
+
+/// Mail servers that verify talks to.
+Refusals read_probe(const json& value, Profile& profile) {
+  constexpr std::string_view kRight = "a list like [\"mx.example.org\"]";
+  if (!value.is_array()) {
+    return {wrong_type(value, kRight)};
+  }
+  Refusals refusals;
+  profile.probe.clear();
+  for (const auto& item : value) {
+    const auto server = item.is_string() ? MailServer::parse(item.get<std::string>())
+                                         : Result<MailServer>(std::unexpected(wrong_type(item, kRight)));
+    if (!server) {
+      refusals.push_back(server.error());
+    } else if (contains(profile.probe, *server)) {
+      refusals.push_back(usage_error({}, server->to_string(), "is there twice; name each only once").error());
+    } else {
+      profile.probe.push_back(*server);
+    }
+  }
+  if (profile.probe.size() > kMostServers) {
+    refusals.push_back(
+        usage_error({}, {}, fmt::format("names more than {} mail servers; a few tell as much", kMostServers)).error());
+  }
+  return refusals;
+}
+
 }  // namespace
 
 std::string NamedSource::to_string() const {
@@ -340,6 +368,7 @@ std::span<const ProfileKey> profile_keys() {
       {"mark", Belongs::kBoth,
        scalar_or_auto(&Profile::mark, &OpenKeys::mark, Mark::parse, "a mark like \"0x19\", or \"auto\"")},
       {"inner", Belongs::kBoth, read_inner},
+      {"probe", Belongs::kBoth, read_probe},
       {"table", Belongs::kHomeOnly,
        scalar_or_auto(&Profile::table, &OpenKeys::table, parse_table, "a table number like 100, or \"auto\"")},
       {"priority", Belongs::kHomeOnly,

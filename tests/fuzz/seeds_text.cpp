@@ -83,7 +83,7 @@ void add_setup_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
 void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
   const std::string options =
       "\n--set\ntunnel=wg1\nsources=172.22.1.0/24,10.1.0.0/16\nports=[25,\"465-587\"]\nmark=0x100/0xff00\ntable=200\n"
-      "priority=999\nrp_filter=tunnel\ndescription=mine\n";
+      "priority=999\nprobe=mx.example.org,[2001:db8::25]:25\nrp_filter=tunnel\ndescription=mine\n";
   const std::string vps_options =
       "\n--set\nside=vps\nwan=eth0\npublic_ip=203.0.113.10\npublic_ip6=2001:db8::10\nsources=10.0.0.0/8,fd00::/64\n";
   seeds.add("profile", R"({"side": "home", "sources": [{"docker_network": "mailu_default"}, {"interface": "br0"}]})");
@@ -106,6 +106,11 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
     }
   }
   const std::string key(64, 'a');
+  seeds.add("smtp_dialogue",
+            "z220-mx.example.org\r\n220 ESMTP\r\n250-mx at your service, [203.0.113.10]\r\n250-SIZE 35882577\r\n"
+            "250 PIPELINING\r\n250 2.1.0 Ok\r\n250 2.0.0 Ok\r\n");
+  seeds.add("smtp_dialogue", "z220 mx\r\n250 Hello [IPv6:2001:db8::10]\r\n221 Bye\r\n");
+  seeds.add("smtp_dialogue", "z554-5.7.1 listed\r\n554 5.7.1 see https://example.org/\r\n");
   seeds.add("wireguard_uapi", "errno=0\n\n");
   seeds.add("wireguard_uapi", "errno=-19\n\n");
   seeds.add("wireguard_uapi",

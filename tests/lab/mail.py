@@ -15,6 +15,7 @@ from .sandbox import Process, Sandbox
 from .waiting import read_until
 
 _SERVER = Path(__file__).resolve().parent / "mx_server.py"
+_SPEAKER = _SERVER.with_name("speaking_mx.py")
 _LOG = "/run/lab/mails.jsonl"
 _BODY_LINE = "The quick brown fox jumps over the lazy dog. " * 20 + "\n"  # 901 bytes; SMTP allows 998 a line
 
@@ -72,6 +73,13 @@ class MxHost(Host):
     def stop_server(self) -> None:
         """Its connections are closed."""
         self._server.stop()
+
+    def speak(self, *words: str) -> Process:
+        """A mail server of another kind in the real one's place; see speaking_mx.py."""
+        self._server.stop()
+        self._server = self.start(["/usr/bin/python3", "-u", _SPEAKER, *words])
+        read_until(self._server.stdout, b"ready", "the speaking mail server on mx")
+        return self._server
 
     def mails(self) -> list[Mail]:
         log = self.path(_LOG)

@@ -18,7 +18,7 @@ from pathlib import Path
 MAX_LINES = 400  # of a source file; a test file, a list of cases, may be a fifth longer
 MAX_TEST_LINES = 480
 
-# cli -> setup -> engine -> {model, plan, kernel.hpp}; setup -> docker; kernel -> netlink -> net, and net is everybody's.
+# cli -> setup -> engine -> {model, plan, kernel.hpp}; setup -> docker; cli -> probe; kernel -> netlink -> net, and net is everybody's.
 # What a folder may include of src/.
 MAY_INCLUDE = {
     "net": {"net"},
@@ -28,12 +28,14 @@ MAY_INCLUDE = {
     "kernel": {"net", "kernel", "netlink"},
     "engine": {"net", "engine", "plan", "model"},
     "docker": {"net", "docker"},
+    "probe": {"net", "probe"},
     "setup": {"net", "setup", "model", "docker"},
-    "cli": {"net", "cli", "engine", "docker", "setup"},
+    "cli": {"net", "cli", "engine", "docker", "probe", "setup"},
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
-VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "link.hpp", "route.hpp"}
+VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "link.hpp", "route.hpp",
+              "mail_server.hpp", "probe.hpp"}
 PUBLIC_FOR = {
     "net": VOCABULARY,
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
@@ -41,6 +43,7 @@ PUBLIC_FOR = {
     "netlink": VOCABULARY,
     "kernel": VOCABULARY | {"kernel.hpp"},
     "docker": VOCABULARY,
+    "probe": VOCABULARY,
     "engine": None,  # all
     "setup": None,
     "cli": None,
@@ -53,6 +56,8 @@ PUBLIC_HEADERS = {
     "nft_set.hpp": {"net_types.hpp", "nft_keys.hpp"},
     "nft.hpp": VOCABULARY,
     "link.hpp": {"net_types.hpp"},
+    "mail_server.hpp": {"error.hpp"},
+    "probe.hpp": {"net_types.hpp", "mail_server.hpp"},
     "route.hpp": VOCABULARY,
     "profile.hpp": VOCABULARY,
     "kernel.hpp": VOCABULARY,
@@ -63,7 +68,7 @@ PUBLIC_HEADERS = {
 
 NETLINK_LIBRARIES = re.compile(r"^(libmnl|libnftnl|netlink)/|^linux/(rtnetlink|netlink|netfilter|fib_rules|genetlink)")
 # Layers that work for any kernel, a fake one included, know no netlink library.
-WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "setup", "cli"}
+WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "probe", "setup", "cli"}
 NOT_IN_PUBLIC = re.compile(r"^(libmnl|libnftnl|netlink|nlohmann|CLI|fmt)/")
 
 STRICT = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wsign-conversion",

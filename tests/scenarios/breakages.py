@@ -24,7 +24,7 @@ class Breakage:
     stops_mail: bool = True
 
 
-def _without_rule(table: str, role: str) -> str:
+def without_rule(table: str, role: str) -> str:
     """Takes our rules of that role out."""
     return (f"nft -a list table {table} | awk '/chain /{{c=$2}} /comment \"{role}\"/{{print c, $NF}}' | "
             f"while read chain handle; do nft delete rule {table} $chain handle $handle; done")
@@ -83,9 +83,9 @@ HOME = [
              stops_mail=False),
     Breakage("home", "all rulesets flushed", "nft flush ruleset", "objects", stops_mail=False),
     Breakage("home", "our table deleted", f"nft delete table {HOME_TABLE}", "objects"),
-    Breakage("home", "mark gone", _without_rule(HOME_TABLE, "mark"), "objects", stops_mail=False),
-    Breakage("home", "guard gone", _without_rule(HOME_TABLE, "guard"), "objects", stops_mail=False),
-    Breakage("home", "NAT bypass gone", _without_rule(HOME_TABLE, "nat bypass"), "objects"),
+    Breakage("home", "mark gone", without_rule(HOME_TABLE, "mark"), "objects", stops_mail=False),
+    Breakage("home", "guard gone", without_rule(HOME_TABLE, "guard"), "objects", stops_mail=False),
+    Breakage("home", "NAT bypass gone", without_rule(HOME_TABLE, "nat bypass"), "objects"),
     Breakage("home", "admission gone", "iptables -F DOCKER-USER", "objects", stops_mail=False),
     Breakage("home", "a drop ahead of the admission", f"iptables -I DOCKER-USER -o {TUNNEL} -j DROP", "objects"),
     Breakage("home", "raw exception gone", "iptables -t raw -D PREROUTING 1; iptables -t raw -D PREROUTING 1",
@@ -142,8 +142,8 @@ VPS = [
     Breakage("vps", "a drop of replies ahead of the admission", f"iptables -I FORWARD -o {TUNNEL} -j DROP", "objects"),
     Breakage("vps", "admission gone", "iptables -F FORWARD", "objects"),
     Breakage("vps", "another firewall drops what is forwarded", _FORWARD_DROP, "objects"),
-    Breakage("vps", "SNAT gone", _without_rule(VPS_TABLE, "snat"), "objects", stops_mail=False),
-    Breakage("vps", "MSS clamp gone", _without_rule(VPS_TABLE, "mss clamp"), "objects", stops_mail=False),
+    Breakage("vps", "SNAT gone", without_rule(VPS_TABLE, "snat"), "objects", stops_mail=False),
+    Breakage("vps", "MSS clamp gone", without_rule(VPS_TABLE, "mss clamp"), "objects", stops_mail=False),
     Breakage("vps", "our table deleted", f"nft delete table {VPS_TABLE}", "objects"),
     Breakage("vps", "masqueraded first",
              f"nft 'add table ip fw; add chain ip fw c {{ type nat hook postrouting priority 50; }}; "

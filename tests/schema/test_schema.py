@@ -58,6 +58,12 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "mark": (["0x19", "0X19", "25", 25, "0x19/0xff", "25/255", "auto", 0xffffffff, "0xffffffff"],
              ["", 0, "0", "0x0", "0/0xff", "smtp", "0x", "0x119/", "0x100000000", -1, 0x100000000, 1.5, None, ["auto"], True]),
 }
+VALUES["probe"] = (
+    [[], ["mx.example.org"], ["mx.example.org:25", "192.0.2.25", "192.0.2.25:025"], ["2001:db8::25", "[2001:db8::25]:25"],
+     ["mx"], ["a_b-c.example."], ["x" * 63 + ".example"], [f"mx{i}" for i in range(8)]],
+    [None, "mx.example.org", {}, [7], [None], [""], ["mx example"], ["mx:0"], ["mx:65536"], ["mx:25-25"], ["mx:"], ["mx:smtp"],
+     ["-x"], ["a..b"], ["."], ["192.0.2"], ["192.0.2.256"], ["192.0.2.25/32"], ["2001:db8::25/64"], ["[192.0.2.25]"],
+     ["[2001:db8::25"], ["[mx]:25"], ["x" * 64], ["mx", "mx"], [f"mx{i}" for i in range(9)]])
 INNER = {"remote": "100.64.0.1", "link": "tailscale0"}
 VALUES["inner"] = (
     [None, INNER, *({**INNER, **members} for members in (

@@ -51,6 +51,23 @@ TEST(Options, TheInstanceMayBeLeftOut) {
   EXPECT_EQ(options({"status", "mailu-home"}).instance, "mailu-home");
 }
 
+TEST(Options, Verify_ProbesOnlyWhereItIsTold) {
+  EXPECT_FALSE(options({"verify", "mailu-home"}).probe.asked);
+  const auto bare = options({"verify", "mailu-home", "--probe"}).probe;
+  EXPECT_TRUE(bare.asked);
+  EXPECT_TRUE(bare.servers.empty());
+  const auto named = options({"verify", "mailu-home", "--probe", "mx.example.org", "--probe", "192.0.2.25:26",
+                              "[2001:db8::25]:25", "--probe-timeout", "2.5"});
+  EXPECT_EQ(named.instance, "mailu-home");
+  EXPECT_EQ(named.probe.servers,
+            (std::vector<MailServer>{{"mx.example.org", {}}, {"192.0.2.25", 26}, {"2001:db8::25", 25}}));
+  EXPECT_EQ(named.probe.patience, std::chrono::milliseconds(2500));
+  EXPECT_EQ(bare.patience, std::chrono::seconds(10));
+  EXPECT_EQ(exit_of({"verify", "x", "--probe", "a b"}), 2);
+  EXPECT_EQ(exit_of({"verify", "x", "--probe", "mx", "--probe-timeout", "0"}), 2);
+  EXPECT_EQ(exit_of({"status", "x", "--probe", "mx"}), 2);
+}
+
 TEST(Options, Check_TakesAnyNumberOfNamesAndPaths) {
   EXPECT_EQ(options({"check"}).files, std::vector<std::string>{});
   EXPECT_EQ(options({"check", "mailu-home", "./a.json", "--json", "b.json"}).files,

@@ -31,7 +31,7 @@ std::string sources(const std::string& list) {
 TEST(ProfileRefusal, UnknownKey_NamesTheKnownOnesOfThisSide) {
   EXPECT_EQ(home_with(R"("tunel": "wg0")"),
             "read profile x.json: key 'tunel': is not known; known are description, side, tunnel, sources, ports, "
-            "mark, inner, table, "
+            "mark, inner, probe, table, "
             "priority, rp_filter, nat, steering, docker, inbound");
   EXPECT_NE(vps_with(R"("tunel": "wg0")").find("mark, inner, wan, public_ip"), std::string::npos);
 }

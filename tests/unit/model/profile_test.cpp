@@ -62,6 +62,16 @@ TEST(Profile, Auto_LeavesItToTheHost) {
   EXPECT_EQ(vps.public_ip, std::nullopt);
 }
 
+TEST(Profile, Probe_NamesMailServers_AndIsWrittenBack) {
+  const std::vector<MailServer> both{{"mx.example.org", {}}, {"2001:db8::25", 25}};
+  const auto home =
+      parsed(R"({"side": "home", "sources": ["10.0.0.0/8"], "probe": ["mx.example.org", "[2001:db8::25]:25"]})");
+  EXPECT_EQ(home.probe, both);
+  EXPECT_EQ(parsed(profile_to_json(home)).probe, both);
+  EXPECT_EQ(parsed(kVps, {{{"probe", "mx.example.org,[2001:db8::25]:25"}}}).probe, both);
+  EXPECT_TRUE(parsed(kHome).probe.empty());
+}
+
 TEST(Profile, Overrides_WinOverTheText) {
   const auto profile = parsed(kHome, {{{"tunnel", "wg7"},
                                        {"sources", "10.1.0.0/16,10.2.0.0/16"},
@@ -97,7 +107,9 @@ TEST(Profile, Overrides_TheSideDecidesWhichKeysThereMayBe) {
 
 TEST(Profile, ToJson_ParsesBackToAnEqualOne) {
   const std::vector<Profile> profiles{
-      test::home_profile(), test::vps_profile(), test::home_profile({{{"mark", "0x20/0xff"}, {"rp_filter", "tunnel"}}}),
+      test::home_profile(),
+      test::vps_profile(),
+      test::home_profile({{{"mark", "0x20/0xff"}, {"rp_filter", "tunnel"}}}),
       test::home_profile({{{"nat", "masquerade"}, {"steering", "rule"}, {"docker", "sidestep"}}}),
       test::home_profile({{{"sources", R"(["10.1.0.0/16", {"docker_network": "mailu_default"}, {"interface": "br0"}])"},
                            {"inbound", "published"}}}),

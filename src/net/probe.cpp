@@ -1,0 +1,99 @@
+#include "smtpegress/probe.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace smtpegress {
+namespace {
+
+constexpr std::size_t kLongestName = 253;     // bytes; RFC 1035, section 2.3.4, without the last dot
+constexpr std::size_t kLongestLabel = 63;     // bytes; the same
+constexpr std::uint8_t kServerReached = 255;  // as if it were a hop behind all others
+
+bool is_label(std::string_view label) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
+  return !label.empty() && label.size() <= kLongestLabel && label.front() != '-' && std::ranges::all_of(label, fits);
+}
+
+/// Of a host; what is all digits and dots is an address, or a mistyped one.
+bool is_name(std::string_view text) {
+  const bool like_an_address = std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
+  if (text.empty() || text.size() > kLongestName || like_an_address) {
+    return false;
+  }
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find('.', begin), text.size());
+    const bool is_last_dot = begin == text.size() && begin != 0;
+    if (!is_last_dot && !is_label(text.substr(begin, end - begin))) {
+      return false;
+    }
+    begin = end + 1;
+  }
+  return true;
+}
+
+bool is_ipv6(std::string_view text) {
+  const auto address = IpAddress::parse(text);
+  return address && address->family == IpFamily::kV6;
+}
+
+std::unexpected<Error> no_server(std::string_view text) {
+  return usage_error({}, fmt::format("'{}'", text),
+                     "is no mail server; write mx.example.org, mx.example.org:25, 192.0.2.25 or [2001:db8::25]:25");
+}
+
+}  // namespace
+
+Result<MailServer> MailServer::parse(std::string_view text) {
+  auto host = text;
+  std::string_view port;
+  bool has_port = false;
+  if (text.starts_with('[')) {
+    const auto end = text.find(']');
+    const auto rest = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    if (end == std::string_view::npos || (!rest.empty() && !rest.starts_with(':')) ||
+        !is_ipv6(text.substr(1, end - 1))) {
+      return no_server(text);
+    }
+    host = text.substr(1, end - 1);
+    has_port = !rest.empty();
+    port = has_port ? rest.substr(1) : rest;
+  } else if (const auto colon = text.find(':'); colon != std::string_view::npos && colon == text.rfind(':')) {
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    has_port = true;
+  }
+  const auto number = has_port ? PortRange::parse(port) : PortRange{};
+  if ((!IpAddress::parse(host) && !is_name(host)) || !number || port.find('-') != std::string_view::npos) {
+    return no_server(text);
+  }
+  return MailServer{std::string(host), has_port ? std::optional(number->first) : std::nullopt};
+}
+
+std::string MailServer::to_string() const {
+  if (!port) {
+    return host;
+  }
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, *port) : fmt::format("[{}]:{}", host, *port);
+}
+
+std::string SmtpReply::to_string() const {
+  if (code == 0) {
+    return "nothing";
+  }
+  auto text = fmt::format("{}", code);
+  for (const char c : lines.empty() || lines.back().empty() ? std::string() : " " + lines.back()) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += byte < ' ' || byte >= 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return text;
+}
+
+std::uint8_t Trace::reach() const noexcept {
+  return server_answered ? kServerReached : hops.empty() ? std::uint8_t{0} : hops.back().ttl;
+}
+
+}  // namespace smtpegress

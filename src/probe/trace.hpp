@@ -1,0 +1,14 @@
+// Where packets to a server come to their end: SYNs with a rising time to live, and the routers that tell of them. No
+// raw socket: the kernel keeps who told in the connection's error queue.
+#pragma once
+
+#include <vector>
+
+#include "probe/connection.hpp"
+
+namespace smtpegress::probe {
+
+/// Of all of `to` at once, until `deadline`, or until all is known. `how`'s time to live does not count.
+[[nodiscard]] std::vector<Trace> trace(const std::vector<Endpoint>& to, const Sending& how, const Deadline& deadline);
+
+}  // namespace smtpegress::probe

@@ -1,0 +1,426 @@
+// What a probe saw becomes a verdict: each fault its own check, with its mend; and whom the probe is asked to be.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+
+#include "smtpegress/probe.hpp"
+#include "support/engine_host.hpp"
+#include "support/faults.hpp"
+
+namespace smtpegress {
+namespace {
+
+using test::EngineHost;
+using test::FakeHost;
+
+constexpr std::string_view kContainer = "192.168.203.10";
+constexpr std::string_view kServer = "192.0.2.25";
+constexpr std::string_view kVps = "198.51.100.1";  // the tunnel's far end, as the fake home's peer has it
+
+/// Sees what it is told to see, and keeps what it was asked.
+class FakeProber final : public Prober {
+ public:
+  explicit FakeProber(std::function<void(ProbeReport&)> fault = [](ProbeReport&) {}) : fault_(std::move(fault)) {}
+
+  std::vector<ProbeRequest> requests;
+
+  ProbeReport probe(const ProbeRequest& request) override {
+    requests.push_back(request);
+    ProbeReport report;
+    for (std::size_t i = 0; i < request.senders.size(); ++i) {
+      for (std::size_t server = 0; server < request.servers.size(); ++server) {
+        report.sightings.push_back(all_well(request, i, server));
+      }
+    }
+    report.before = {10, 20};
+    report.after = {30, 50};
+    fault_(report);
+    return report;
+  }
+
+ private:
+  static ProbeSighting all_well(const ProbeRequest& request, std::size_t sender, std::size_t server) {
+    const bool contained = request.senders[sender].source.has_value();
+    ProbeSighting seen;
+    seen.sender = sender;
+    seen.server = server;
+    seen.step = ProbeStep::kDone;
+    seen.manner = contained ? ProbeManner::kNamespace : ProbeManner::kHost;
+    seen.address = test::address(kServer);
+    seen.sent_from = contained ? test::address(kContainer) : request.senders[sender].bound;
+    seen.banner = {220, {"mx.example.org ESMTP"}};
+    seen.ehlo = {250, {"mx.example.org"}};
+    seen.told = {};
+    seen.segment = 1380;
+    seen.path_mtu = 1420;
+    seen.large_write = 1632;
+    return seen;
+  }
+
+  std::function<void(ProbeReport&)> fault_;
+};
+
+struct Seen {
+  std::string name;
+  bool home;
+  std::function<void(ProbeSighting&)> fault;
+  std::vector<std::string> failing;  ///< in this order
+  std::string said;
+  std::function<void(ProbeReport&)> also = [](ProbeReport&) {};
+  friend void PrintTo(const Seen& value, std::ostream* out) { *out << value.name; }
+};
+
+Trace trace(std::vector<std::pair<std::uint8_t, std::string_view>> hops, bool answered = false) {
+  Trace trace;
+  for (const auto& [ttl, from] : hops) {
+    trace.hops.push_back({ttl, test::address(from)});
+  }
+  trace.server_answered = answered;
+  return trace;
+}
+
+auto silent(std::optional<Trace> trace, std::optional<bool> far_end, std::optional<Trace> control = {}) {
+  return [=](ProbeSighting& seen) {
+    seen.step = ProbeStep::kConnect;
+    seen.errnum = ETIMEDOUT;
+    seen.trace = trace;
+    seen.far_end_answered = far_end;
+    seen.control = control;
+    seen.banner = seen.ehlo = {};
+  };
+}
+
+auto ended(ProbeStep step, int errnum, SmtpReply banner = {}, SmtpReply ehlo = {}) {
+  return [=](ProbeSighting& seen) {
+    seen.step = step;
+    seen.errnum = errnum;
+    seen.banner = banner;
+    seen.ehlo = ehlo;
+  };
+}
+
+auto refused_by(std::string_view who, std::uint8_t type, std::uint8_t code) {
+  return [=](ProbeSighting& seen) {
+    seen.step = ProbeStep::kConnect;
+    seen.errnum = EHOSTUNREACH;
+    seen.path_error = PathError{test::address(who), type, code};
+    seen.banner = seen.ehlo = {};
+  };
+}
+
+auto told(std::string_view address) {
+  return [=](ProbeSighting& seen) { seen.told = {test::address(address)}; };
+}
+
+void nothing_came_out(ProbeReport& report) {
+  report.after = LinkCounters{report.before->received, report.before->sent + 20};
+}
+void nothing_went_in(ProbeReport& report) {
+  report.after = report.before;
+}
+
+const SmtpReply kGreeting{220, {"mx"}};
+
+std::vector<Seen> sightings() {
+  return {
+      {"home_all_well", true, [](ProbeSighting&) {}, {}, ""},
+      {"vps_all_well", false, [](ProbeSighting&) {}, {}, ""},
+      {"no_answer_for_the_name",
+       true,
+       [](ProbeSighting& s) { s = {.sender = s.sender, .server = s.server, .step = ProbeStep::kResolve}; },
+       {"probe-name"},
+       "did not answer in time"},
+      {"the_name_is_unknown",
+       true,
+       [](ProbeSighting& s) {
+         s = {.sender = s.sender,
+              .server = s.server,
+              .step = ProbeStep::kResolve,
+              .errnum = 0,
+              .text = "Name or service not known"};
+       },
+       {"probe-name"},
+       "getent ahosts"},
+      {"a_private_server",
+       true,
+       [](ProbeSighting& s) {
+         ended(ProbeStep::kConnect, ECONNREFUSED)(s);
+         s.address = test::address("192.168.1.25");
+       },
+       {},
+       ""},
+      {"the_tunnel_was_made_anew_meanwhile",
+       true,
+       silent(trace({}), false),
+       {"probe"},
+       "no router tells",
+       [](ProbeReport& r) {
+         r.after = LinkCounters{0, 0};
+       }},
+      {"not_of_the_senders_family", true, ended(ProbeStep::kFamily, 0), {}, ""},
+      {"nobody_to_send_as", true, ended(ProbeStep::kSender, EADDRNOTAVAIL), {}, ""},
+      {"not_permitted_to_enter", true, ended(ProbeStep::kSender, EPERM), {}, ""},
+      {"no_way_at_all",
+       true,
+       ended(ProbeStep::kConnect, ENETUNREACH),
+       {"probe"},
+       "nothing left: Network is unreachable"},
+      {"this_host_refuses",
+       true,
+       refused_by("192.168.203.1", 3, 1),
+       {"probe"},
+       "this host refuses it, and nothing left: host unreachable (ICMP 3/1)"},
+      {"a_router_refuses",
+       false,
+       refused_by("203.0.113.1", 3, 13),
+       {"probe"},
+       "203.0.113.1 refuses it: administratively prohibited"},
+      {"a_reset", true, ended(ProbeStep::kConnect, ECONNREFUSED), {"probe"}, "refused by a reset"},
+      {"the_tunnel_is_dead",
+       true,
+       silent(trace({{1, "192.168.203.1"}}), false),
+       {"probe-tunnel", "probe"},
+       "20 packets went into it and 0 came out",
+       nothing_came_out},
+      {"nothing_went_into_the_tunnel",
+       true,
+       silent(trace({}), false),
+       {"probe-tunnel", "probe"},
+       "it ended on this host",
+       nothing_went_in},
+      {"the_vps_passes_nothing_on", true, silent(trace({{1, "192.168.203.1"}}), true), {"probe"}, "passes nothing on"},
+      {"as_far_as_the_vps",
+       true,
+       silent(trace({{1, "192.168.203.1"}, {2, "10.0.1.1"}}), false),
+       {"probe"},
+       "as far as the VPS (10.0.1.1)"},
+      {"beyond_the_vps",
+       true,
+       silent(trace({{1, "192.168.203.1"}, {2, "10.0.1.1"}, {4, "203.0.113.1"}}), false),
+       {"probe"},
+       "as far as 203.0.113.1, 4 hops away"},
+      {"others_like_it_were_answered", true, silent(trace({}, true), {}), {"probe"}, "packets are lost"},
+      {"the_provider_blocks_it",
+       false,
+       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}})),
+       {"probe-provider", "probe"},
+       "ask the VPS's provider to open outgoing tcp/25"},
+      {"the_provider_blocks_it_at_once",
+       false,
+       silent(trace({}), {}, trace({}, true)),
+       {"probe-provider", "probe"},
+       "tcp/443 as far as the server"},
+      {"the_server_is_down",
+       false,
+       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}})),
+       {"probe"},
+       "as far as 203.0.113.1, 1 hop away"},
+      {"a_silent_server",
+       true,
+       ended(ProbeStep::kBanner, ETIMEDOUT),
+       {"probe"},
+       "no greeting: it does not come in time"},
+      {"no_smtp", true, ended(ProbeStep::kBanner, 0), {"probe"}, "no SMTP"},
+      {"reset_after_the_greeting",
+       true,
+       ended(ProbeStep::kEhlo, ECONNRESET, kGreeting),
+       {"probe"},
+       "no answer to EHLO: Connection reset by peer"},
+      {"turned_away",
+       true,
+       ended(ProbeStep::kBanner, 0, {554, {"5.7.1 listed"}}),
+       {"probe-banner"},
+       "its answer to the greeting is: 554 5.7.1 listed"},
+      {"turned_away_for_now", false, ended(ProbeStep::kBanner, 0, {421, {"later"}}), {"probe-banner"}, "in a while"},
+      {"turned_away_by_ehlo",
+       true,
+       ended(ProbeStep::kEhlo, 0, kGreeting, {550, {"go away"}}),
+       {"probe-banner"},
+       "its answer to EHLO is: 550 go away"},
+      {"large_segments_are_lost",
+       true,
+       [](ProbeSighting& s) {
+         s.step = ProbeStep::kLarge;
+         s.retransmits = 3;
+       },
+       {"probe-mtu"},
+       "1632 bytes at once, in segments of 1380; path MTU 1420, 3 sent again"},
+      {"seen_as_the_public_address", false, told("203.0.113.10"), {}, ""},
+      {"seen_as_another_address",
+       false,
+       told("203.0.113.99"),
+       {"probe-seen-as"},
+       "it sees 203.0.113.99, not 203.0.113.10"},
+      {"seen_as_the_tunnels_far_end", true, told(kVps), {}, ""},
+      {"seen_as_an_address_that_may_be_the_vpss", true, told("203.0.113.77"), {}, ""},
+      {"its_own_words_are_echoed", true, told(kContainer), {}, ""},
+      {"seen_as_this_host_itself", true, told("192.168.1.10"), {"probe-seen-as"}, "did not take the tunnel"},
+      {"another_way_out",
+       true,
+       [](ProbeSighting& s) { s.step = ProbeStep::kAstray; },
+       {"probe-leak"},
+       "it would send over IPv4 from there, which no source names, by a network that is none of this host's",
+       [](ProbeReport& r) {
+         r.egress = {{0, test::address("172.30.0.5")}};
+       }},
+      {"an_address_of_its_source",
+       true,
+       [](ProbeSighting&) {},
+       {},
+       "",
+       [](ProbeReport& r) {
+         r.egress = {{0, test::address(kContainer)}, {0, test::address("fe80::1")}};
+       }},
+  };
+}
+
+ProbeWish wish(Prober& prober, std::vector<MailServer> servers = {{std::string(kServer), {}}}) {
+  return {.prober = &prober, .asked = true, .servers = std::move(servers), .patience = std::chrono::seconds(3)};
+}
+
+class VerifyProbe : public testing::TestWithParam<Seen> {};
+
+TEST_P(VerifyProbe, EachSighting_FailsItsOwnCheckAndNamesTheMend) {
+  const auto& seen = GetParam();
+  EngineHost box(seen.home ? test::docker_home() : test::vps());
+  const auto profile = seen.home ? test::home_profile() : test::vps_profile();
+  ASSERT_TRUE(box.enable(profile));
+  FakeProber prober([&](ProbeReport& report) {
+    for (auto& sighting : report.sightings) {
+      seen.fault(sighting);
+    }
+    seen.also(report);
+  });
+  const auto before = box.now();
+  const auto report = box.engine.verify(profile.name, {}, wish(prober));
+  ASSERT_TRUE(report) << test::said(report);
+  std::vector<std::string> failing;
+  for (const auto& check : report->checks) {
+    if (check.outcome == Outcome::kFailed) {
+      failing.push_back(check.id);
+      EXPECT_FALSE(check.mend.empty()) << check.id;
+    }
+    EXPECT_FALSE(check.title.empty());
+  }
+  const auto [ids, said] = test::failures(*report);
+  EXPECT_EQ(failing, seen.failing) << said;
+  EXPECT_NE(said.find(seen.said), std::string::npos) << said;
+  EXPECT_EQ(box.now(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, VerifyProbe, testing::ValuesIn(sightings()),
+                         [](const auto& parameter) { return parameter.param.name; });
+
+TEST(VerifyWithAProbe, WhatFailedBefore_ComesFirstAndIsWhatToMend) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  test::set_link_down(box.host(), "wg0");
+  FakeProber prober([](ProbeReport& report) {
+    silent(trace({}), false)(report.sightings.front());
+    nothing_came_out(report);
+  });
+  const auto report = box.engine.verify("mailu-home", {}, wish(prober));
+  ASSERT_TRUE(report);
+  const auto first = std::ranges::find(report->checks, Outcome::kFailed, &Check::outcome);
+  EXPECT_EQ(first->id, "tunnel");
+  for (const auto& check : report->checks) {
+    if (check.outcome == Outcome::kFailed && (check.id == "probe" || check.id == "probe-tunnel")) {
+      EXPECT_EQ(check.mend, "first what failed above (`tunnel`); then verify again");
+    }
+  }
+}
+
+TEST(VerifyWithAProbe, NotWishedFor_NobodyIsAsked) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  FakeProber prober;
+  EXPECT_TRUE(box.engine.verify("mailu-home", {}));
+  EXPECT_TRUE(box.engine.verify("mailu-home", {}, {.prober = &prober, .asked = false, .servers = {}}));
+  EXPECT_TRUE(prober.requests.empty());
+}
+
+TEST(VerifyWithAProbe, TheProfilesServers_NeedNoOption_AndOptionsReplaceThem) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile({{{"probe", "mx.example.org,[2001:db8::25]:25"}}})));
+  FakeProber prober;
+  ASSERT_TRUE(box.engine.verify("mailu-home", {}, {.prober = &prober, .asked = false, .servers = {}}));
+  ASSERT_TRUE(box.engine.verify("mailu-home", {}, wish(prober)));
+  ASSERT_EQ(prober.requests.size(), 2U);
+  EXPECT_EQ(prober.requests[0].servers, (std::vector<MailServer>{{"mx.example.org", 25}, {"2001:db8::25", 25}}));
+  EXPECT_EQ(prober.requests[1].servers, (std::vector<MailServer>{{std::string(kServer), 25}}));
+  EXPECT_EQ(prober.requests[1].patience, std::chrono::seconds(3));
+}
+
+TEST(VerifyWithAProbe, NobodyNamed_TooMany_OrAnotherPort_IsAUsageErrorAndNobodyIsAsked) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  FakeProber prober;
+  for (const auto& servers : {std::vector<MailServer>{}, std::vector<MailServer>{{"mx", 26}},
+                              std::vector<MailServer>(9, MailServer{"mx", {}})}) {
+    const auto report = box.engine.verify("mailu-home", {}, wish(prober, servers));
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().kind, ErrorKind::kUsage);
+  }
+  EXPECT_TRUE(prober.requests.empty());
+}
+
+TEST(VerifyWithAProbe, AtHome_SendsAsTheSource_OrFromThisHostsAddressThere) {
+  EngineHost box(test::docker_home());
+  for (const bool marks : {true, false}) {
+    ASSERT_TRUE(box.enable(test::home_profile({{{"steering", marks ? "mark" : "rule"}}})));
+    FakeProber prober;
+    ASSERT_TRUE(box.engine.verify("mailu-home", {}, wish(prober)));
+    const auto& request = prober.requests.at(0);
+    ASSERT_EQ(request.senders.size(), 1U);
+    EXPECT_EQ(request.senders[0].source, test::prefix("192.168.203.0/24"));
+    EXPECT_EQ(request.senders[0].bound, test::address("192.168.203.1"));
+    EXPECT_EQ(request.senders[0].mark, marks ? 0x19U : 0U);
+    EXPECT_EQ(request.tunnel.str(), "wg0");
+    EXPECT_EQ(request.far_end.v4, test::address(kVps));
+    EXPECT_EQ(request.control_port, 0);
+  }
+}
+
+TEST(VerifyWithAProbe, OnTheVps_SendsFromThePublicAddress_BesideAControlPort) {
+  EngineHost box(test::vps());
+  ASSERT_TRUE(box.enable(test::vps_profile()));
+  FakeProber prober;
+  ASSERT_TRUE(box.engine.verify("mailu-vps", {}, wish(prober)));
+  const auto& request = prober.requests.at(0);
+  ASSERT_EQ(request.senders.size(), 1U);
+  EXPECT_EQ(request.senders[0].source, std::nullopt);
+  EXPECT_EQ(request.senders[0].bound, test::address("203.0.113.10"));
+  EXPECT_EQ(request.control_port, 443);
+  EXPECT_EQ(request.far_end.v4, std::nullopt);
+}
+
+/// What stands between the mail and the uplink, one thing missing after the other: verify's earlier checks tell of it
+/// too, the probe's own says what it is that it opens.
+TEST(VerifyWithAProbe, TheGuardGone_IsALeak) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  auto& chain = test::chain(box.host(), "smtp-egress-mailu-home", "forward", nft::Family::kInet);
+  std::erase_if(chain.rules, [](const nft::ObservedRule& rule) { return rule.rule.comment == "guard"; });
+  FakeProber prober;
+  const auto report = box.engine.verify("mailu-home", {}, wish(prober));
+  const auto [ids, said] = test::failures(*report);
+  EXPECT_EQ(ids, (std::set<std::string>{"objects", "probe-leak"})) << said;
+  EXPECT_NE(said.find("were it routed to eth0, nothing of ours would refuse it there"), std::string::npos) << said;
+}
+
+TEST(VerifyWithAProbe, TheRuleBySourceGone_IsALeak_AsTheMarkIsAllThatIsLeft) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  std::erase_if(box.host().state.rules,
+                [](const PolicyRule& rule) { return rule.protocol == kOurProtocol && !rule.mark; });
+  FakeProber prober;
+  const auto report = box.engine.verify("mailu-home", {}, wish(prober));
+  const auto [ids, said] = test::failures(*report);
+  EXPECT_EQ(ids, (std::set<std::string>{"objects", "probe-leak"})) << said;
+  EXPECT_NE(said.find("without its mark it leaves by eth0"), std::string::npos) << said;
+}
+
+}  // namespace
+}  // namespace smtpegress

@@ -11,4 +11,8 @@ namespace smtpegress::cli {
 /// of what it refuses.
 Result<void> keep_only_net_admin();
 
+/// The same, and what it takes to send a packet as somebody else would: to enter the network namespace of a process
+/// (CAP_SYS_ADMIN, CAP_SYS_PTRACE), and to open a socket as another user (CAP_SETUID).
+Result<void> keep_only_what_knocks();
+
 }  // namespace smtpegress::cli

@@ -33,7 +33,8 @@ MAY_INCLUDE = {
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
-VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "link.hpp", "route.hpp"}
+VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "link.hpp", "route.hpp",
+              "trace.hpp"}
 PUBLIC_FOR = {
     "net": VOCABULARY,
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
@@ -54,6 +55,7 @@ PUBLIC_HEADERS = {
     "nft.hpp": VOCABULARY,
     "link.hpp": {"net_types.hpp"},
     "route.hpp": VOCABULARY,
+    "trace.hpp": VOCABULARY,
     "profile.hpp": VOCABULARY,
     "kernel.hpp": VOCABULARY,
     "state.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp"},

@@ -32,13 +32,14 @@ struct TraceEvent {
   std::uint32_t id = 0;  ///< of the packet; used again, after a while, for another
   Kind kind = Kind::kRule;
   nft::ChainKey chain;
-  std::uint64_t handle = 0;             ///< the rule's; 0: none
+  std::uint64_t handle = 0;             ///< the rule's; 0: none, the chain's end
   std::optional<nft::Verdict> verdict;  ///< the rule's, or the policy's; absent: one that is not known here
-  int in = 0;                           ///< interface by index; 0: none
+  std::uint32_t mark = 0;               ///< after the rule
+  // With a base chain's first event alone:
+  std::optional<TracedPacket> packet;
+  int in = 0;  ///< interface by index; 0: none
   int out = 0;
-  std::uint32_t mark = 0;              ///< after the rule
-  std::uint32_t ct_states = 0;         ///< one of nft::kCt…; 0: not tracked yet, or a kernel before 6.16
-  std::optional<TracedPacket> packet;  ///< with a chain's first event alone
+  std::uint32_t ct_states = 0;  ///< one of nft::kCt…; 0: not tracked yet, or a kernel before 6.16
   auto operator<=>(const TraceEvent&) const = default;
 };
 

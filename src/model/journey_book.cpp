@@ -12,9 +12,17 @@ bool drops(const TraceEvent& event) {
   return event.verdict && event.verdict->code == nft::VerdictCode::kDrop;
 }
 
-/// Is it worth keeping? A chain's accepting policy and its return decide nothing.
+/// Is it worth keeping? A chain's accepting policy and its return decide nothing; nor does the rule of no handle, by
+/// which the kernel says that a chain has come to its end.
 bool tells(const TraceEvent& event) {
-  return event.kind == TraceEvent::Kind::kRule || (event.kind == TraceEvent::Kind::kPolicy && drops(event));
+  return event.kind == TraceEvent::Kind::kPolicy ? drops(event)
+                                                 : event.kind == TraceEvent::Kind::kRule && event.handle != 0;
+}
+
+/// But for the hop limit, which forwarding lowers.
+bool is_same(const TracedPacket& a, TracedPacket b) {
+  b.hops_left = a.hops_left;
+  return a == b;
 }
 
 /// How it ended where nothing more is heard of it.
@@ -44,11 +52,32 @@ void JourneyBook::begin(const TraceEvent& event, Instant now) {
       ports_, [&](const PortRange& ports) { return ports.contains(event.packet->destination_port); });
   Trail trail;
   trail.direction = is_mail ? Journey::Direction::kMail : Journey::Direction::kReply;
-  trail.id = event.id;
+  trail.number = ++begun_;
   trail.first = trail.last = *event.packet;
   trail.in = event.in;
   trail.heard = now;
   open_.emplace(event.id, std::move(trail));
+}
+
+/// A packet that comes in by a bridge goes through prerouting as a frame, and is given another id when it leaves the
+/// bridge for this host: the id counts in the interface (nft_trace_init, net/netfilter/nf_tables_trace.c).
+void JourneyBook::adopt(const TraceEvent& event) {
+  if (!event.packet) {
+    return;
+  }
+  auto oldest = open_.end();
+  for (auto trail = open_.begin(); trail != open_.end(); ++trail) {
+    const bool fits = trail->second.reached == Checkpoint::kPreroutingEnd && trail->second.in == event.in &&
+                      is_same(trail->second.last, *event.packet);
+    if (fits && (oldest == open_.end() || trail->second.number < oldest->second.number)) {
+      oldest = trail;
+    }
+  }
+  if (oldest != open_.end()) {
+    auto node = open_.extract(oldest);
+    node.key() = event.id;
+    open_.insert(std::move(node));
+  }
 }
 
 void JourneyBook::finish(std::map<std::uint32_t, Trail>::iterator trail) {
@@ -62,6 +91,9 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
   if (place && begins(*place) && event.kind == TraceEvent::Kind::kRule) {
     begin(event, now);
   }
+  if ((place == Checkpoint::kForward || place == Checkpoint::kInput) && !open_.contains(event.id)) {
+    adopt(event);
+  }
   const auto found = open_.find(event.id);
   if (found == open_.end()) {
     return;
@@ -73,10 +105,12 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
   trail.last = event.packet.value_or(trail.last);
   if (place) {
     trail.reached = *place;
-    if (*place == Checkpoint::kPreroutingEnd || *place == Checkpoint::kOutputEnd) {
+    const bool is_tracked_by_now = *place == Checkpoint::kPreroutingEnd || *place == Checkpoint::kOutputEnd;
+    if (is_tracked_by_now && event.packet) {
       trail.untracked = tells_tracking_ && event.ct_states == 0;
     }
-    if (*place == Checkpoint::kPostroutingEnd || *place == Checkpoint::kInputEnd) {
+    const bool is_last = *place == Checkpoint::kPostroutingEnd || *place == Checkpoint::kInputEnd;
+    if (is_last && event.kind == TraceEvent::Kind::kPolicy) {
       trail.end = *place == Checkpoint::kInputEnd ? JourneyEnd::kDelivered : JourneyEnd::kLeft;
       finish(found);
     }

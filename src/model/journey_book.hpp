@@ -21,7 +21,7 @@ inline constexpr std::chrono::milliseconds kSilence{300};
 /// What the events of one packet say, before anything is looked up.
 struct Trail {
   Journey::Direction direction = Journey::Direction::kMail;
-  std::uint32_t id = 0;
+  std::uint64_t number = 0;  ///< in the order in which they began, from 1
   TracedPacket first;  ///< as it came
   TracedPacket last;   ///< as the latest chain saw it
   int in = 0;          ///< interface by index; 0: sent by this host itself
@@ -53,12 +53,14 @@ class JourneyBook {
 
  private:
   void begin(const TraceEvent& event, Instant now);
+  void adopt(const TraceEvent& event);
   void finish(std::map<std::uint32_t, Trail>::iterator trail);
 
   nft::TableKey table_;
   std::vector<PortRange> ports_;
   std::map<std::uint32_t, Trail> open_;  ///< by id
   std::vector<Trail> ended_;
+  std::uint64_t begun_ = 0;
   bool is_closed_ = false;
   bool tells_tracking_ = false;  ///< some event had a connection's state: this kernel tells it
 };

@@ -147,8 +147,7 @@ class Judge {
       wrong(fmt::format("went back into the tunnel {}", profile_.tunnel.str()), verify());
     } else if (source_of(to) == nullptr) {
       wrong(fmt::format("turned to {}, which is no source", to.to_string()), verify());
-    } else if (!host_.source_links.empty() && host_.source_networks.empty() &&
-               !contains(host_.source_links, journey_.out)) {
+    } else if (has_one_link() && journey_.out != host_.source_links.front()) {
       left_by_another(host_.source_links.front().str());
     }
   }
@@ -184,17 +183,42 @@ class Judge {
     const auto& step = journey_.steps.back();
     return fmt::format("{}: {}", nft::to_string(step.chain), step.rule);
   }
+  static bool refuses(const nft::Rule& rule) {
+    return std::ranges::any_of(rule.statements, [](const nft::Statement& statement) {
+      const auto* opaque = std::get_if<nft::StatementOpaque>(&statement);
+      return std::holds_alternative<nft::Reject>(statement) ||
+             (opaque != nullptr && (opaque->what == "reject" || opaque->what == "xt REJECT"));
+    });
+  }
+  /// By which it should leave; empty where more than one would do.
+  [[nodiscard]] IfName right_way_out() const {
+    const bool is_mail = journey_.direction == Direction::kMail;
+    if (is_mail) {
+      return profile_.side == Side::kHome ? profile_.tunnel : host_.wan;
+    }
+    const auto* source = source_of(trail_.last.destination);
+    if (profile_.side == Side::kVps) {
+      return source != nullptr ? source->tunnel : IfName{};
+    }
+    return has_one_link() ? host_.source_links.front() : IfName{};
+  }
+  [[nodiscard]] bool has_one_link() const {
+    return host_.source_links.size() == 1 && host_.source_networks.empty();
+  }
   void dropped() {
     const auto& step = journey_.steps.back();
     const auto* observed = texts_.find(step.chain, step.handle);
-    const bool refuses = observed != nullptr && !observed->rule.statements.empty() &&
-                         std::holds_alternative<nft::Reject>(observed->rule.statements.back());
-    wrong(fmt::format("{} by {}, which is {}", refuses ? "refused" : "dropped", last_rule(), step.owner),
-          mend_drop(step));
+    const auto right = right_way_out();
+    const bool astray = !journey_.out.empty() && !right.empty() && journey_.out != right;
+    auto reason = astray ? fmt::format("routed to {}, not to {}, and ", journey_.out.str(), right.str()) : std::string();
+    reason += fmt::format("{} by {}; whose it is: {}",
+                          observed != nullptr && refuses(observed->rule) ? "refused" : "dropped", last_rule(),
+                          step.owner);
+    wrong(std::move(reason), astray ? verify() : mend_drop(step));
   }
-  std::string mend_drop(const TraceStep& step) const {
+  [[nodiscard]] std::string mend_drop(const TraceStep& step) const {
     if (is_own_table(step.chain.table)) {
-      return (journey_.out.empty() ? "" : fmt::format("it was about to leave by {}: ", journey_.out.str())) + verify();
+      return verify();
     }
     const bool ours_is_wanted = std::ranges::any_of(ask_.view.findings, [&](const Finding& finding) {
       const auto* rule = std::get_if<ForeignChainRule>(&finding.object);

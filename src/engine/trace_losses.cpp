@@ -1,6 +1,9 @@
 // Why a packet did not come from one of nf_tables' hooks to the next, or not through one: told from lookups.
 #include <fmt/format.h>
 
+#include <array>
+#include <cerrno>
+
 #include "engine/trace_judge.hpp"
 #include "engine/verify_lookups.hpp"
 #include "model/families.hpp"
@@ -58,9 +61,16 @@ class LossFinder {
     if (!answer) {
       return {fmt::format("not routed on: {}", answer.error().message()), verify()};
     }
-    if (answer->errnum != 0 && may_be_filtered(ask_, *answer, query)) {
-      return {fmt::format("not routed on: {} (rp_filter)", answer_text(ask_, *answer, query)),
+    if (answer->errnum != 0 && may_be_filtered(ask_, *answer, query) && is_filtered(*answer)) {
+      return {fmt::format("not routed on: reverse-path filtering on {0} (rp_filter) drops it, as the way back to {1} is "
+                          "not by {0}",
+                          in_.str(), trail_.last.source.to_string()),
               mend_wrong_route(ask_, *answer, query)};
+    }
+    if (answer->errnum == EINVAL || answer->errnum == EACCES) {
+      return {fmt::format("not routed on: a {} rule or route of the kernel's refuses it",
+                          answer->errnum == EINVAL ? "blackhole" : "prohibit"),
+              mend_refusal()};
     }
     if (answer->errnum != 0 && !in_.empty() && !forwards_from(ask_, family(), in_)) {
       return not_forwarding();
@@ -79,6 +89,28 @@ class LossFinder {
       return {fmt::format("not routed on: {}", answer_text(ask_, *answer, query)), mend};
     }
     return routed(*answer);
+  }
+
+  /// EINVAL is a blackhole too, on kernels that have not EXDEV for this. Then the way back tells.
+  bool is_filtered(const RouteAnswer& answer) {
+    constexpr long kStrict = 1;
+    if (answer.errnum == EXDEV) {
+      return true;
+    }
+    const auto back = ask_.kernel.look_up_route({.destination = trail_.last.source,
+                                                 .source = {},
+                                                 .incoming = {},
+                                                 .mark = 0,
+                                                 .ip_protocol = trail_.last.protocol,
+                                                 .source_port = trail_.last.destination_port,
+                                                 .destination_port = trail_.last.source_port});
+    return back && (back->errnum != 0 ||
+                    (back->interface != in_ && effective_rp_filter(ask_, in_.str()) == kStrict));
+  }
+
+  [[nodiscard]] std::string mend_refusal() const {
+    return fmt::format("`{0} rule` and `{0} route show table all` show it; remove it, or let it spare this flow",
+                       traits_of(family()).ip);
   }
 
   Loss not_forwarding() {

@@ -1,5 +1,8 @@
 // Trace events from nf_tables' bytes. The messages are those that Linux 6.18 sent for one SYN of a mail.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 

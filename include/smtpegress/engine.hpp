@@ -74,8 +74,8 @@ struct TraceOptions {
   /// Where packets are sent for it: whether the last has been. The trace ends when all of them are told of, or when one
   /// went wrong. Empty: it waits for what comes by itself.
   std::function<bool()> sent;
-  std::function<bool()> stopped;              ///< by a person
-  std::function<void(const Journey&)> told;   ///< the first packet of each way, as soon as it has ended
+  std::function<bool()> stopped;                     ///< by a person
+  std::function<void(const Journey&)> told;          ///< the first packet of each way, as soon as it has ended
   std::function<std::chrono::milliseconds()> clock;  ///< of any beginning
 };
 
@@ -112,8 +112,8 @@ class Engine {
   /// kNotEnabled where neither the state nor the kernel knows the instance.
   Result<StatusReport> status(const std::string& name, const std::optional<Profile>& fallback);
   Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback);
-  /// Follows the instance's packets through nf_tables, and changes nothing but for a table of the trace's own, which goes
-  /// with it. kNotEnabled as status.
+  /// Follows the instance's packets through nf_tables, and changes nothing but for a table of the trace's own, which
+  /// goes with it. kNotEnabled as status.
   Result<TraceReport> trace(const std::string& name, const std::optional<Profile>& fallback,
                             const TraceOptions& options);
 

@@ -16,7 +16,7 @@ namespace smtpegress {
 struct TracedPacket {
   IpAddress source;
   IpAddress destination;
-  std::uint16_t length = 0;  ///< bytes, the IP header included; of IPv6 only what follows it is counted in the packet
+  std::uint16_t length = 0;    ///< bytes, the IP header included; of IPv6 only what follows it is counted in the packet
   std::uint8_t hops_left = 0;  ///< TTL, hop limit
   std::uint8_t protocol = 0;   ///< IPPROTO_*
   std::uint16_t source_port = 0;

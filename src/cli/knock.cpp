@@ -83,9 +83,8 @@ std::optional<IpAddress> address_in(const std::vector<Prefix>& networks, IpFamil
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owned(list, ::freeifaddrs);
   for (const auto* entry = list; entry != nullptr; entry = entry->ifa_next) {
     const auto address = address_of(entry->ifa_addr);
-    const bool fits = address && address->family == family && std::ranges::any_of(networks, [&](const Prefix& network) {
-                        return network.contains(*address);
-                      });
+    const bool fits = address && address->family == family &&
+                      std::ranges::any_of(networks, [&](const Prefix& network) { return network.contains(*address); });
     if (fits) {
       return address;
     }
@@ -124,8 +123,8 @@ Result<int> open_socket(const Sender& sender, const KnockTarget& to) {
     const int errnum = errno;
     return system_error(kOperation, fmt::format("at {} from {}", to.address.to_string(), sender.told), errnum);
   };
-  OpenFile socket(::socket(to.address.family == IpFamily::kV4 ? AF_INET : AF_INET6,
-                           SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  OpenFile socket(
+      ::socket(to.address.family == IpFamily::kV4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (socket.get() < 0) {
     return refused();
   }
@@ -207,11 +206,11 @@ std::optional<Sender> sender_here(const Profile& profile, IpFamily family) {
     }
   }
   if (const auto address = address_in(profile.sources, family)) {
-    return Sender{.address = address,
-                  .uid = {},
-                  .mark = profile.mark.value,
-                  .told = fmt::format("{}, of this host itself, marked {}", address->to_string(),
-                                      profile.mark.to_string())};
+    return Sender{
+        .address = address,
+        .uid = {},
+        .mark = profile.mark.value,
+        .told = fmt::format("{}, of this host itself, marked {}", address->to_string(), profile.mark.to_string())};
   }
   return std::nullopt;
 }
@@ -239,7 +238,8 @@ Result<KnockTarget> KnockTarget::parse(std::string_view text, const Profile& pro
   KnockTarget target{*address, profile.ports.front().first};
   if (port.data() != nullptr && port.data() != text.data() && text.size() != host.size()) {
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), target.port);
-    const bool is_number = port.empty() ? text.ends_with(']') : error == std::errc() && end == port.data() + port.size();
+    const bool is_number =
+        port.empty() ? text.ends_with(']') : error == std::errc() && end == port.data() + port.size();
     if (!is_number) {
       return wrong("behind the address stands a port, such as 192.0.2.25:25");
     }
@@ -258,22 +258,25 @@ Knock::~Knock() {
 
 Result<std::unique_ptr<Knock>> Knock::send(const Profile& profile, const KnockTarget& to) {
   if (profile.side == Side::kVps) {
-    return usage_error(kOperation, {}, "a knock of the VPS's own would not come out of the tunnel: knock at home, with "
-                                       "`smtp-egress trace --probe` there, while trace runs here");
+    return usage_error(kOperation, {},
+                       "a knock of the VPS's own would not come out of the tunnel: knock at home, with "
+                       "`smtp-egress trace --probe` there, while trace runs here");
   }
   auto opened = knock_in_a_namespace(profile, to);
   if (!opened) {
     const auto here = sender_here(profile, to.address.family);
     if (!here) {
-      return usage_error(kOperation, {}, "no process of this host has an address of the sources: start the mail stack; or "
-                                         "send a mail, and trace without --probe");
+      return usage_error(kOperation, {},
+                         "no process of this host has an address of the sources: start the mail stack; or "
+                         "send a mail, and trace without --probe");
     }
     std::thread([&] {  // whose user is another for as long as it takes to open a socket
       if (here->uid) {
         ::setfsuid(*here->uid);
       }
       opened.emplace(open_socket(*here, to), here->told);
-    }).join();
+    })
+        .join();
   }
   if (!opened->socket) {
     return std::unexpected(opened->socket.error());

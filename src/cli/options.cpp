@@ -45,7 +45,8 @@ constexpr std::array kCommands{
     Row{Command::kCheck, "check", "Tell all that is wrong with profiles; needs no root and changes nothing"},
     Row{Command::kInit, "init", "Look at this host and write its profile; ask only what cannot be known"},
     Row{Command::kPair, "pair", "Print what the other end has to know, or check this end against it"},
-    Row{Command::kTrace, "trace", "Follow the mail's packets through nf_tables, live; tell which rule decided, and whose"},
+    Row{Command::kTrace, "trace",
+        "Follow the mail's packets through nf_tables, live; tell which rule decided, and whose"},
 };
 
 void add_profile_flags(CLI::App& command, ProfileFlags& flags) {
@@ -82,7 +83,8 @@ void add_init_options(CLI::App& command, Options& options) {
 
 void add_trace_options(CLI::App& command, FollowOptions& follow) {
   constexpr unsigned kMostSeconds = 3600;
-  auto* probe = command.add_flag("--probe", follow.probe, "Home: knock from the mail stack's network, instead of waiting");
+  auto* probe =
+      command.add_flag("--probe", follow.probe, "Home: knock from the mail stack's network, instead of waiting");
   command.add_option("--to", follow.to, "Whom to knock at, with --probe; default port: the profile's first")
       ->type_name("ADDR[:PORT]")
       ->needs(probe);

@@ -11,7 +11,18 @@
 
 namespace smtpegress::cli {
 
-enum class Command : std::uint8_t { kEnable, kDisable, kStatus, kVerify, kPlan, kProfiles, kCheck, kInit, kPair, kTrace };
+enum class Command : std::uint8_t {
+  kEnable,
+  kDisable,
+  kStatus,
+  kVerify,
+  kPlan,
+  kProfiles,
+  kCheck,
+  kInit,
+  kPair,
+  kTrace
+};
 enum class Format : std::uint8_t { kText, kJson };
 enum class Verbosity : std::uint8_t { kQuiet, kNormal, kVerbose };
 

@@ -38,10 +38,10 @@ std::string steps_text(const Journey& journey, Verbosity verbosity) {
     if (verbosity != Verbosity::kVerbose && !marks && !decides(journey, step)) {
       continue;
     }
-    text += fmt::format("           {}: {}{}\n             {}{}\n", nft::to_string(step.chain), step.rule,
-                        step.handle != 0 && !step.rule.starts_with("handle") ? fmt::format(" # handle {}", step.handle)
-                                                                              : "",
-                        step.owner, marks ? fmt::format("; the mark is now {:#x}", step.mark) : "");
+    text += fmt::format(
+        "           {}: {}{}\n             {}{}\n", nft::to_string(step.chain), step.rule,
+        step.handle != 0 && !step.rule.starts_with("handle") ? fmt::format(" # handle {}", step.handle) : "",
+        step.owner, marks ? fmt::format("; the mark is now {:#x}", step.mark) : "");
   }
   return text;
 }
@@ -105,8 +105,8 @@ std::string trace_end_text(const TraceReport& report) {
   if (aside != 0) {
     verdict += fmt::format("; {} not the mail's (--verbose tells of them)", packets_text(aside));
   }
-  auto text = fmt::format("{} ({}): {}\n", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS",
-                          verdict);
+  auto text =
+      fmt::format("{} ({}): {}\n", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS", verdict);
   for (const auto& note : report.notes) {
     text += fmt::format("  note: {}\n", note);
   }

@@ -20,7 +20,11 @@ using Direction = Journey::Direction;
 class Judge {
  public:
   Judge(const Inquiry& ask, const Trail& trail, RuleTexts& texts, Journey& journey)
-      : ask_(ask), profile_(ask.view.profile), host_(ask.view.seen.host), trail_(trail), texts_(texts),
+      : ask_(ask),
+        profile_(ask.view.profile),
+        host_(ask.view.seen.host),
+        trail_(trail),
+        texts_(texts),
         journey_(journey) {}
 
   void decide() {
@@ -101,9 +105,9 @@ class Judge {
   bool is_our_reply() {
     const auto& to = trail_.first.destination;
     const auto is_snat = [&](const MailSource& source) { return source.snat_to == to; };
-    const bool is_to_us = profile_.side == Side::kHome ? source_of(to) != nullptr || is_own(to) ||
-                                                             std::ranges::any_of(sources_, is_snat)
-                                                       : std::ranges::any_of(sources_, is_snat);
+    const bool is_to_us = profile_.side == Side::kHome
+                              ? source_of(to) != nullptr || is_own(to) || std::ranges::any_of(sources_, is_snat)
+                              : std::ranges::any_of(sources_, is_snat);
     const bool went_in = trail_.reached == Checkpoint::kInput || trail_.reached == Checkpoint::kInputEnd;
     const bool is_this_hosts = went_in && !is_own(to) && (profile_.side == Side::kVps || source_of(to) == nullptr);
     if (!is_to_us || is_this_hosts) {
@@ -202,18 +206,17 @@ class Judge {
     }
     return has_one_link() ? host_.source_links.front() : IfName{};
   }
-  [[nodiscard]] bool has_one_link() const {
-    return host_.source_links.size() == 1 && host_.source_networks.empty();
-  }
+  [[nodiscard]] bool has_one_link() const { return host_.source_links.size() == 1 && host_.source_networks.empty(); }
   void dropped() {
     const auto& step = journey_.steps.back();
     const auto* observed = texts_.find(step.chain, step.handle);
     const auto right = right_way_out();
     const bool astray = !journey_.out.empty() && !right.empty() && journey_.out != right;
-    auto reason = astray ? fmt::format("routed to {}, not to {}, and ", journey_.out.str(), right.str()) : std::string();
-    reason += fmt::format("{} by {}; whose it is: {}",
-                          observed != nullptr && refuses(observed->rule) ? "refused" : "dropped", last_rule(),
-                          step.owner);
+    auto reason =
+        astray ? fmt::format("routed to {}, not to {}, and ", journey_.out.str(), right.str()) : std::string();
+    reason +=
+        fmt::format("{} by {}; whose it is: {}", observed != nullptr && refuses(observed->rule) ? "refused" : "dropped",
+                    last_rule(), step.owner);
     wrong(std::move(reason), astray ? verify() : mend_drop(step));
   }
   [[nodiscard]] std::string mend_drop(const TraceStep& step) const {

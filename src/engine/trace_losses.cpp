@@ -62,10 +62,11 @@ class LossFinder {
       return {fmt::format("not routed on: {}", answer.error().message()), verify()};
     }
     if (answer->errnum != 0 && may_be_filtered(ask_, *answer, query) && is_filtered(*answer)) {
-      return {fmt::format("not routed on: reverse-path filtering on {0} (rp_filter) drops it, as the way back to {1} is "
-                          "not by {0}",
-                          in_.str(), trail_.last.source.to_string()),
-              mend_wrong_route(ask_, *answer, query)};
+      return {
+          fmt::format("not routed on: reverse-path filtering on {0} (rp_filter) drops it, as the way back to {1} is "
+                      "not by {0}",
+                      in_.str(), trail_.last.source.to_string()),
+          mend_wrong_route(ask_, *answer, query)};
     }
     if (answer->errnum == EINVAL || answer->errnum == EACCES) {
       return {fmt::format("not routed on: a {} rule or route of the kernel's refuses it",
@@ -77,11 +78,12 @@ class LossFinder {
     }
     const auto* tunnel = ask_.view.seen.observed.link(profile.tunnel);
     if (answer->errnum != 0 && is_mail() && profile.side == Side::kHome && (tunnel == nullptr || !tunnel->up)) {
-      return {fmt::format("not routed on: the tunnel {} is {}, and our unreachable route in table {} keeps the mail from "
-                          "any other way",
-                          profile.tunnel.str(), tunnel == nullptr ? "not there" : "down", profile.table.value),
-              fmt::format("bring the tunnel up (`wg-quick up {}`), then `smtp-egress enable {}`", profile.tunnel.str(),
-                          profile.name)};
+      return {
+          fmt::format("not routed on: the tunnel {} is {}, and our unreachable route in table {} keeps the mail from "
+                      "any other way",
+                      profile.tunnel.str(), tunnel == nullptr ? "not there" : "down", profile.table.value),
+          fmt::format("bring the tunnel up (`wg-quick up {}`), then `smtp-egress enable {}`", profile.tunnel.str(),
+                      profile.name)};
     }
     if (answer->errnum != 0) {
       const auto mend = profile.side == Side::kVps ? mend_stray(ask_, *answer, query, verify())
@@ -104,8 +106,7 @@ class LossFinder {
                                                  .ip_protocol = trail_.last.protocol,
                                                  .source_port = trail_.last.destination_port,
                                                  .destination_port = trail_.last.source_port});
-    return back && (back->errnum != 0 ||
-                    (back->interface != in_ && effective_rp_filter(ask_, in_.str()) == kStrict));
+    return back && (back->errnum != 0 || (back->interface != in_ && effective_rp_filter(ask_, in_.str()) == kStrict));
   }
 
   [[nodiscard]] std::string mend_refusal() const {
@@ -115,10 +116,11 @@ class LossFinder {
 
   Loss not_forwarding() {
     const auto key = sysctl_name(std::string(traits_of(family()).forwarding));
-    return {fmt::format("not routed on: this host does not forward what comes in by {} ({}, or that of the interface, is "
-                        "off)",
-                        in_.str(), key),
-            fmt::format("`smtp-egress enable {}` switches it on; look for what switched it off", ask_.view.profile.name)};
+    return {
+        fmt::format("not routed on: this host does not forward what comes in by {} ({}, or that of the interface, is "
+                    "off)",
+                    in_.str(), key),
+        fmt::format("`smtp-egress enable {}` switches it on; look for what switched it off", ask_.view.profile.name)};
   }
 
   /// The lookup finds a way now: what else the kernel looks at between routing and the next hook.
@@ -145,18 +147,20 @@ class LossFinder {
           continue;
         }
         if (const auto obstacle = find_obstacle(*tables, chain, facts())) {
-          return {fmt::format("dropped by iptables-legacy, which nf_tables does not show: {}: {}",
-                              nft::to_string(obstacle->chain), obstacle->rule),
-                  "`iptables-legacy-save` (`ip6tables-legacy-save`) lists its rules; remove that one, or let it spare the "
-                  "mail"};
+          return {
+              fmt::format("dropped by iptables-legacy, which nf_tables does not show: {}: {}",
+                          nft::to_string(obstacle->chain), obstacle->rule),
+              "`iptables-legacy-save` (`ip6tables-legacy-save`) lists its rules; remove that one, or let it spare the "
+              "mail"};
         }
       }
     }
     const bool tracks = hook == nft::Hook::kPrerouting || hook == nft::Hook::kOutput || hook == nft::Hook::kPostrouting;
-    return {fmt::format("lost within the {} hook, by what is no rule of nf_tables'{}", name,
-                        tracks ? ": connection tracking (a full table?), or an eBPF program" : ""),
-            tracks ? "`conntrack -S` and `sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max` show more"
-                   : verify()};
+    return {
+        fmt::format("lost within the {} hook, by what is no rule of nf_tables'{}", name,
+                    tracks ? ": connection tracking (a full table?), or an eBPF program" : ""),
+        tracks ? "`conntrack -S` and `sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max` show more"
+               : verify()};
   }
 
   [[nodiscard]] PacketFacts facts() const {
@@ -175,7 +179,9 @@ class LossFinder {
             .direction = is_mail() ? nft::CtDirection::kOriginal : nft::CtDirection::kReply,
             .mark = trail_.mark,
             .tcp_flags_never = {},
-            .passage = sent ? Passage::kSent : received ? Passage::kReceived : Passage::kForwarded};
+            .passage = sent       ? Passage::kSent
+                       : received ? Passage::kReceived
+                                  : Passage::kForwarded};
   }
 
   const Inquiry& ask_;

@@ -106,14 +106,15 @@ Journey journey_of(const Trail& trail, RuleTexts& texts) {
   for (const auto& event : trail.events) {
     const auto* observed = texts.find(event.chain, event.handle);
     const auto verdict = verdict_text(event);
-    const bool tells = !verdict.empty() || event.mark != mark || (observed != nullptr && changes_packet(observed->rule));
+    const bool tells =
+        !verdict.empty() || event.mark != mark || (observed != nullptr && changes_packet(observed->rule));
     mark = event.mark;
     if (!tells) {
       continue;
     }
     const auto text = event.kind == TraceEvent::Kind::kPolicy ? std::string("policy drop")
-                      : observed == nullptr                    ? fmt::format("handle {}", event.handle)
-                                                               : nft::to_string(observed->rule);
+                      : observed == nullptr                   ? fmt::format("handle {}", event.handle)
+                                                              : nft::to_string(observed->rule);
     journey.steps.push_back(
         {event.chain, event.handle, text, verdict, texts.owner_of(event.chain, event.handle), event.mark});
   }

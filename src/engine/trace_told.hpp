@@ -10,8 +10,8 @@
 
 namespace smtpegress {
 
-/// What traced packets' rules are looked up in: the ruleset as it was when the trace began, and as it was each time that
-/// a rule was met which is not in it. A rule that is gone again keeps the text it had.
+/// What traced packets' rules are looked up in: the ruleset as it was when the trace began, and as it was each time
+/// that a rule was met which is not in it. A rule that is gone again keeps the text it had.
 class RuleTexts {
  public:
   RuleTexts(Kernel& kernel, ObservedState observed) : kernel_(kernel), observed_(std::move(observed)) {}

@@ -17,15 +17,14 @@ using Instant = std::chrono::milliseconds;
 /// one go, in microseconds; what is longer is a machine that does something else.
 inline constexpr std::chrono::milliseconds kSilence{300};
 
-
 /// What the events of one packet say, before anything is looked up.
 struct Trail {
   Journey::Direction direction = Journey::Direction::kMail;
   std::uint64_t number = 0;  ///< in the order in which they began, from 1
-  TracedPacket first;  ///< as it came
-  TracedPacket last;   ///< as the latest chain saw it
-  int in = 0;          ///< interface by index; 0: sent by this host itself
-  int out = 0;         ///< by the latest event that knows one
+  TracedPacket first;        ///< as it came
+  TracedPacket last;         ///< as the latest chain saw it
+  int in = 0;                ///< interface by index; 0: sent by this host itself
+  int out = 0;               ///< by the latest event that knows one
   std::uint32_t mark = 0;
   bool untracked = false;  ///< connection tracking made nothing of it, though the kernel would say so
   Checkpoint reached = Checkpoint::kPrerouting;

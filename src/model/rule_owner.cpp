@@ -20,11 +20,21 @@ struct Named {
 // How tables begin. firewalld 0.9 to 2, netavark (Podman), Incus, LXD, libvirt 10, wg-quick(8), systemd-nspawn and
 // -networkd, Mullvad, CrowdSec, fail2ban, OpenWrt, kube-proxy, Tailscale, NixOS.
 constexpr std::array kTables{
-    Named{"firewalld", "firewalld"},          Named{"netavark", "Podman"},  Named{"incus", "Incus"},
-    Named{"lxd", "LXD"},                      Named{"libvirt", "libvirt"},  Named{"wg-quick", "wg-quick"},
-    Named{"io.systemd.nat", "systemd"},       Named{"mullvad", "Mullvad"},  Named{"crowdsec", "CrowdSec"},
-    Named{"f2b-", "fail2ban"},                Named{"fw4", "OpenWrt"},      Named{"kube-proxy", "Kubernetes"},
-    Named{"tailscale", "Tailscale"},          Named{"nixos-fw", "NixOS"},   Named{"ts-", "Tailscale"},
+    Named{"firewalld", "firewalld"},
+    Named{"netavark", "Podman"},
+    Named{"incus", "Incus"},
+    Named{"lxd", "LXD"},
+    Named{"libvirt", "libvirt"},
+    Named{"wg-quick", "wg-quick"},
+    Named{"io.systemd.nat", "systemd"},
+    Named{"mullvad", "Mullvad"},
+    Named{"crowdsec", "CrowdSec"},
+    Named{"f2b-", "fail2ban"},
+    Named{"fw4", "OpenWrt"},
+    Named{"kube-proxy", "Kubernetes"},
+    Named{"tailscale", "Tailscale"},
+    Named{"nixos-fw", "NixOS"},
+    Named{"ts-", "Tailscale"},
     Named{kDockerBridges, "Docker (nftables backend)"},
 };
 // How chains in iptables' tables begin.
@@ -66,8 +76,8 @@ bool is_docker_raw_drop(const nft::ChainKey& chain, const nft::Rule& rule) {
     return address != nullptr && address->side == nft::Side::kDestination &&
            address->prefix == Prefix::of(address->prefix.address);
   });
-  const bool drops = !rule.statements.empty() &&
-                     rule.statements.back() == nft::Statement(nft::Verdict{nft::VerdictCode::kDrop, {}});
+  const bool drops =
+      !rule.statements.empty() && rule.statements.back() == nft::Statement(nft::Verdict{nft::VerdictCode::kDrop, {}});
   return chain.table.name == "raw" && chain.name == "PREROUTING" && elsewhere && to_one && drops;
 }
 
@@ -92,7 +102,8 @@ std::string ours(const nft::Rule* rule) {
   if (rule == nullptr || rule->comment.empty()) {
     return "ours";
   }
-  return fmt::format("ours ({})", is_tagged(*rule) ? rule->comment.substr(rule->comment.rfind(':') + 1) : rule->comment);
+  return fmt::format("ours ({})",
+                     is_tagged(*rule) ? rule->comment.substr(rule->comment.rfind(':') + 1) : rule->comment);
 }
 
 }  // namespace

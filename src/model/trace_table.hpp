@@ -1,5 +1,5 @@
-// The table that a trace makes: its rules have the kernel trace the mail and its replies, from the first function of the
-// host on; and it has a chain at both ends of each hook, so that it is known between which two a packet was lost.
+// The table that a trace makes: its rules have the kernel trace the mail and its replies, from the first function of
+// the host on; and it has a chain at both ends of each hook, so that it is known between which two a packet was lost.
 //
 // Its name is not one of our own tables' (model/ownership.hpp): nobody takes it for what an enable made. It holds
 // nothing that drops, marks or translates, so that to every other command it is somebody's empty chains.

@@ -129,7 +129,8 @@ Result<std::optional<TraceEvent>> decode_trace(const nlmsghdr* message) {
   event.out = index_of(attributes, NFTA_TRACE_OIF);
   event.mark = attributes.be32(NFTA_TRACE_MARK).value_or(0);
   event.ct_states = ct_states_of(attributes);
-  event.packet = read_packet(attributes.bytes(NFTA_TRACE_NETWORK_HEADER), attributes.bytes(NFTA_TRACE_TRANSPORT_HEADER));
+  event.packet =
+      read_packet(attributes.bytes(NFTA_TRACE_NETWORK_HEADER), attributes.bytes(NFTA_TRACE_TRANSPORT_HEADER));
   return event;
 }
 

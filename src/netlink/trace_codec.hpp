@@ -9,8 +9,8 @@
 
 namespace smtpegress::netlink {
 
-/// Nothing for a message that tells of no packet, or of one that is neither IPv4 nor IPv6. errnum EBADMSG: cut short, or
-/// without what every event has.
+/// Nothing for a message that tells of no packet, or of one that is neither IPv4 nor IPv6. errnum EBADMSG: cut short,
+/// or without what every event has.
 Result<std::optional<TraceEvent>> decode_trace(const nlmsghdr* message);
 
 }  // namespace smtpegress::netlink

@@ -41,9 +41,9 @@ void add_flows(Seeds& seeds) {
 void add_traces(Seeds& seeds) {
   const nfgenmsg header{.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0};
   const auto number = [](std::uint16_t type, std::uint32_t value) { return attribute(type, octets(htonl(value))); };
-  const auto named = joined({octets(header), attribute(NFTA_TRACE_TABLE, octets(std::string_view("filter\0", 7))),
-                             attribute(NFTA_TRACE_CHAIN, octets(std::string_view("FORWARD\0", 8))),
-                             number(NFTA_TRACE_ID, 7)});
+  const auto named =
+      joined({octets(header), attribute(NFTA_TRACE_TABLE, octets(std::string_view("filter\0", 7))),
+              attribute(NFTA_TRACE_CHAIN, octets(std::string_view("FORWARD\0", 8))), number(NFTA_TRACE_ID, 7)});
   Octets network(20);
   network[0] = 0x45;
   network[9] = 6;

@@ -22,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto& read = **event;
   fuzz::must(read.in >= 0 && read.out >= 0, "an interface's index is none or positive");
-  fuzz::must(!read.packet || read.packet->source.family == read.packet->destination.family, "a packet is of one family");
+  fuzz::must(!read.packet || read.packet->source.family == read.packet->destination.family,
+             "a packet is of one family");
   fuzz::must(!read.packet || !to_string(*read.packet).empty(), "a packet can be told");
   const auto again = netlink::decode_trace(fuzz::Message(fuzz::Bytes(data, size), kTrace).header());
   fuzz::must(again && *again && **again == read, "the same bytes are the same event");

@@ -76,8 +76,9 @@ TEST_F(TraceSocket, TwoAtOnce_EachHasItsOwn) {
 TEST_F(TraceSocket, Packets_AreToldFromRuleToRule) {
   in_new_namespace([] {
     must_run("ip link set lo up");
-    must_run("nft 'add table ip theirs; add chain ip theirs out { type filter hook output priority 0; policy accept; }; "
-             "add rule ip theirs out udp dport 9 meta mark set 0x7; add rule ip theirs out udp dport 9 drop'");
+    must_run(
+        "nft 'add table ip theirs; add chain ip theirs out { type filter hook output priority 0; policy accept; }; "
+        "add rule ip theirs out udp dport 9 meta mark set 0x7; add rule ip theirs out udp dport 9 drop'");
     const auto trace = netlink::TraceSocket::start(table());
     ASSERT_TRUE(trace) << trace.error().message();
     must_run("bash -c 'echo hello > /dev/udp/127.0.0.1/8'");  // not asked for
@@ -114,8 +115,9 @@ TEST_F(TraceSocket, WhatDoesNotFitTheSocket_IsAnOverrun) {
     const auto trace = netlink::TraceSocket::start(table());
     ASSERT_TRUE(trace);
     // More events than 16 MiB of the smallest of their buffers take; three a packet.
-    must_run("/usr/bin/python3 -c \"import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-             "for _ in range(30000): s.sendto(b'x', ('127.0.0.1', 9))\n\"");
+    must_run(
+        "/usr/bin/python3 -c \"import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for _ in range(30000): s.sendto(b'x', ('127.0.0.1', 9))\n\"");
     bool overrun = false;
     for (int reads = 0; reads < 1000 && !overrun; ++reads) {
       const auto read = (*trace)->next(std::chrono::milliseconds(1));

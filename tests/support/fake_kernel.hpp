@@ -44,8 +44,8 @@ class FakeKernel final : public Kernel {
   int lost_answers = 0;                                 ///< so many from now on are carried out, and the answer is lost
   std::function<void(const std::string&)> before_call;  ///< asked at each mutating call, before it has any effect
 
-  // Of traces: the tables that were made for them, and what the kernel tells, one read after another; then nothing. Time
-  // is what was waited for.
+  // Of traces: the tables that were made for them, and what the kernel tells, one read after another; then nothing.
+  // Time is what was waited for.
   std::vector<nft::Batch> traces;
   std::deque<TraceRead> traced;
   std::chrono::milliseconds clock{0};

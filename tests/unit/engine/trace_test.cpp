@@ -52,8 +52,13 @@ class Telling {
   }
   /// From prerouting to the end of postrouting, through no chain of anybody's.
   Telling& through(int link) {
-    return at("prerouting", 1).at("prerouting-end").out_by(link).at("forward").at("forward-end").at("postrouting").at(
-        "postrouting-end");
+    return at("prerouting", 1)
+        .at("prerouting-end")
+        .out_by(link)
+        .at("forward")
+        .at("forward-end")
+        .at("postrouting")
+        .at("postrouting-end");
   }
   [[nodiscard]] TraceRead read() const { return {events_, false}; }
 
@@ -168,8 +173,9 @@ TEST_F(HomeTrace, ARuleThatDrops_IsToldWithItsOwner) {
 
 TEST_F(HomeTrace, APolicyThatDrops_IsTold) {
   const nft::ChainKey forward{{Family::kIp, "filter"}, "FORWARD"};
-  expect_wrong(only(traced({mail().at("prerouting", 1).at("prerouting-end").at("forward").policy_drop(forward).read()})),
-               JourneyEnd::kDropped, "policy drop");
+  expect_wrong(
+      only(traced({mail().at("prerouting", 1).at("prerouting-end").at("forward").policy_drop(forward).read()})),
+      JourneyEnd::kDropped, "policy drop");
 }
 
 TEST_F(HomeTrace, ARuleThatIsNotThere_IsToldByItsHandle) {
@@ -252,8 +258,8 @@ TEST_F(HomeTrace, LostAtItsLastHop_IsSaid) {
 TEST_F(HomeTrace, HandedToAProgram_IsSaid) {
   const nft::ChainKey forward{{Family::kIp, "filter"}, "FORWARD"};
   const auto telling = mail().at("prerouting", 1).at("prerouting-end").at("forward");
-  expect_wrong(only(traced({Telling(telling).rule(forward, 4000, nft::VerdictCode::kQueue).read()})), JourneyEnd::kQueued,
-               "handed to a program");
+  expect_wrong(only(traced({Telling(telling).rule(forward, 4000, nft::VerdictCode::kQueue).read()})),
+               JourneyEnd::kQueued, "handed to a program");
 }
 
 TEST_F(HomeTrace, NotEnabled_IsAnErrorOfItsOwn) {

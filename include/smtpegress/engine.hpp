@@ -12,6 +12,7 @@
 #include "smtpegress/plan.hpp"
 #include "smtpegress/profile.hpp"
 #include "smtpegress/state.hpp"
+#include "smtpegress/trace.hpp"
 
 namespace smtpegress {
 
@@ -66,6 +67,32 @@ struct VerifyReport {
   [[nodiscard]] bool passed() const;
 };
 
+/// What a trace is to follow, and whom it tells.
+struct TraceOptions {
+  std::chrono::milliseconds bound{10'000};
+  std::size_t packets = 0;  ///< it ends after so many; 0: no limit
+  /// Once the kernel traces: from here on no packet is missed. An error ends the trace.
+  std::function<Result<void>(const Profile&)> begun;
+  /// Where packets are sent for it: whether the last has been. The trace ends when all of them are told of, or when one
+  /// went wrong. Empty: it waits for what comes by itself.
+  std::function<bool()> sent;
+  std::function<bool()> stopped;                     ///< by a person
+  std::function<void(const Journey&)> told;          ///< the first packet of each way, as soon as it has ended
+  std::function<std::chrono::milliseconds()> clock;  ///< of any beginning
+};
+
+struct TraceReport {
+  Profile profile;
+  std::string table;              ///< that did it, gone by now
+  std::vector<Journey> journeys;  ///< one for each way, in the order in which their first packets ended
+  bool overrun = false;           ///< packets came faster than they could be followed: some are not told of
+  std::vector<std::string> notes;
+
+  [[nodiscard]] std::size_t packets(Journey::Judgement judgement) const;
+  /// There was mail, or replies to it, and all of it went the right way.
+  [[nodiscard]] bool as_it_should_be() const;
+};
+
 /// The subnets of a network of Docker's; asked only for a profile that names one.
 using DockerNetworks = std::function<Result<std::vector<Prefix>>(const std::string& network)>;
 
@@ -97,6 +124,10 @@ class Engine {
   /// Sends nothing, unless a probe is wished for and a server named: then kUsage where it cannot be held.
   Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback,
                               const ProbeWish& wish = {});
+  /// Follows the instance's packets through nf_tables, and changes nothing but for a table of the trace's own, which
+  /// goes with it. kNotEnabled as status.
+  Result<TraceReport> trace(const std::string& name, const std::optional<Profile>& fallback,
+                            const TraceOptions& options);
 
  private:
   Kernel& kernel_;

@@ -11,6 +11,7 @@
 #include "smtpegress/net_types.hpp"
 #include "smtpegress/nft.hpp"
 #include "smtpegress/route.hpp"
+#include "smtpegress/trace.hpp"
 
 namespace smtpegress {
 
@@ -77,6 +78,10 @@ class Kernel {
   virtual Result<RouteAnswer> look_up_route(const RouteQuery& query) = 0;
   /// From the kernel's WireGuard, else from the control socket of a userspace one. errnum ENODEV: not a WireGuard.
   virtual Result<WireGuardDevice> wireguard(const IfName& name) = 0;
+
+  /// Makes an owned table (AddTable) whose rules start traces, and listens. errnum EOPNOTSUPP: this kernel has no owned
+  /// tables, and nothing was made. What other programs have the kernel trace is told too.
+  virtual Result<std::unique_ptr<PacketTrace>> trace(const nft::Batch& table) = 0;
 };
 
 /// The running kernel, in the caller's network namespace. Sockets are opened at first use.

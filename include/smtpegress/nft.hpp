@@ -191,14 +191,18 @@ struct SetNetwork {
   Prefix network;
   auto operator<=>(const SetNetwork&) const = default;
 };
+/// From here on the kernel tells of the packet's way: `meta nftrace set 1`.
+struct StartTrace {
+  auto operator<=>(const StartTrace&) const = default;
+};
 struct StatementOpaque {
   std::string what;
   std::vector<std::uint8_t> bytes;
   auto operator<=>(const StatementOpaque&) const = default;
 };
 
-using Statement =
-    std::variant<Counter, Verdict, SetMark, ClampMss, Snat, SnatByMap, Masquerade, Reject, SetNetwork, StatementOpaque>;
+using Statement = std::variant<Counter, Verdict, SetMark, ClampMss, Snat, SnatByMap, Masquerade, Reject, SetNetwork,
+                               StartTrace, StatementOpaque>;
 
 /// A rule: if all matches hold, the statements are executed in order.
 struct Rule {
@@ -249,6 +253,9 @@ struct Ruleset {
 struct AddTable {
   TableKey table;
   bool dormant = false;
+  /// NFT_TABLE_F_OWNER (Linux 5.12 and later): nobody but the socket that commits this may change it, and the kernel
+  /// deletes it when that socket is closed.
+  bool owned = false;
 };
 struct DeleteTable {
   TableKey table;

@@ -82,6 +82,47 @@ ordered_json json_of(const setup::WgConfMistake& mistake) {
   return {{"what", mistake.what}, {"mend", mistake.mend}};
 }
 
+ordered_json json_of(const TracedPacket& packet) {
+  return {{"source", packet.source.to_string()},
+          {"source_port", packet.source_port},
+          {"destination", packet.destination.to_string()},
+          {"destination_port", packet.destination_port},
+          {"tcp_flags", packet.tcp_flags},
+          {"length", packet.length}};
+}
+
+ordered_json json_of(const TraceStep& step) {
+  return {{"chain", nft::to_string(step.chain)},
+          {"handle", step.handle},
+          {"rule", step.rule},
+          {"verdict", step.verdict},
+          {"owner", step.owner},
+          {"mark", step.mark}};
+}
+
+template <class T>
+ordered_json list_of(const std::vector<T>& items);
+
+ordered_json json_of(const Journey& journey) {
+  constexpr std::array<std::string_view, 6> kEnds{"left", "delivered", "dropped", "queued", "lost", "unfinished"};
+  constexpr std::array<std::string_view, 3> kJudgements{"right", "wrong", "aside"};
+  ordered_json object{{"direction", journey.direction == Journey::Direction::kMail ? "mail" : "reply"},
+                      {"judgement", kJudgements.at(static_cast<std::size_t>(journey.judgement))},
+                      {"end", kEnds.at(static_cast<std::size_t>(journey.end))},
+                      {"packets", journey.count},
+                      {"packet", json_of(journey.packet)},
+                      {"in", journey.in.str()},
+                      {"out", journey.out.str()},
+                      {"left_as", nullptr},
+                      {"steps", list_of(journey.steps)},
+                      {"reason", journey.reason},
+                      {"mend", journey.mend}};
+  if (journey.left_as) {
+    object["left_as"] = json_of(*journey.left_as);
+  }
+  return object;
+}
+
 template <class T>
 ordered_json list_of(const std::vector<T>& items) {
   auto list = ordered_json::array();
@@ -137,6 +178,17 @@ std::string status_json(const Options& options, const StatusReport& report, int 
 std::string verify_json(const Options& options, const VerifyReport& report, int exit_code) {
   auto document = head(options, exit_code, report.profile);
   document["checks"] = list_of(report.checks);
+  return finished(document);
+}
+
+std::string trace_json(const Options& options, const TraceReport& report, int exit_code) {
+  auto document = head(options, exit_code, report.profile);
+  document["packets"] = {{"right", report.packets(Journey::Judgement::kRight)},
+                         {"wrong", report.packets(Journey::Judgement::kWrong)},
+                         {"aside", report.packets(Journey::Judgement::kAside)}};
+  document["journeys"] = list_of(report.journeys);
+  document["overrun"] = report.overrun;
+  document["notes"] = report.notes;
   return finished(document);
 }
 

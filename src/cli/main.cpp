@@ -16,6 +16,7 @@
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
 #include "cli/setup_commands.hpp"
+#include "cli/trace_command.hpp"
 #include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
@@ -92,6 +93,8 @@ class Run {
         return run_init(options_, files_, *kernel_, networks_of_docker);
       case Command::kPair:
         return run_pair(options_, files_, store_, *kernel_, networks_of_docker);
+      case Command::kTrace:
+        return trace();
     }
     return 0;
   }
@@ -186,6 +189,12 @@ class Run {
       const int code = report->passed() ? 0 : kNotAsItShouldBe;
       print(options_, options_.format == Format::kJson ? verify_json(options_, *report, code) : verify_text(*report));
       return code;
+    });
+  }
+
+  Result<int> trace() {
+    return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) {
+      return run_trace(options_, engine_, name, fallback);
     });
   }
 
@@ -339,7 +348,7 @@ int told(const Options& options, int code) {
 
 int run(const Options& options) {
   const auto result = [&]() -> Result<int> {
-    const auto further = options.probe.asked ? FurtherRights::kForProbe : FurtherRights::kNone;
+    const auto further = options.probe.asked || options.follow.probe ? FurtherRights::kForProbe : FurtherRights::kNone;
     if (auto kept = keep_only_net_admin(further); !kept) {
       return std::unexpected(kept.error());
     }

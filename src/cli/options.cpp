@@ -34,7 +34,7 @@ struct Row {
 };
 constexpr const char* kHelpFlag = "-h,--help";
 constexpr const char* kHelpText = "Print this help message and exit";
-constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles, check, init, pair";
+constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles, check, init, pair, trace";
 constexpr std::array kCommands{
     Row{Command::kEnable, "enable", "Send the mail stack's tcp/25 through the tunnel, and never another way"},
     Row{Command::kDisable, "disable", "Take back exactly what enable made"},
@@ -45,6 +45,8 @@ constexpr std::array kCommands{
     Row{Command::kCheck, "check", "Tell all that is wrong with profiles; needs no root and changes nothing"},
     Row{Command::kInit, "init", "Look at this host and write its profile; ask only what cannot be known"},
     Row{Command::kPair, "pair", "Print what the other end has to know, or check this end against it"},
+    Row{Command::kTrace, "trace",
+        "Follow the mail's packets through nf_tables, live; tell which rule decided, and whose"},
 };
 
 void add_profile_flags(CLI::App& command, ProfileFlags& flags) {
@@ -116,6 +118,19 @@ Result<void> read_probe_options(const ProbeFlags& flags, ProbeOptions& probe) {
   return {};
 }
 
+void add_trace_options(CLI::App& command, FollowOptions& follow) {
+  constexpr unsigned kMostSeconds = 3600;
+  auto* probe =
+      command.add_flag("--probe", follow.probe, "Home: knock from the mail stack's network, instead of waiting");
+  command.add_option("--to", follow.to, "Whom to knock at, with --probe; default port: the profile's first")
+      ->type_name("ADDR[:PORT]")
+      ->needs(probe);
+  command.add_option("--seconds", follow.seconds, "How long, at most")
+      ->check(CLI::Range(1U, kMostSeconds))
+      ->capture_default_str();
+  command.add_option("--packets", follow.packets, "End after so many packets");
+}
+
 /// Empty where a `--set` is not KEY=VALUE.
 std::optional<ProfileOverrides> overrides_of(const ProfileFlags& flags) {
   ProfileOverrides overrides;
@@ -185,7 +200,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   app.footer(
       "INSTANCE is the name of /etc/smtp-egress/NAME.json, else of a shipped profile, or a path to a profile.\n"
       "Exit codes: 0 done, or as it should be; 1 not as it should be; 2 usage or profile wrong, nothing touched;\n"
-      "3 not enabled (status, verify); 4 not permitted; 5 the kernel refused, everything rolled back.");
+      "3 not enabled (status, verify, trace); 4 not permitted; 5 the kernel refused, everything rolled back.");
   app.set_help_flag();  // subcommands are made with a copy of what there is, at a cost; see below
   for (const auto& row : kCommands) {
     auto* command = app.add_subcommand(row.name, row.help);
@@ -206,6 +221,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       }
       if (row.command == Command::kVerify) {
         add_probe_options(*command, probe_flags);
+      }
+      if (row.command == Command::kTrace) {
+        add_trace_options(*command, options.follow);
       }
       if (row.command == Command::kPair) {
         command->add_option("--with", options.setup.with, "The other end's descriptor; -: standard input")
@@ -238,6 +256,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   }
   if (options.command_name.empty()) {
     return usage(fmt::format("name a command: {}", kCommandNames), as_json);
+  }
+  if (options.follow.probe && options.follow.to.empty()) {
+    return usage("--probe takes --to ADDRESS, a mail server's: nobody is knocked at unasked", as_json);
   }
   auto overrides = overrides_of(flags);
   if (!overrides) {

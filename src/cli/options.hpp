@@ -12,7 +12,18 @@
 
 namespace smtpegress::cli {
 
-enum class Command : std::uint8_t { kEnable, kDisable, kStatus, kVerify, kPlan, kProfiles, kCheck, kInit, kPair };
+enum class Command : std::uint8_t {
+  kEnable,
+  kDisable,
+  kStatus,
+  kVerify,
+  kPlan,
+  kProfiles,
+  kCheck,
+  kInit,
+  kPair,
+  kTrace
+};
 enum class Format : std::uint8_t { kText, kJson };
 enum class Verbosity : std::uint8_t { kQuiet, kNormal, kVerbose };
 
@@ -34,6 +45,14 @@ struct ProbeOptions {
   std::chrono::milliseconds patience{10'000};
 };
 
+/// What trace takes beside an instance.
+struct FollowOptions {
+  unsigned seconds = 10;
+  unsigned packets = 0;  ///< 0: no limit
+  bool probe = false;    ///< a packet of its own is sent
+  std::string to;        ///< and where to: ADDRESS or ADDRESS:PORT
+};
+
 struct Options {
   Command command = Command::kStatus;
   std::string command_name;
@@ -46,6 +65,7 @@ struct Options {
   std::string state_dir;
   SetupOptions setup;
   ProbeOptions probe;
+  FollowOptions follow;
 };
 
 /// The options, or the exit code where there is nothing to do: 0 after --help and --version, 2 on a usage error (told

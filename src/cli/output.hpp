@@ -24,6 +24,12 @@ std::string status_text(const StatusReport& report);
 std::string checks_text(const std::vector<Check>& checks);
 std::string verify_text(const VerifyReport& report);
 
+std::string trace_begin_text(const Profile& profile, unsigned seconds);
+/// As soon as a way is known. Of what is no mail of the instance's, where all is asked for.
+std::string journey_text(const Journey& journey, Verbosity verbosity);
+std::string trace_end_text(const TraceReport& report);
+std::string trace_json(const Options& options, const TraceReport& report, int exit_code);
+
 struct ProfileLine {
   ProfileFile file;
   Profile profile;      ///< name and description alone where it is not complete ("home" names no network)

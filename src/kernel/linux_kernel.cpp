@@ -10,6 +10,7 @@
 #include "netlink/iptables_legacy.hpp"
 #include "netlink/nft_socket.hpp"
 #include "netlink/route_socket.hpp"
+#include "netlink/trace_socket.hpp"
 #include "netlink/wireguard.hpp"
 #include "smtpegress/kernel.hpp"
 
@@ -127,6 +128,10 @@ class LinuxKernel final : public Kernel {
     return with(route_, [&](netlink::RouteSocket& socket) { return socket.look_up(query); });
   }
   Result<WireGuardDevice> wireguard(const IfName& name) override { return netlink::read_wireguard(name); }
+
+  Result<std::unique_ptr<PacketTrace>> trace(const nft::Batch& table) override {
+    return netlink::TraceSocket::start(table);
+  }
 
  private:
   Lazy<netlink::RouteSocket> route_;

@@ -177,6 +177,7 @@ struct StatementText {
     return fmt::format("{0} set {0} & {1} | {2}", field, s.network.host_mask().to_string(),
                        s.network.address.to_string());
   }
+  std::string operator()(const StartTrace&) const { return "meta nftrace set 1"; }
   std::string operator()(const StatementOpaque& s) const { return fmt::format("[{}]", s.what); }
 };
 

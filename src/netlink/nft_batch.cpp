@@ -70,7 +70,9 @@ class BatchWriter {
   std::vector<std::uint8_t> take() && { return std::move(bytes_); }
 
   Result<void> operator()(const nft::AddTable& s) {
-    return table(NFT_MSG_NEWTABLE, NLM_F_CREATE, s.table, s, s.dormant ? std::uint32_t{NFT_TABLE_F_DORMANT} : 0);
+    const std::uint32_t flags =
+        (s.dormant ? std::uint32_t{NFT_TABLE_F_DORMANT} : 0) | (s.owned ? std::uint32_t{NFT_TABLE_F_OWNER} : 0);
+    return table(NFT_MSG_NEWTABLE, NLM_F_CREATE, s.table, s, flags);
   }
   Result<void> operator()(const nft::DeleteTable& s) { return table(NFT_MSG_DELTABLE, 0, s.table, s, {}); }
   Result<void> operator()(const nft::AddChain& s);

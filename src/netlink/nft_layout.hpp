@@ -56,6 +56,7 @@ struct TcpOption {
 };
 inline constexpr TcpOption kMssOption{2, 2, 2};
 
+inline constexpr std::array<std::uint8_t, 1> kTraceOn{1};  ///< what `meta nftrace` is set to
 inline constexpr std::uint32_t kWholeMark = 0xffffffff;
 inline constexpr std::array<std::uint8_t, 16> kZeros{};
 

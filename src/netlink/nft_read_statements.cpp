@@ -45,8 +45,23 @@ void RuleReader::verdict(const Expression& e) {
   effect(*verdict);
 }
 
+bool RuleReader::start_trace(const Expression& e) {
+  Loaded* value = source(e, NFTA_META_SREG, kTraceOn.size());
+  const bool plain = e.data.only({NFTA_META_KEY, NFTA_META_SREG}) && value != nullptr &&
+                     value->source == Loaded::Source::kImmediate && value->mask.empty() &&
+                     std::ranges::equal(value->immediate, kTraceOn);
+  if (plain) {
+    value->used = true;
+    effect(nft::StartTrace{});
+  }
+  return plain;
+}
+
 void RuleReader::set_mark(const Expression& e) {
   const std::uint32_t key = e.data.be32(NFTA_META_KEY).value_or(UINT32_MAX);
+  if (key == NFT_META_NFTRACE && start_trace(e)) {
+    return;
+  }
   Loaded* value = source(e, NFTA_META_SREG, sizeof(std::uint32_t));
   const bool plain = e.data.only({NFTA_META_KEY, NFTA_META_SREG}) && key == NFT_META_MARK && value != nullptr &&
                      value->length == sizeof(std::uint32_t);

@@ -63,6 +63,7 @@ class RuleReader {
   void counter(const Expression& e);
   void verdict(const Expression& e);
   void set_mark(const Expression& e);
+  bool start_trace(const Expression& e);  ///< false, and nothing done, where it is not to 1
   void set_payload(const Expression& e);
   void exthdr(const Expression& e);
   void nat(const Expression& e);

@@ -54,6 +54,7 @@ class RuleWriter {
   Result<void> operator()(const nft::Masquerade&);
   Result<void> operator()(const nft::Reject&);
   Result<void> operator()(const nft::SetNetwork& s);
+  Result<void> operator()(const nft::StartTrace&);
   Result<void> operator()(const nft::StatementOpaque& s) {
     return refused(s.what, "a foreign statement cannot be written");
   }

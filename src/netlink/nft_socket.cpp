@@ -118,6 +118,10 @@ Result<nft::Ruleset> NftSocket::observe() {
   return read_ruleset(mnl_socket_get_fd(socket_.get()));
 }
 
+Result<std::uint32_t> NftSocket::generation() {
+  return read_generation(mnl_socket_get_fd(socket_.get()));
+}
+
 Result<void> NftSocket::commit(const nft::Batch& batch, std::uint32_t generation) {
   if (batch.empty()) {
     return {};

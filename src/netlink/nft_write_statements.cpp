@@ -120,4 +120,12 @@ Result<void> RuleWriter::operator()(const nft::SetNetwork& s) {
   return {};
 }
 
+Result<void> RuleWriter::operator()(const nft::StartTrace&) {
+  load_immediate(kTraceOn);
+  auto* e = add("meta");
+  set(e, NFTNL_EXPR_META_KEY, NFT_META_NFTRACE);
+  set(e, NFTNL_EXPR_META_SREG, NFT_REG_1);
+  return {};
+}
+
 }  // namespace smtpegress::netlink

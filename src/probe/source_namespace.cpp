@@ -27,8 +27,9 @@ struct FreeAddresses {
   void operator()(ifaddrs* addresses) const { ::freeifaddrs(addresses); }
 };
 
-/// All addresses of the calling thread's network namespace.
-std::vector<IpAddress> own_addresses() {
+}  // namespace
+
+std::vector<IpAddress> addresses_here() {
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) != 0) {
     return {};
@@ -43,6 +44,8 @@ std::vector<IpAddress> own_addresses() {
   }
   return addresses;
 }
+
+namespace {
 
 /// Does somebody in the calling thread's namespace listen on that tcp port?
 bool listens_on(std::uint16_t port) {
@@ -115,7 +118,7 @@ NamespaceSearch search(const std::vector<Prefix>& sources, const ByFamily<IpAddr
   NamespaceSearch result{.found = std::vector<std::optional<SourceNamespace>>(sources.size())};
   raise_rights();
   result.errnum = Scan(deadline).each([&](const std::shared_ptr<FileDescriptor>& descriptor) {
-    const auto addresses = own_addresses();
+    const auto addresses = addresses_here();
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const auto in_source =
           std::ranges::find_if(addresses, [&](const IpAddress& address) { return sources[i].contains(address); });

@@ -28,6 +28,9 @@ struct NamespaceSearch {
 [[nodiscard]] NamespaceSearch find_namespaces(const std::vector<Prefix>& sources, const ByFamily<IpAddress>& somewhere,
                                               std::uint16_t port, const Deadline& deadline);
 
+/// All addresses of the calling thread's network namespace.
+[[nodiscard]] std::vector<IpAddress> addresses_here();
+
 /// The calling thread's from here on. False with errno: not permitted.
 [[nodiscard]] bool enter(const SourceNamespace& place);
 

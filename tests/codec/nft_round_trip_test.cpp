@@ -155,6 +155,7 @@ TEST(NftRoundTrip, EveryStatement_IsKept) {
                                      {}});
   for (const auto& chain : {kInetChain, kIpChain, kIp6Chain}) {
     expect_round_trip(chain, Reject{});
+    expect_round_trip(chain, StartTrace{});
   }
 }
 

@@ -1,6 +1,7 @@
 // Flows, WireGuard's peers, errors, and whole datagrams.
 #include <arpa/inet.h>
 #include <linux/genetlink.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/wireguard.h>
@@ -34,6 +35,26 @@ void add_flows(Seeds& seeds) {
                     attribute(CTA_TUPLE_REPLY, tuple(Octets(16, 2), Octets(16, 1), 25, 1, 6)), id}));
   seeds.add("conntrack",
             joined({octets(header), attribute(CTA_TUPLE_ORIG, tuple({10, 0, 0, 1}, {10, 0, 0, 2}, 53, 53, 17)), id}));
+}
+
+/// A chain's first event, with headers; a drop by a policy.
+void add_traces(Seeds& seeds) {
+  const nfgenmsg header{.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0};
+  const auto number = [](std::uint16_t type, std::uint32_t value) { return attribute(type, octets(htonl(value))); };
+  const auto named =
+      joined({octets(header), attribute(NFTA_TRACE_TABLE, octets(std::string_view("filter\0", 7))),
+              attribute(NFTA_TRACE_CHAIN, octets(std::string_view("FORWARD\0", 8))), number(NFTA_TRACE_ID, 7)});
+  Octets network(20);
+  network[0] = 0x45;
+  network[9] = 6;
+  seeds.add("trace", joined({named, number(NFTA_TRACE_TYPE, NFT_TRACETYPE_RULE),
+                             attribute(NFTA_TRACE_RULE_HANDLE, Octets{0, 0, 0, 0, 0, 0, 0, 11}),
+                             attribute(NFTA_TRACE_VERDICT, joined({number(NFTA_VERDICT_CODE, 0xfffffffd),
+                                                                   attribute(NFTA_VERDICT_CHAIN, octets("x"))})),
+                             number(NFTA_TRACE_IIF, 3), number(NFTA_TRACE_OIF, 6), number(NFTA_TRACE_MARK, 0x19),
+                             attribute(NFTA_TRACE_NETWORK_HEADER, network),
+                             attribute(NFTA_TRACE_TRANSPORT_HEADER, Octets(20, 2)), number(21, 8)}));
+  seeds.add("trace", joined({named, number(NFTA_TRACE_TYPE, NFT_TRACETYPE_POLICY), number(NFTA_TRACE_POLICY, 0)}));
 }
 
 Octets allowed_ip(const Octets& address, std::uint8_t length) {
@@ -119,6 +140,7 @@ void add_answers_to_a_batch(Seeds& seeds) {
 
 void add_other_netlink_seeds(Seeds& seeds) {
   add_flows(seeds);
+  add_traces(seeds);
   add_peers(seeds);
   add_datagrams(seeds);
   add_answers_to_a_batch(seeds);

@@ -35,7 +35,7 @@ MAY_INCLUDE = {
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
 VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "link.hpp", "route.hpp",
-              "mail_server.hpp", "probe.hpp"}
+              "mail_server.hpp", "probe.hpp", "trace.hpp"}
 PUBLIC_FOR = {
     "net": VOCABULARY,
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
@@ -59,6 +59,7 @@ PUBLIC_HEADERS = {
     "mail_server.hpp": {"error.hpp"},
     "probe.hpp": {"net_types.hpp", "mail_server.hpp"},
     "route.hpp": VOCABULARY,
+    "trace.hpp": VOCABULARY,
     "profile.hpp": VOCABULARY,
     "kernel.hpp": VOCABULARY,
     "state.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp"},

@@ -8,7 +8,7 @@ import re
 import unittest
 from typing import Any
 
-from scenario import ENABLE_HOME, NOT_ENABLED, REFUSED, ROOT, Scenario
+from scenario import ENABLE_HOME, NOT_ENABLED, REFUSED, ROOT, Scenario, topology
 
 COMMON = {"version", "command", "ok", "exit"}
 INSTANCE = {"instance", "side"}
@@ -45,6 +45,8 @@ class Documents(Scenario):
         self.check("enable", self.json_of(home, *ENABLE_HOME))
         self.check("status", self.json_of(home, "status", "mailu-home"))
         self.check("verify", self.json_of(home, "verify", "mailu-home"))
+        self.enable_vps()
+        self.check("trace", self.json_of(home, "trace", "mailu-home", "--probe", "--to", topology.MX))
         self.check("profiles", self.json_of(home, "profiles"), instance=False)
         self.check("check", self.json_of(home, "check", "mailu-home"), instance=False)
         self.check("pair", self.json_of(home, "pair", "mailu-home"))

@@ -372,4 +372,33 @@ Result<WireGuardDevice> FakeKernel::wireguard(const IfName& name) {
   return found->second;
 }
 
+namespace {
+
+class FakeTrace final : public PacketTrace {
+ public:
+  explicit FakeTrace(FakeKernel& kernel) : kernel_(kernel) {}
+  Result<TraceRead> next(std::chrono::milliseconds wait) override {
+    if (kernel_.traced.empty()) {
+      kernel_.clock += wait;
+      return TraceRead{};
+    }
+    auto read = std::move(kernel_.traced.front());
+    kernel_.traced.pop_front();
+    return read;
+  }
+
+ private:
+  FakeKernel& kernel_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PacketTrace>> FakeKernel::trace(const nft::Batch& table) {
+  if (trace_refusal != 0) {
+    return system_error("add table", "of a trace", trace_refusal);
+  }
+  traces.push_back(table);
+  return std::make_unique<FakeTrace>(*this);
+}
+
 }  // namespace smtpegress::test

@@ -2,6 +2,8 @@
 // and can be told to fail any of them. Tests change `host` directly to play another program.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -43,6 +45,13 @@ class FakeKernel final : public Kernel {
   int lost_answers = 0;                                 ///< so many from now on are carried out, and the answer is lost
   std::function<void(const std::string&)> before_call;  ///< asked at each mutating call, before it has any effect
 
+  // Of traces: the tables that were made for them, and what the kernel tells, one read after another; then nothing.
+  // Time is what was waited for.
+  std::vector<nft::Batch> traces;
+  std::deque<TraceRead> traced;
+  std::chrono::milliseconds clock{0};
+  int trace_refusal = 0;  ///< errno
+
   void forget_calls() { calls.clear(); }
 
   Result<ObservedState> observe() override;
@@ -61,6 +70,7 @@ class FakeKernel final : public Kernel {
   Result<void> delete_flow(const Flow& flow) override;
   Result<RouteAnswer> look_up_route(const RouteQuery& query) override;
   Result<WireGuardDevice> wireguard(const IfName& name) override;
+  Result<std::unique_ptr<PacketTrace>> trace(const nft::Batch& table) override;
 
  private:
   /// Records the call; an error where it is the one that shall fail.

@@ -201,5 +201,18 @@ TEST(Options, StateDirectory_OptionThenEnvironmentThenRun) {
   ::unsetenv("SMTP_EGRESS_STATE_DIR");
 }
 
+TEST(Options, Trace_TakesATimeANumberAndAKnock) {
+  const auto plain = options({"trace", "mine"});
+  EXPECT_EQ(plain.command, Command::kTrace);
+  EXPECT_EQ(plain.follow.seconds, 10U);
+  EXPECT_EQ(plain.follow.packets, 0U);
+  EXPECT_FALSE(plain.follow.probe);
+  const auto all = options({"trace", "--probe", "--to", "192.0.2.25:25", "--seconds", "3", "--packets", "7"});
+  EXPECT_TRUE(all.follow.probe);
+  EXPECT_EQ(all.follow.to, "192.0.2.25:25");
+  EXPECT_EQ(all.follow.seconds, 3U);
+  EXPECT_EQ(all.follow.packets, 7U);
+}
+
 }  // namespace
 }  // namespace smtpegress::cli

@@ -22,7 +22,7 @@
 #include <thread>
 #include <vector>
 
-#include "net/contains.hpp"
+#include "net/file.hpp"
 
 namespace smtpegress::cli {
 namespace {
@@ -92,23 +92,6 @@ std::optional<IpAddress> address_in(const std::vector<Prefix>& networks, IpFamil
   return std::nullopt;
 }
 
-class OpenFile {
- public:
-  explicit OpenFile(int fd) : fd_(fd) {}
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  ~OpenFile() {
-    if (fd_ >= 0) {
-      ::close(fd_);
-    }
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 /// In which namespace, if in another, as whom, from where and with which mark.
 struct Sender {
   std::optional<IpAddress> address{};
@@ -123,7 +106,7 @@ Result<int> open_socket(const Sender& sender, const KnockTarget& to) {
     const int errnum = errno;
     return system_error(kOperation, fmt::format("at {} from {}", to.address.to_string(), sender.told), errnum);
   };
-  OpenFile socket(
+  FileDescriptor socket(
       ::socket(to.address.family == IpFamily::kV4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (socket.get() < 0) {
     return refused();
@@ -174,7 +157,7 @@ std::optional<Opened> knock_in_a_namespace(const Profile& profile, const KnockTa
   std::optional<Opened> opened;
   for (const auto& process : other_namespaces()) {
     std::thread([&] {
-      const OpenFile space(::open(fmt::format("/proc/{}/ns/net", process).c_str(), O_RDONLY | O_CLOEXEC));
+      const FileDescriptor space(::open(fmt::format("/proc/{}/ns/net", process).c_str(), O_RDONLY | O_CLOEXEC));
       if (space.get() < 0 || ::setns(space.get(), CLONE_NEWNET) != 0) {
         return;  // it has ended meanwhile, or this process may not
       }

@@ -124,10 +124,10 @@ std::vector<std::string> notes_on(const TraceReport& report, Kernel& kernel) {
         "egress trace {} --probe --to ADDRESS`",
         report.profile.ports.front().to_string(), report.profile.name));
   } else if (mail != 0 && replies == 0 && report.packets(Journey::Judgement::kWrong) == 0) {
-    notes.push_back(
+    notes.emplace_back(
         report.profile.side == Side::kHome
-            ? "the mail left, and no reply came back out of the tunnel: see the other end, with `smtp-egress "
-              "trace` there"
+            ? "the mail left, and no reply came back out of the tunnel: see the other end, with `smtp-egress trace` "
+              "there"
             : "the mail left, and no reply came back from the internet: does this provider let tcp/25 out?");
   }
   if (const auto legacy = kernel.legacy_table_names(); !legacy.empty()) {

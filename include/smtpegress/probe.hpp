@@ -56,7 +56,7 @@ struct PathError {
 };
 
 /// Where SYNs with a rising time to live came to their end.
-struct Trace {
+struct HopTrace {
   struct Hop {
     std::uint8_t ttl = 0;
     IpAddress from;
@@ -65,7 +65,7 @@ struct Trace {
   std::vector<Hop> hops{};                            ///< by ttl, those that told
   bool server_answered = false;                       ///< it accepted, or refused
   [[nodiscard]] std::uint8_t reach() const noexcept;  ///< the farthest hop that told; 255: the server; 0: none
-  auto operator<=>(const Trace&) const = default;
+  auto operator<=>(const HopTrace&) const = default;
 };
 
 /// Packets that an interface has carried.
@@ -110,8 +110,8 @@ struct ProbeSighting {
   std::uint32_t retransmits = 0;  ///< packets sent again
   std::uint32_t large_write = 0;  ///< bytes sent at once; 0: not tried
   // Where nobody answered.
-  std::optional<Trace> trace{};
-  std::optional<Trace> control{};          ///< the same to the control port
+  std::optional<HopTrace> trace{};
+  std::optional<HopTrace> control{};       ///< the same to the control port
   std::optional<bool> far_end_answered{};  ///< absent: not asked
   auto operator<=>(const ProbeSighting&) const = default;
 };

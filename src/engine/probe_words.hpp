@@ -25,7 +25,7 @@ struct Reach {
     kServer,   ///< the server answered
   };
   Place place = Place::kUnknown;
-  std::optional<Trace::Hop> hop{};  ///< the farthest that told
+  std::optional<HopTrace::Hop> hop{};  ///< the farthest that told
 };
 [[nodiscard]] Reach reach_of(const Inquiry& ask, const ProbeSighting& seen);
 /// "they come as far as …, and nobody behind it tells of them"

@@ -123,7 +123,7 @@ class Judge {
       return;
     }
     const auto port = request_.servers[seen.server].port.value_or(0);
-    const auto reach = [](const Trace& trace) {
+    const auto reach = [](const HopTrace& trace) {
       return trace.server_answered ? std::string("the server")
              : trace.hops.empty()
                  ? "nowhere"

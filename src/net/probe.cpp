@@ -92,7 +92,7 @@ std::string SmtpReply::to_string() const {
   return text;
 }
 
-std::uint8_t Trace::reach() const noexcept {
+std::uint8_t HopTrace::reach() const noexcept {
   return server_answered ? kServerReached : hops.empty() ? std::uint8_t{0} : hops.back().ttl;
 }
 

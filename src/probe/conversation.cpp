@@ -4,8 +4,8 @@
 
 #include <cerrno>
 
+#include "probe/hop_trace.hpp"
 #include "probe/smtp_dialogue.hpp"
-#include "probe/trace.hpp"
 
 namespace smtpegress::probe {
 namespace {
@@ -42,7 +42,7 @@ void search(const Talk& talk, const Deadline& deadline, ProbeSighting& sighting)
   if (talk.control_port != 0) {
     targets.push_back({talk.server.address, talk.control_port});
   }
-  auto traces = trace(targets, talk.how, deadline);
+  auto traces = trace_hops(targets, talk.how, deadline);
   sighting.trace = std::move(traces.front());
   if (talk.control_port != 0) {
     sighting.control = std::move(traces.back());

@@ -72,8 +72,8 @@ struct Seen {
   friend void PrintTo(const Seen& value, std::ostream* out) { *out << value.name; }
 };
 
-Trace trace(std::vector<std::pair<std::uint8_t, std::string_view>> hops, bool answered = false) {
-  Trace trace;
+HopTrace trace(std::vector<std::pair<std::uint8_t, std::string_view>> hops, bool answered = false) {
+  HopTrace trace;
   for (const auto& [ttl, from] : hops) {
     trace.hops.push_back({ttl, test::address(from)});
   }
@@ -81,7 +81,7 @@ Trace trace(std::vector<std::pair<std::uint8_t, std::string_view>> hops, bool an
   return trace;
 }
 
-auto silent(std::optional<Trace> trace, std::optional<bool> far_end, std::optional<Trace> control = {}) {
+auto silent(std::optional<HopTrace> trace, std::optional<bool> far_end, std::optional<HopTrace> control = {}) {
   return [=](ProbeSighting& seen) {
     seen.step = ProbeStep::kConnect;
     seen.errnum = ETIMEDOUT;

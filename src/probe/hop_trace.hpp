@@ -9,6 +9,7 @@
 namespace smtpegress::probe {
 
 /// Of all of `to` at once, until `deadline`, or until all is known. `how`'s time to live does not count.
-[[nodiscard]] std::vector<Trace> trace(const std::vector<Endpoint>& to, const Sending& how, const Deadline& deadline);
+[[nodiscard]] std::vector<HopTrace> trace_hops(const std::vector<Endpoint>& to, const Sending& how,
+                                               const Deadline& deadline);
 
 }  // namespace smtpegress::probe

@@ -1,4 +1,4 @@
-#include "probe/trace.hpp"
+#include "probe/hop_trace.hpp"
 
 #include <poll.h>
 
@@ -17,7 +17,7 @@ struct Shot {
 };
 
 /// What is known of one shot, into its target's trace.
-void record(const Shot& shot, Trace& trace) {
+void record(const Shot& shot, HopTrace& trace) {
   const auto& connection = *shot.connection;
   const bool failed = connection.state() == Connection::State::kFailed;
   if (connection.state() == Connection::State::kOpen ||
@@ -46,7 +46,7 @@ void wait(std::vector<Shot>& shots, const Deadline& deadline) {
 
 }  // namespace
 
-std::vector<Trace> trace(const std::vector<Endpoint>& to, const Sending& how, const Deadline& deadline) {
+std::vector<HopTrace> trace_hops(const std::vector<Endpoint>& to, const Sending& how, const Deadline& deadline) {
   std::vector<Shot> shots;
   for (std::size_t target = 0; target < to.size(); ++target) {
     for (std::uint8_t ttl = 1; ttl <= kFarthest; ++ttl) {
@@ -56,7 +56,7 @@ std::vector<Trace> trace(const std::vector<Endpoint>& to, const Sending& how, co
     }
   }
   wait(shots, deadline);
-  std::vector<Trace> traces(to.size());
+  std::vector<HopTrace> traces(to.size());
   for (const auto& shot : shots) {
     record(shot, traces[shot.target]);
   }

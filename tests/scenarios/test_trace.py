@@ -186,7 +186,9 @@ class NothingStays(Traced):
         with self.nothing_changes(self.lab.home):
             with self.tracing(self.lab.home) as one, self.tracing(self.lab.home) as other:
                 self.assert_mail_passes()
-            self.assertEqual(one["packets"], other["packets"])
+            for document in (one, other):  # the connection's last packets may come when one of them has ended
+                self.assertGreater(document["packets"]["right"], 10)
+                self.assertEqual(document["packets"]["wrong"], 0)
 
 
 class Killed(Injection):

@@ -32,8 +32,8 @@ TEST(SmtpReply, IsPrintable) {
   EXPECT_EQ(SmtpReply{}.to_string(), "nothing");
 }
 
-TEST(Trace, ReachesAsFarAsTheLastThatTells) {
-  Trace trace;
+TEST(HopTrace, ReachesAsFarAsTheLastThatTells) {
+  HopTrace trace;
   EXPECT_EQ(trace.reach(), 0);
   trace.hops = {{1, {}}, {3, {}}};
   EXPECT_EQ(trace.reach(), 3);

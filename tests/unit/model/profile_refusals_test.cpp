@@ -33,7 +33,7 @@ TEST(ProfileRefusal, UnknownKey_NamesTheKnownOnesOfThisSide) {
             "read profile x.json: key 'tunel': is not known; known are description, side, tunnel, sources, ports, "
             "mark, inner, probe, table, "
             "priority, rp_filter, nat, steering, docker, inbound");
-  EXPECT_NE(vps_with(R"("tunel": "wg0")").find("mark, inner, wan, public_ip"), std::string::npos);
+  EXPECT_NE(vps_with(R"("tunel": "wg0")").find("mark, inner, probe, wan, public_ip"), std::string::npos);
 }
 
 TEST(ProfileRefusal, WrongType_SaysWhatItIsAndWhatToWrite) {

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "model/families.hpp"
@@ -170,10 +171,10 @@ std::vector<Prefix> networks_of(const Profile& profile) {
 
 std::vector<DescribedPeer> peers_of(const WireGuardDevice& device) {
   std::vector<DescribedPeer> peers;
-  for (const auto& peer : device.peers) {
-    peers.push_back(
-        {.public_key = peer.public_key, .allowed_ips = sorted(peer.allowed_ips), .endpoint = peer.endpoint});
-  }
+  std::ranges::transform(device.peers, std::back_inserter(peers), [](const WireGuardPeer& peer) {
+    return DescribedPeer{
+        .public_key = peer.public_key, .allowed_ips = sorted(peer.allowed_ips), .endpoint = peer.endpoint};
+  });
   return peers;
 }
 

@@ -49,9 +49,11 @@ class Proposing {
 
   /// Of one that is given twice the last, as parse_profile has it.
   [[nodiscard]] std::optional<std::string> setting(std::string_view key) const {
-    const auto& settings = wishes_.overrides.settings;
-    const auto last = std::find_if(settings.rbegin(), settings.rend(), [&](const auto& s) { return s.first == key; });
-    return last == settings.rend() ? std::nullopt : std::optional(last->second);
+    std::optional<std::string> last;
+    for (const auto& [name, value] : wishes_.overrides.settings) {
+      last = name == key ? value : last;
+    }
+    return last;
   }
 
   void chosen(std::string what, std::string value, std::string why) {

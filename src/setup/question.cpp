@@ -1,6 +1,9 @@
 // A question that propose() leaves open, answered or refused.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "net/list_of.hpp"
 #include "setup/propose.hpp"
 
@@ -25,9 +28,9 @@ void take_answer(Wishes& wishes, const Question& question, const std::vector<std
 
 Error unanswered(const Question& question) {
   std::vector<std::string> flags;
-  for (const auto& candidate : question.candidates) {
-    flags.push_back(fmt::format("{} for {}", candidate.flag, candidate.shown));
-  }
+  std::ranges::transform(question.candidates, std::back_inserter(flags), [](const Candidate& candidate) {
+    return fmt::format("{} for {}", candidate.flag, candidate.shown);
+  });
   return usage_error("set up this host", {},
                      flags.empty() ? fmt::format("{} Give {}", question.asked, question.flag)
                                    : fmt::format("{} Give {}", question.asked, list_of(flags, "; or ")))

@@ -10,9 +10,9 @@
 
 #include "model/families.hpp"
 #include "model/inner_key.hpp"
+#include "model/private_networks.hpp"
 #include "model/profile_senders.hpp"
 #include "model/profile_tenants.hpp"
-#include "model/private_networks.hpp"
 #include "model/profile_values.hpp"
 #include "net/contains.hpp"
 
@@ -244,8 +244,7 @@ Refusals read_sources(const json& value, Profile& profile) {
 Result<IpAddress> parse_public_ip6(std::string_view text) {
   auto address = IpAddress::parse(text);
   if (!address || address->family != IpFamily::kV6) {
-    return usage_error({}, fmt::format("'{}'", text),
-                       "is not an IPv6 address; write it like 2001:db8::10");
+    return usage_error({}, fmt::format("'{}'", text), "is not an IPv6 address; write it like 2001:db8::10");
   }
   if (!can_be_of_a_host(*address) || is_link_local(*address)) {
     return usage_error({}, fmt::format("'{}'", text), "is no address that a host on the internet can have");
@@ -256,10 +255,9 @@ Result<IpAddress> parse_public_ip6(std::string_view text) {
 Result<IpAddress> parse_public_ip(std::string_view text) {
   auto address = IpAddress::parse(text);
   if (!address || address->family != IpFamily::kV4) {
-    return usage_error(
-        {}, fmt::format("'{}'", text),
-        address ? "is not an IPv4 address; write it like 203.0.113.10 (IPv6's key is public_ip6)"
-                : "is not an IPv4 address; write it like 203.0.113.10");
+    return usage_error({}, fmt::format("'{}'", text),
+                       address ? "is not an IPv4 address; write it like 203.0.113.10 (IPv6's key is public_ip6)"
+                               : "is not an IPv4 address; write it like 203.0.113.10");
   }
   if (!can_be_of_a_host(*address)) {
     return usage_error({}, fmt::format("'{}'", text), "is no address that a host on the internet can have");

@@ -133,9 +133,9 @@ class OfThisHostItself(Traced, HostProcess):
 
 
 class OfTenants(Traced):
-    options = tenants.Tenants.options
-    raise_home = tenants.Tenants.raise_home
-    write_profile = tenants.Tenants.write_profile
+    options = tenants.Homes.options
+    raise_home = tenants.Homes.raise_home
+    write_profile = tenants.Homes.write_profile
 
     def test_each_as_its_own_address(self) -> None:
         self.lab.vps.ip_batch(f"address add {tenants.BOBS_ADDRESS}/24 dev {WAN}\n")

@@ -38,6 +38,16 @@ LinkSpec mail0() {
   return link;
 }
 
+Route route_into_mail0() {
+  Route route;
+  route.table = {100};
+  route.interface = name("mail0");
+  route.gateway = ip("169.254.25.1");
+  route.protocol = kOurProtocol;
+  route.other = on_link();
+  return route;
+}
+
 Link found(RouteSocket& socket, const std::string& wanted) {
   const auto links = must(socket.links());
   const auto link = std::ranges::find(links, name(wanted), &Link::name);
@@ -90,12 +100,7 @@ TEST(LinkSocket, PutLink_OnOneOfOurs_ChangesItInPlaceOrMakesItAnew_AndKeepsItsRo
     auto socket = opened();
     must(socket.put_link(mail0(), {}));
     const int index = found(socket, "mail0").index;
-    Route route;
-    route.table = {100};
-    route.interface = name("mail0");
-    route.gateway = ip("169.254.25.1");
-    route.protocol = kOurProtocol;
-    route.other = on_link();
+    const auto route = route_into_mail0();
     must(socket.add_route(route));
     EXPECT_EQ(routes_of(socket, {100}), std::vector{route}) << "as the kernel gives it back";
     shell("ip link set mail0 mtu 1000 && ip neighbour flush dev mail0 nud permanent");
@@ -118,12 +123,7 @@ TEST(LinkSocket, PutLink_RefusedInPlaceOfOneOfOurs_PutsThatBackWithItsRoutes) {
     make_host();
     auto socket = opened();
     must(socket.put_link(mail0(), {}));
-    Route route;
-    route.table = {100};
-    route.interface = name("mail0");
-    route.gateway = ip("169.254.25.1");
-    route.protocol = kOurProtocol;
-    route.other = on_link();
+    const auto route = route_into_mail0();
     must(socket.add_route(route));
     auto no_such_kind = mail0();
     no_such_kind.kind = "nosuch";

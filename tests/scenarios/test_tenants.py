@@ -14,6 +14,7 @@ from typing import Any, Sequence
 from scenario import NOT_AS_IT_SHOULD_BE, REFUSED, Detail, Host, Options, Scenario, topology as at
 
 from lab.mail import MailHost
+from lab.waiting import poll
 
 BOBS_ADDRESS = "203.0.113.77"  # the VPS's second one
 PROFILE = "/run/many.json"
@@ -72,6 +73,8 @@ class Homes(Scenario):
             route add default via 10.9.{number}.1 src 192.168.{number}.10
         """)
         vps.ip_batch(f"route add 192.168.{number}.0/24 via 10.9.{number}.2\n")
+        poll(lambda: "linkdown" not in vps.output(["ip", "route", "show", "table", "all", "dev", tunnel]),
+             f"the carrier of {tunnel}, which the kernel tells up to a second late")
         return machine
 
     def write_profile(self, tenants: Sequence[Any], **keys: Any) -> None:

@@ -54,8 +54,8 @@ std::string bits_text(std::uint32_t bits, const std::array<Named, N>& names, cha
 }
 
 std::string masked_text(const MaskedAddress& address) {
-  const auto text = fmt::format("{} {}", address.family == IpFamily::kV4 ? "ip" : "ip6",
-                                address.side == Side::kSource ? "saddr" : "daddr");
+  auto text = fmt::format("{} {}", address.family == IpFamily::kV4 ? "ip" : "ip6",
+                          address.side == Side::kSource ? "saddr" : "daddr");
   if (address.length == IpAddress{address.family, {}}.size() * 8) {
     return text;
   }

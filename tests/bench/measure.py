@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-STEPS = ("enable", "enable again", "status", "disable")
+STEPS = ("enable", "enable again", "status", "verify", "disable")
 
 
 def timed(words: list[str], wanted: int = 0) -> float:
@@ -30,17 +30,21 @@ def timed(words: list[str], wanted: int = 0) -> float:
 
 
 def commands(program: str) -> dict[str, dict[str, list[str]]]:
-    """Contender -> step -> command. The batch cannot be run twice without first undoing it, so it has no 'again'."""
+    """Contender -> step -> command. None of the others has a verify that judges; the batch cannot be run twice without
+    first undoing it, so it has no 'again'."""
+    common = [step for step in STEPS if step != "verify"]
     shell, batch = str(HERE / "by_shell.sh"), str(HERE / "by_batch.sh")
     return {
         "smtp-egress": {
             "enable": [program, "enable", "mailu-home"],
             "enable again": [program, "enable", "mailu-home"],
             "status": [program, "status", "mailu-home"],
+            "verify": [program, "verify", "mailu-home"],
             "disable": [program, "disable", "mailu-home"],
         },
-        "shell script": {step: [shell, step.split()[0]] for step in STEPS},
-        "nft -f + ip -batch": {step: [batch, step] for step in STEPS if step != "enable again"},
+        "shell script": {step: [shell, step.split()[0]] for step in common},
+        "shell script, bare": {step: [shell, step.split()[0], "bare"] for step in common},
+        "nft -f + ip -batch": {step: [batch, step] for step in common if step != "enable again"},
     }
 
 

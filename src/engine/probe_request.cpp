@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/verify_endpoint.hpp"
 #include "engine/verify_lookups.hpp"
 #include "model/families.hpp"
 #include "model/inner.hpp"
@@ -68,10 +69,9 @@ void add_far_ends(const Inquiry& ask, ByFamily<std::optional<IpAddress>>& far_en
   const auto& profile = ask.view.profile;
   const auto device = profile.inner ? Result<WireGuardDevice>(WireGuardDevice{}) : ask.kernel.wireguard(profile.tunnel);
   for (const auto& peer : device ? device->peers : std::vector<WireGuardPeer>{}) {
-    const auto endpoint = MailServer::parse(peer.endpoint);
-    const auto address = endpoint ? IpAddress::parse(endpoint->host) : IpAddress::parse("");
-    if (address && !is_private(Prefix::of(*address)) && !is_link_local(*address)) {
-      far_end[address->family] = *address;
+    const auto endpoint = endpoint_of(peer);
+    if (endpoint && !is_private(Prefix::of(endpoint->address)) && !is_link_local(endpoint->address)) {
+      far_end[endpoint->address.family] = endpoint->address;
     }
   }
 }

@@ -1,15 +1,17 @@
-// What verify asks for each tenant of a VPS: its way back, its tunnel's AllowedIPs, its public address. Tenants of whom
-// all is well are a line with their number; one that fails is named.
+// What verify asks for each tenant of a VPS: its way back, its tunnel's AllowedIPs and endpoint, its public address.
+// Tenants of whom all is well are a line with their number; one that fails is named.
 #include <fmt/format.h>
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/verify_checks.hpp"
+#include "engine/verify_endpoint.hpp"
 #include "engine/verify_lookups.hpp"
 #include "model/families.hpp"
 #include "model/tenants.hpp"
@@ -31,12 +33,12 @@ class Question {
       ask_.failed(id_, title_, fmt::format("tenant {}: {}", tenant.name, detail), std::move(mend));
     }
   }
-  /// Call last. What was asked of each: one "network", several "networks".
+  /// Call last. What was asked of each: one "network", several "networks". Says nothing where nothing was asked.
   void tell(std::string_view one, std::string_view several) const {
     if (failed_ > kNamed) {
       ask_.failed(id_, title_, fmt::format("and {} more", failed_ - kNamed), "as above");
     }
-    if (failed_ == 0) {
+    if (failed_ == 0 && passed_ != 0) {
       ask_.passed(id_, title_, fmt::format("{} {}", passed_, passed_ == 1 ? one : several));
     }
   }
@@ -105,6 +107,7 @@ class Peers {
       }
     }
   }
+  [[nodiscard]] const WireGuardDevice& device() const { return device_; }
   Peers(const Peers&) = delete;  // what it finds are places in its own list
   Peers& operator=(const Peers&) = delete;
   ~Peers() = default;
@@ -140,7 +143,17 @@ std::map<IfName, std::optional<Peers>> peers_of_all(const Inquiry& ask) {
   return all;
 }
 
-void check_allowed_ips(const Inquiry& ask) {
+/// Do the tunnel's own packets reach that home?
+void put_endpoint(const Inquiry& ask, Question& question, const Tenant& tenant, const IfName& tunnel,
+                  const WireGuardDevice& device, const WireGuardPeer& peer) {
+  if (auto way = way_to_endpoint(ask, tunnel, device, peer); way && way->open) {
+    question.passed();
+  } else if (way) {
+    question.failed(tenant, way->detail, std::move(way->mend));
+  }
+}
+
+void check_peers(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   const auto all = peers_of_all(ask);
   if (std::ranges::none_of(all, [](const auto& entry) { return entry.second.has_value(); })) {
@@ -148,6 +161,8 @@ void check_allowed_ips(const Inquiry& ask) {
     return;
   }
   Question allowed(ask, "allowed-ips", "AllowedIPs let the tenants' mail in and its replies out");
+  Question reached(ask, "endpoint", "the tenants' homes can be reached");
+  std::set<const WireGuardPeer*> asked;  // a home may be several tenants
   std::size_t silent = 0;
   std::string names;
   for (const auto& tenant : profile.tenants) {
@@ -163,6 +178,9 @@ void check_allowed_ips(const Inquiry& ask) {
         continue;
       }
       allowed.passed();
+      if (asked.insert(peer).second) {
+        put_endpoint(ask, reached, tenant, tunnel, peers->device(), *peer);
+      }
       answers = answers && peer->last_handshake != 0 && ask.now - peer->last_handshake <= kStaleHandshake;
     }
     if (!answers && ++silent <= kNamed) {
@@ -170,6 +188,7 @@ void check_allowed_ips(const Inquiry& ask) {
     }
   }
   allowed.tell("network", "networks");
+  reached.tell("endpoint", "endpoints");
   const auto title = "the tenants' last handshakes are recent";
   if (silent == 0) {
     ask.passed("handshake", title, fmt::format("{} tenants", profile.tenants.size()));
@@ -184,7 +203,7 @@ void check_allowed_ips(const Inquiry& ask) {
 
 void check_tenant_tunnels(const Inquiry& ask) {
   check_tunnels(ask);
-  check_allowed_ips(ask);
+  check_peers(ask);
 }
 
 void check_tenant_routes(const Inquiry& ask) {

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "engine/verify_checks.hpp"
+#include "engine/verify_endpoint.hpp"
 #include "engine/verify_lookups.hpp"
 #include "model/covered.hpp"
 #include "model/families.hpp"
@@ -36,50 +35,13 @@ void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
   }
 }
 
-/// "203.0.113.10:51820", "[2001:db8::1]:51820" as address and port.
-std::optional<std::pair<IpAddress, std::uint16_t>> endpoint_of(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) {
-    return std::nullopt;
-  }
-  auto host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  }
-  const auto address = IpAddress::parse(host);
-  const auto port = PortRange::parse(text.substr(colon + 1));
-  return address && port ? std::optional(std::pair(*address, port->first)) : std::nullopt;
-}
-
-/// The tunnel's own packets need a way as well, and not one through the tunnel.
+/// The tunnel's own packets need a way as well.
 void check_endpoint(const Inquiry& ask, const WireGuardDevice& device, const WireGuardPeer& peer) {
-  const auto endpoint = endpoint_of(peer.endpoint);
-  if (!endpoint) {
-    return;  // none known yet: the handshake's check tells
-  }
   const auto title = "the tunnel's other end can be reached";
-  const auto& tunnel = carrier_of(ask.view.profile);
-  const auto answer = ask.kernel.look_up_route({.destination = endpoint->first,
-                                                .source = {},
-                                                .incoming = {},
-                                                .mark = device.fwmark,
-                                                .ip_protocol = IPPROTO_UDP,
-                                                .source_port = 0,
-                                                .destination_port = endpoint->second});
-  if (!answer) {
-    ask.failed("endpoint", title, answer.error().message(), "see `ip link` and `ip route`; then verify again");
-  } else if (answer->errnum != 0) {
-    ask.failed("endpoint", title,
-               fmt::format("no way to {}: the kernel answers: {}", peer.endpoint, ::strerrordesc_np(answer->errnum)),
-               fmt::format("bring up the uplink: `ip route` shows no default route and none to {}",
-                           endpoint->first.to_string()));
-  } else if (answer->interface == tunnel) {
-    ask.failed("endpoint", title,
-               fmt::format("the tunnel's own packets to {} are routed into {} itself", peer.endpoint, tunnel.str()),
-               fmt::format("Table = off in {}.conf, or a route of its own to {} by the uplink", tunnel.str(),
-                           endpoint->first.to_string()));
-  } else {
-    ask.passed("endpoint", title, fmt::format("{} by {}", peer.endpoint, answer->interface.str()));
+  if (auto way = way_to_endpoint(ask, carrier_of(ask.view.profile), device, peer); way && way->open) {
+    ask.passed("endpoint", title, std::move(way->detail));
+  } else if (way) {
+    ask.failed("endpoint", title, std::move(way->detail), std::move(way->mend));
   }
 }
 

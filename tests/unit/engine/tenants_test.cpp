@@ -31,6 +31,14 @@ nft::ObservedSet& set(EngineHost& box, std::string_view name) {
   return *std::ranges::find_if(box.host().state.ruleset.sets, [&](const auto& s) { return s.key.name == name; });
 }
 
+std::string failures_of(const VerifyReport& report, std::string_view id) {
+  std::string text;
+  for (const auto& check : report.checks) {
+    text += check.id == id && check.outcome == Outcome::kFailed ? check.detail + "\n" : "";
+  }
+  return text;
+}
+
 TEST(Tenants, EnabledAndDisabled_NothingIsLeft) {
   EngineHost box(two_tunnels());
   const auto before = box.now();
@@ -126,17 +134,26 @@ TEST(Tenants, VerifyNamesTheOneThatFails_AndCountsTheOthers) {
   box.host().wireguards.at("wg1").peers.front().allowed_ips.clear();
   const auto report = box.engine.verify("many", {});
   ASSERT_TRUE(report) << said(report);
-  const auto failures = [&](std::string_view id) {
-    std::string text;
-    for (const auto& check : report->checks) {
-      text += check.id == id && check.outcome == Outcome::kFailed ? check.detail + "\n" : "";
-    }
-    return text;
-  };
+  const auto failures = [&](std::string_view id) { return failures_of(*report, id); };
   EXPECT_NE(failures("allowed-ips").find("tenant bob: no peer of wg1 covers 172.22.1.0/24"), std::string::npos);
   EXPECT_EQ(failures("allowed-ips").find("alice"), std::string::npos);
   EXPECT_NE(failures("host").find("tenant 'bob'"), std::string::npos) << failures("host");
   EXPECT_NE(failures("public-address").find("tenant bob: 203.0.113.11 is not on eth0"), std::string::npos);
+}
+
+TEST(Tenants, AHomeWhosePacketsAreRoutedIntoItsOwnTunnel_IsNamed) {
+  EngineHost box(two_tunnels());
+  ASSERT_TRUE(box.enable(profile_of()));
+  const auto well = box.engine.verify("many", {});
+  ASSERT_TRUE(well) << said(well);
+  const auto endpoint = std::ranges::find(well->checks, "endpoint", &Check::id);
+  ASSERT_NE(endpoint, well->checks.end());
+  EXPECT_EQ(endpoint->detail, "2 endpoints");
+  box.host().wireguards.at("wg1").peers.front().endpoint = "172.22.1.9:51820";  // a network that the tunnel has
+  const auto report = box.engine.verify("many", {});
+  ASSERT_TRUE(report) << said(report);
+  EXPECT_EQ(failures_of(*report, "endpoint"),
+            "tenant bob: the tunnel's own packets to 172.22.1.9:51820 are routed into wg1 itself\n");
 }
 
 TEST(Tenants, AnUnreachableRouteInTheWay_IsNotMendedByNamingAnotherWan) {

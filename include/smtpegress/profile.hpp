@@ -113,6 +113,20 @@ struct InnerTunnel {
   auto operator<=>(const InnerTunnel&) const = default;
 };
 
+/// What is said beside a profile's text, in place of its keys.
+struct ProfileOverrides {
+  std::vector<std::pair<std::string, std::string>> settings;  ///< key path -> value, as `--set` takes them
+  [[nodiscard]] bool empty() const noexcept { return settings.empty(); }
+  auto operator<=>(const ProfileOverrides&) const = default;
+};
+
+/// How a profile was asked for, so that a person can be told how to ask for it again.
+struct Request {
+  std::string instance{};  ///< a name, or an absolute path; empty: the profile's name
+  ProfileOverrides overrides{};
+  auto operator<=>(const Request&) const = default;
+};
+
 struct Profile {
   std::string name;  ///< the instance's name: letters, digits, '.', '_', '-'; at most 48 bytes
   std::string description;
@@ -149,17 +163,13 @@ struct Profile {
   /// Those who share this VPS, each by a tunnel and a public address of its own; none: one home, whose `sources` are.
   std::vector<Tenant> tenants{};
 
+  Request asked_for{};  ///< no part of its text
+
   [[nodiscard]] const std::optional<IpAddress>& public_address(IpFamily family) const {
     return family == IpFamily::kV4 ? public_ip : public_ip6;
   }
 
   auto operator<=>(const Profile&) const = default;
-};
-
-/// Where a profile's text came from, for messages: a path, or "--set".
-struct ProfileOverrides {
-  std::vector<std::pair<std::string, std::string>> settings;  ///< key path -> value, as `--set` takes them
-  [[nodiscard]] bool empty() const noexcept { return settings.empty(); }
 };
 
 /// Parses and checks a profile. `origin` names it in messages. Every key is known or refused; the error names origin,

@@ -160,7 +160,12 @@ Result<Profile> ProfileFiles::load(const std::string& instance, const ProfileOve
   if (!text) {
     return std::unexpected(text.error());
   }
-  return parse_profile(*std::move(name), file->path, *text, overrides);
+  auto profile = parse_profile(*std::move(name), file->path, *text, overrides);
+  if (profile) {
+    const bool is_path = instance.find('/') != std::string::npos;
+    profile->asked_for = {is_path ? fs::absolute(instance).lexically_normal().string() : instance, overrides};
+  }
+  return profile;
 }
 
 CheckedFile ProfileFiles::check(const std::string& instance) const {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cli/output.hpp"
+#include "model/enable_command.hpp"
 #include "net/list_of.hpp"
 
 namespace smtpegress::cli {
@@ -138,8 +139,8 @@ std::string enable_text(const ApplyReport& report, Verbosity verbosity) {
       text +=
           fmt::format("  waiting  {:<14} {}: {}\n", kind_of(finding.object), describe(finding.object), finding.detail);
     }
-    text += fmt::format("  When {} is up: `smtp-egress enable {}` (wg-quick's PostUp does it).\n",
-                        report.profile.tunnel.str(), name);
+    text += fmt::format("  When {} is up: `{}` (wg-quick's PostUp does it).\n", report.profile.tunnel.str(),
+                        enable_command(report.profile));
   } else if (report.changes.empty()) {
     text = fmt::format("{} is enabled already, and as it should be: nothing changed.\n", name);
   } else if (report.was_enabled) {
@@ -179,9 +180,9 @@ std::string plan_text(const PlanReport& report) {
   }
   if (!report.legacy.empty()) {
     text += fmt::format(
-        "The old shell script's set-up is active here; this is what `enable {} --take-over` would do,\n"
+        "The old shell script's set-up is active here; this is what `{} --take-over` would do,\n"
         "and without --take-over enable refuses.\n",
-        name);
+        enable_command(report.profile));
   }
   if (report.plan.empty() && report.plan.waiting.empty()) {
     return text + fmt::format("{}: nothing to do, everything is as it should be.\n", name);
@@ -218,9 +219,8 @@ std::string status_text(const StatusReport& report) {
     text += fmt::format("  problem  {}\n", report.problem);
   }
   if (!report.as_it_should_be()) {
-    text += fmt::format(
-        "  `smtp-egress enable {0}` mends what is missing or changed; `smtp-egress verify {0}` checks the path.\n",
-        profile.name);
+    text += fmt::format("  `{}` mends what is missing or changed; `smtp-egress verify {}` checks the path.\n",
+                        enable_command(profile), profile.name);
   }
   return text + notes_text(report.notes);
 }

@@ -12,6 +12,7 @@
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"
@@ -83,12 +84,23 @@ class Enabling {
       record_.sysctls = before_->sysctls;
       record_.former = before_->former;
       record_.former.push_back(before_->profile);
-      std::erase(record_.former, profile_);
+      std::erase_if(record_.former, [&](const Profile& former) { return say_the_same(former, profile_); });
+      if (!say_the_same(before_->profile, profile_)) {
+        note_other_words(before_->profile);
+      }
     }
     owned_ = owned_by(record_);
     report_.profile = profile_;
     report_.was_enabled = before_.has_value();
     return {};
+  }
+
+  /// A person who left an option out by mistake sees it here.
+  void note_other_words(const Profile& before) {
+    const auto was = enable_command(before);
+    if (was != enable_command(profile_)) {
+      report_.notes.push_back(fmt::format("before this it was enabled as `{}`, which is no longer so", was));
+    }
   }
 
   /// An earlier enable of which the state tells nothing: what it left stands to be replaced, and is no intruder.

@@ -125,6 +125,10 @@ json to_json(const SysctlRecord& record) {
           {"links", record.links}};
 }
 
+json to_json(const Request& request) {
+  return {{"instance", request.instance}, {"settings", request.overrides.settings}};
+}
+
 json to_json(const InstanceRecord& record) {
   json former = json::array();
   for (const auto& profile : record.former) {
@@ -137,6 +141,7 @@ json to_json(const InstanceRecord& record) {
   document["profile"] = profile_document(record.profile);
   document["former"] = std::move(former);
   document["host"] = to_json(record.host);
+  document["asked_for"] = to_json(record.profile.asked_for);
   return document;
 }
 
@@ -146,6 +151,12 @@ std::string sealed(json document, const Whereabouts& about) {
   document["network"] = about.network;
   const auto rest = document.dump(2).substr(2) + "\n";
   return fmt::format("{}{}{}{}", kChecksumOpens, checksum_of(rest), kChecksumCloses, rest);
+}
+
+/// The inverse; empty in a file of before it was kept.
+Request request_from_json(const json& document) {
+  return {document.value("instance", std::string()),
+          {document.value("settings", decltype(ProfileOverrides::settings){})}};
 }
 
 /// A key becomes a path below /proc/sys, so it has to stay below what the program writes to.
@@ -224,6 +235,7 @@ Result<WrittenRecord> read_record(const std::string& name, const std::string& pa
     written.about = whereabouts_from_json(document);
     auto& record = written.record;
     record.profile = *std::move(profile);
+    record.profile.asked_for = request_from_json(document.value("asked_for", json::object()));
     record.host = host_from_json(document.at("host"));
     const auto phase = std::ranges::find(kPhaseNames, document.at("phase").get<std::string>(),
                                          &decltype(kPhaseNames)::value_type::second);

@@ -6,6 +6,7 @@
 #include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/view.hpp"
+#include "model/enable_command.hpp"
 #include "model/ownership.hpp"
 
 namespace smtpegress {
@@ -113,9 +114,8 @@ Result<StatusReport> Engine::status(const std::string& name, const std::optional
         "its state file is gone, so the previous sysctl values are not known; this is the kernel's view");
   } else if (view->record->phase == Phase::kEnabling) {
     report.notes.push_back(
-        fmt::format("an enable was cut short: `smtp-egress enable {0}` completes it, `smtp-egress disable "
-                    "{0}` takes it back",
-                    name));
+        fmt::format("an enable was cut short: `{}` completes it, `smtp-egress disable {}` takes it back",
+                    enable_command(view->profile), name));
   } else if (view->record->phase == Phase::kDisabling) {
     report.notes.push_back(fmt::format("a disable was cut short: `smtp-egress disable {}` completes it", name));
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/enable_command.hpp"
 #include "model/host_senders.hpp"
 #include "model/ownership.hpp"
 #include "model/private_networks.hpp"
@@ -75,7 +76,7 @@ class Judge {
     return fmt::format("`smtp-egress verify {}` names what is wrong and the mend", profile_.name);
   }
   [[nodiscard]] std::string enable() const {
-    return fmt::format("`smtp-egress enable {}` puts back what is missing", profile_.name);
+    return fmt::format("`{}` puts back what is missing", enable_command(profile_));
   }
 
   [[nodiscard]] const MailSource* source_of(const IpAddress& address) const {
@@ -228,7 +229,7 @@ class Judge {
       return rule != nullptr && rule->chain.table == step.chain.table && finding.presence != Presence::kPresent;
     });
     if (ours_is_wanted) {
-      return fmt::format("`smtp-egress enable {}` puts our rule ahead of it", profile_.name);
+      return fmt::format("`{}` puts our rule ahead of it", enable_command(profile_));
     }
     auto mend = std::string("remove or move that rule, or let it spare the mail: enable does not touch it");
     if (step.handle != 0) {

@@ -6,6 +6,7 @@
 
 #include "engine/trace_judge.hpp"
 #include "engine/verify_lookups.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/packet_walk.hpp"
 #include "smtpegress/state.hpp"
@@ -82,8 +83,8 @@ class LossFinder {
           fmt::format("not routed on: the tunnel {} is {}, and our unreachable route in table {} keeps the mail from "
                       "any other way",
                       profile.tunnel.str(), tunnel == nullptr ? "not there" : "down", profile.table.value),
-          fmt::format("bring the tunnel up (`wg-quick up {}`), then `smtp-egress enable {}`", profile.tunnel.str(),
-                      profile.name)};
+          fmt::format("bring the tunnel up (`wg-quick up {}`), then `{}`", profile.tunnel.str(),
+                      enable_command(profile))};
     }
     if (answer->errnum != 0) {
       const auto mend = profile.side == Side::kVps ? mend_stray(ask_, *answer, query, verify())
@@ -120,7 +121,7 @@ class LossFinder {
         fmt::format("not routed on: this host does not forward what comes in by {} ({}, or that of the interface, is "
                     "off)",
                     in_.str(), key),
-        fmt::format("`smtp-egress enable {}` switches it on; look for what switched it off", ask_.view.profile.name)};
+        fmt::format("`{}` switches it on; look for what switched it off", enable_command(ask_.view.profile))};
   }
 
   /// The lookup finds a way now: what else the kernel looks at between routing and the next hook.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/verify_checks.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/tenants.hpp"
 
@@ -40,7 +41,7 @@ void check_home_rp_filter(const Inquiry& ask) {
   }
   if (tunnel_filter == kStrict) {
     ask.failed("rp-filter", title, detail,
-               fmt::format("`smtp-egress enable {}` sets {}=2; look for what set it to 1", profile.name,
+               fmt::format("`{}` sets {}=2; look for what set it to 1", enable_command(profile),
                            sysctl_name(conf_key(IpFamily::kV4, profile.tunnel.str(), "rp_filter"))));
   } else {
     ask.passed("rp-filter", title, detail);
@@ -66,7 +67,7 @@ void check_forwarding(const Inquiry& ask, IpFamily family) {
   const auto global = ask.kernel.read_sysctl(key);
   if (!is_on(global)) {
     ask.failed("forwarding", title, fmt::format("{} is {}", sysctl_name(key), global ? *global : "unreadable"),
-               fmt::format("`smtp-egress enable {}`; look for what switched it off", view.profile.name));
+               fmt::format("`{}`; look for what switched it off", enable_command(view.profile)));
     return;
   }
   const auto one = per_interface(family);

@@ -9,6 +9,7 @@
 
 #include "engine/probe_words.hpp"
 #include "engine/verify_lookups.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/ownership.hpp"
 #include "model/packet_walk.hpp"
@@ -106,7 +107,7 @@ class LeakCheck {
     if (earlier != ask_.checks.end()) {
       return fmt::format("first what failed above (`{}`); then verify again", earlier->id);
     }
-    return fmt::format("`smtp-egress enable {}`; `smtp-egress status {}` shows what is missing", ask_.view.profile.name,
+    return fmt::format("`{}`; `smtp-egress status {}` shows what is missing", enable_command(ask_.view.profile),
                        ask_.view.profile.name);
   }
   [[nodiscard]] bool goes_by_tunnel_or_not_at_all(const RouteAnswer& way) const {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 
 namespace smtpegress {
@@ -94,9 +95,9 @@ std::optional<RuleAhead> find_rule_ahead(const Inquiry& ask, const PacketFacts& 
 
 std::string mend_rule_ahead(const Profile& profile, const PolicyRule& rule) {
   return fmt::format(
-      "remove that rule (`{2} rule del pref {0}`), or put ours ahead of it: `smtp-egress enable {1} "
+      "remove that rule (`{2} rule del pref {0}`), or put ours ahead of it: `{1} "
       "--set priority=N` with an N below {0}",
-      rule.priority.value, profile.name, traits_of(rule.family).ip);
+      rule.priority.value, enable_command(profile, {"priority"}), traits_of(rule.family).ip);
 }
 
 std::string mend_wrong_route(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {

@@ -5,6 +5,7 @@
 #include "engine/host_users.hpp"
 #include "engine/named_sources.hpp"
 #include "engine/verify_checks.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/inner.hpp"
 #include "net/contains.hpp"
@@ -43,11 +44,11 @@ void check_objects(const Inquiry& ask) {
       continue;
     }
     all = false;
-    const auto& name = ask.view.profile.name;
+    const auto enable = enable_command(profile);
     const auto mend = finding.presence == Presence::kForeign ? "remove it, or choose another mark, table or priority"
                       : finding.presence == Presence::kWaiting
-                          ? fmt::format("bring up {}, then `smtp-egress enable {}`", carrier_of(profile).str(), name)
-                          : fmt::format("`smtp-egress enable {}`", name);
+                          ? fmt::format("bring up {}, then `{}`", carrier_of(profile).str(), enable)
+                          : fmt::format("`{}`", enable);
     ask.failed("objects", "everything is in force",
                fmt::format("{} {} {}{}{}", kind_of(finding.object), describe(finding.object),
                            wrong_with(finding.presence), finding.detail.empty() ? "" : ": ", finding.detail),
@@ -76,7 +77,8 @@ void check_public_address(const Inquiry& ask, IpFamily family) {
   const auto title = "the mail's public address is this host's";
   if (!there) {
     ask.failed("public-address", title, fmt::format("{} is not on {}", snat_to->to_string(), host.wan.str()),
-               fmt::format("add it there, or `smtp-egress enable {} {} ADDR`", ask.view.profile.name, option));
+               fmt::format("add it there, or `{} {} ADDR`",
+                           enable_command(ask.view.profile, {traits_of(family).public_key}), option));
   } else if (public_ip == snat_to) {
     ask.passed("public-address", title, fmt::format("{} on {}", snat_to->to_string(), host.wan.str()));
   } else if (public_ip) {
@@ -158,7 +160,7 @@ std::string check_named_user(const Inquiry& ask, const NamedSource& named) {
   if (!contains(profile.host_senders, *sender)) {
     ask.failed(kId, kTitle,
                fmt::format("{} is {} now, which is not what was enabled", named.to_string(), sender->to_string()),
-               fmt::format("`smtp-egress enable {}`; at the VPS the address has to be known", profile.name));
+               fmt::format("`{}`; at the VPS the address has to be known", enable_command(profile)));
     return {};
   }
   return fmt::format("{} is {}", named.to_string(), sender->to_string());
@@ -191,7 +193,7 @@ void check_named_sources(const Inquiry& ask) {
         ask.failed(kId, kTitle,
                    fmt::format("{} is {} now, whose mail leaves as it would without us", named.to_string(),
                                network.to_string()),
-                   fmt::format("`smtp-egress enable {}`; at the VPS the same network has to be known", profile.name));
+                   fmt::format("`{}`; at the VPS the same network has to be known", enable_command(profile)));
         return;
       }
       seen += fmt::format("{}{} is {}", seen.empty() ? "" : ", ", named.to_string(), network.to_string());

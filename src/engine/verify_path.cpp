@@ -7,6 +7,7 @@
 
 #include "engine/verify_checks.hpp"
 #include "model/docker.hpp"
+#include "model/enable_command.hpp"
 #include "model/lower.hpp"
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"
@@ -218,7 +219,7 @@ std::string mend_for(const Inquiry& ask, const Wording& words, const Obstacle& o
     return open_by_hand(chain.table, ask.view.profile);
   }
   if (words.enable_reaches && enable_mends(ask, chain)) {
-    return fmt::format("`smtp-egress enable {}` puts our rule at that chain's head", ask.view.profile.name);
+    return fmt::format("`{}` puts our rule at that chain's head", enable_command(ask.view.profile));
   }
   return obstacle.handle == 0 ? words.mend
                               : fmt::format(

@@ -9,6 +9,7 @@
 #include "engine/probe_request.hpp"
 #include "engine/probe_words.hpp"
 #include "engine/verify_lookups.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/inner.hpp"
 #include "model/private_networks.hpp"
@@ -302,9 +303,9 @@ class Judge {
     }
     const auto as = fmt::format("it sees {}", told.back().to_string());
     if (at_home() && is_own_address(ask_, told.back())) {
-      ask_.failed(
-          "probe-seen-as", title, as + ", this host's own: the mail did not take the tunnel",
-          mend(fmt::format("`smtp-egress disable {0}`, `smtp-egress enable {0}`, and report it", profile().name)));
+      ask_.failed("probe-seen-as", title, as + ", this host's own: the mail did not take the tunnel",
+                  mend(fmt::format("`smtp-egress disable {}`, `{}`, and report it", profile().name,
+                                   enable_command(profile()))));
     } else if (at_home() || !wanted) {
       ask_.skipped("probe-seen-as", title,
                    wanted ? fmt::format("{}; the tunnel's far end is {}: right where the VPS has both and the mail "
@@ -313,9 +314,10 @@ class Judge {
                           : as + "; which address it ought to be is not known here");
     } else {
       ask_.failed("probe-seen-as", title, fmt::format("{}, not {}", as, wanted->to_string()),
-                  mend(fmt::format("`smtp-egress enable {} {} {}`, if that is the VPS's; else its provider gives what "
+                  mend(fmt::format("`{} {} {}`, if that is the VPS's; else its provider gives what "
                                    "leaves another address",
-                                   profile().name, traits_of(family).public_option, told.back().to_string())));
+                                   enable_command(profile(), {traits_of(family).public_key}),
+                                   traits_of(family).public_option, told.back().to_string())));
     }
   }
 

@@ -8,6 +8,7 @@
 
 #include "engine/verify_checks.hpp"
 #include "engine/verify_lookups.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/mail_flow.hpp"
 #include "model/rule_walk.hpp"
@@ -252,7 +253,7 @@ void check_vps_routes(const Inquiry& ask) {
     check_leads(
         ask, "route-out", fmt::format("the internet is reached by {}{}", wan.str(), traits_of(family).over),
         query_of({family, container, tunnel}, 0, port.first), wan,
-        fmt::format("`smtp-egress enable {} --wan IF` with the interface that leads to the internet", profile.name));
+        fmt::format("`{} --wan IF` with the interface that leads to the internet", enable_command(profile, {"wan"})));
   }
 }
 

@@ -13,6 +13,7 @@
 #include "engine/verify_checks.hpp"
 #include "engine/verify_endpoint.hpp"
 #include "engine/verify_lookups.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/tenants.hpp"
 
@@ -247,7 +248,7 @@ void check_tenant_routes(const Inquiry& ask) {
            .source_port = kEphemeral,
            .destination_port = port},
           wan,
-          fmt::format("`smtp-egress enable {} --wan IF` with the interface that leads to the internet", profile.name));
+          fmt::format("`{} --wan IF` with the interface that leads to the internet", enable_command(profile, {"wan"})));
     }
   }
   back.tell("network", "networks");

@@ -7,6 +7,7 @@
 #include "engine/verify_endpoint.hpp"
 #include "engine/verify_lookups.hpp"
 #include "model/covered.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/host_senders.hpp"
 #include "model/inner.hpp"
@@ -161,7 +162,7 @@ void check_tunnel(const Inquiry& ask) {
   const auto* link = ask.view.seen.observed.link(tunnel);
   if (link == nullptr) {
     ask.failed("tunnel", title, fmt::format("{} does not exist", tunnel.str()),
-               ask.view.profile.inner ? fmt::format("`smtp-egress enable {}`", ask.view.profile.name)
+               ask.view.profile.inner ? fmt::format("`{}`", enable_command(ask.view.profile))
                                       : fmt::format("`wg-quick up {}`", tunnel.str()));
     if (ask.view.profile.inner) {
       check_wireguard(ask);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/docker.hpp"
+#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/mail_flow.hpp"
@@ -176,8 +177,8 @@ std::string open_by_hand(const nft::TableKey& table, const Profile& profile) {
       "{0} is owned by the program that made it and closed to all others, so the mail has to be let through it by that "
       "program's own means. firewalld: `firewall-cmd --permanent --new-policy=smtp-egress`, `{1} "
       "--add-ingress-zone=ANY`, `{1} --add-egress-zone=ANY`, {2}`firewall-cmd --reload`; or have it give up the "
-      "table (NftablesTableOwner=no in firewalld.conf, restart it, then `smtp-egress enable {3}`)",
-      nft::to_string(table), kPolicy, rules, profile.name);
+      "table (NftablesTableOwner=no in firewalld.conf, restart it, then `{3}`)",
+      nft::to_string(table), kPolicy, rules, enable_command(profile));
 }
 
 void admit_through_foreign_chains(const Profile& profile, const ResolvedHost& host, const nft::Ruleset& ruleset,

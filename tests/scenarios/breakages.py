@@ -162,3 +162,34 @@ VPS = [
              f"ip addr add {at.CONTAINER_GATEWAY}/24 dev br9; ip link set br9 up", "host", ("br9", "overlaps"),
              "ip link del br9", stops_mail=False),  # as long as nobody restarts the tunnel and its routes
 ]
+
+
+def _pair(*names: str) -> tuple[Breakage, Breakage]:
+    """Each "side: name"."""
+    by_name = {f"{broken.side}: {broken.name}": broken for broken in (*HOME, *VPS)}
+    one, other = (by_name[name] for name in names)
+    return one, other
+
+
+# Two at once: on one side, where one may hide the other, and on both.
+PAIRS = [
+    _pair("home: tunnel down", "home: policy rules deleted"),
+    _pair("home: AllowedIPs short", "home: raw exception gone"),
+    _pair("home: another rule takes the port", "home: guard gone"),
+    _pair("home: forwarding off", "home: dropped as it comes in"),
+    _pair("home: wrong key", "home: dropped as it leaves"),
+    _pair("home: our table deleted", "home: another firewall drops what is forwarded"),
+    _pair("home: no default route", "home: a route leads the replies astray"),
+    _pair("home: everything through the tunnel", "home: mark gone"),
+    _pair("home: masqueraded first", "home: NAT bypass gone"),
+    _pair("home: dropped by iptables-legacy", "home: admission gone"),
+    _pair("vps: route back missing", "vps: SNAT gone"),
+    _pair("vps: AllowedIPs short", "vps: admission gone"),
+    _pair("vps: forwarding off", "vps: masqueraded first"),
+    _pair("vps: public address gone", "vps: our table deleted"),
+    _pair("vps: tunnel down", "vps: replies dropped in raw"),
+    _pair("home: tunnel down", "vps: SNAT gone"),
+    _pair("home: AllowedIPs short", "vps: AllowedIPs short"),
+    _pair("home: raw exception gone", "vps: route back missing"),
+    _pair("home: another rule takes the mark", "vps: dropped as it leaves"),
+]

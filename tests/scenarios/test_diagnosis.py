@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Every breakage is found by verify, named by the check that fails first, and gone when one does what that check says.
+"""Every breakage is found by verify, named by the check that fails first, and gone when one does what that check says;
+two at once are both found.
 
 Prints a table of them: what was broken, whether mail stopped, which check named it, in how many steps it was mended.
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 from scenario import PROGRAM, Host, Scenario
 
-from breakages import HOME, VPS, Breakage, Deed
+from breakages import HOME, PAIRS, VPS, Breakage, Deed
 
 STEPS = 3  # of following the first failed check: a tunnel that was down wants `enable` afterwards
 _COMMAND = re.compile(r"`([^`…]+)`")
@@ -44,13 +45,29 @@ class Diagnosis(Scenario):
             self.fail(f"no command in the mend: {check['mend']}")
         self.do(side, by_hand or command[1])
 
-    def diagnose(self, broken: Breakage) -> str:
+    def lab_with(self, *broken: Breakage) -> bool:
+        """A lab of its own, well at first; whether the mail has stopped."""
         self.raise_lab(self.options)
         self.enable_both()
         self.assertIsNone(self.first_failed("home"))
         self.assertIsNone(self.first_failed("vps"))
-        self.do(broken.side, broken.done)
-        stopped = not self.try_mail().delivered
+        for one in broken:
+            self.do(one.side, one.done)
+        return not self.try_mail().delivered
+
+    def mend(self, side: str, *broken: Breakage) -> list[str]:
+        """Follows the first failed check until none is left. The ids of those that were followed."""
+        by_hand = {one.check: one.mended for one in broken}
+        followed: list[str] = []
+        while (check := self.first_failed(side)) is not None:
+            if len(followed) == STEPS * len(broken):
+                self.fail(f"still wrong after what verify said was done: {followed}, then {check}")
+            self.follow(side, check, by_hand.pop(check["id"], ""))  # what comes to light behind it: by commands
+            followed.append(check["id"])
+        return followed
+
+    def diagnose(self, broken: Breakage) -> str:
+        stopped = self.lab_with(broken)
         self.assertEqual(stopped, broken.stops_mail, "did the mail stop?")
         check = self.first_failed(broken.side)
         assert check is not None, "verify found nothing"
@@ -58,17 +75,27 @@ class Diagnosis(Scenario):
         self.assertEqual(check["id"], broken.check, named)
         for word in broken.says:
             self.assertIn(word, named)
-        steps = 0
-        by_hand = broken.mended
-        while check is not None and steps < STEPS:
-            self.follow(broken.side, check, by_hand)
-            by_hand = ""  # what comes to light behind it is mended by commands
-            steps += 1
-            check = self.first_failed(broken.side)
-        self.assertIsNone(check, "still wrong after what verify said was done")
+        steps = len(self.mend(broken.side, broken))
         self.assert_mail_passes()
         self.lab.close()
         return f"{broken.side:5} {broken.name:42} {'stopped' if stopped else 'flowed':8} {broken.check:18} {steps}"
+
+    def diagnose_pair(self, pair: tuple[Breakage, Breakage]) -> str:
+        """Both are found, one behind the other where they are on one side."""
+        stopped = self.lab_with(*pair)
+        self.assertEqual(stopped, any(one.stops_mail for one in pair), "did the mail stop?")
+        followed: list[str] = []
+        for side in dict.fromkeys(one.side for one in pair):
+            here = [one for one in pair if one.side == side]
+            steps = self.mend(side, *here)
+            self.assertTrue(steps, f"verify found nothing on {side}")
+            self.assertIn(steps[0], [one.check for one in here])
+            self.assertLessEqual({one.check for one in here}, set(steps), "both are named")
+            followed += [f"{side}: {', '.join(steps)}"]
+        self.assert_mail_passes()
+        self.lab.close()
+        names = " + ".join(f"{one.side}: {one.name}" for one in pair)
+        return f"{names:95} {'stopped' if stopped else 'flowed':8} {'; '.join(followed)}"
 
     def diagnose_all(self, table: list[Breakage]) -> None:
         print(f"\n{'side':5} {'broken':42} {'mail':8} {'named by':18} mended in steps")
@@ -81,6 +108,12 @@ class Diagnosis(Scenario):
 
     def test_on_the_vps(self) -> None:
         self.diagnose_all(VPS)
+
+    def test_in_pairs(self) -> None:
+        print(f"\n{'broken':95} {'mail':8} named and mended, in this order")
+        for pair in PAIRS:
+            with self.subTest(" + ".join(one.name for one in pair)):
+                print(self.diagnose_pair(pair), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,45 @@ TEST(FormerProfile, IsInTheRecordWhileItsObjectsMayStand) {
   EXPECT_EQ(box.store.load("mailu-home").value().value().former, std::vector<Profile>{});
 }
 
+Profile asked(const std::string& instance, ProfileOverrides overrides = {}) {
+  auto profile = test::home_profile(overrides);
+  profile.asked_for = {instance, std::move(overrides)};
+  return profile;
+}
+
+TEST(FormerProfile, EnabledWithoutAnOptionThatWasThereBefore_ANoteTellsTheFormerCommand) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(asked("mailu-home", {{{"mark", "0x21"}}})));
+  const auto report = box.enable(asked("mailu-home"));
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_EQ(report->notes,
+            std::vector<std::string>{"before this it was enabled as `smtp-egress enable mailu-home --set "
+                                     "mark=0x21`, which is no longer so"});
+}
+
+TEST(FormerProfile, TheSameByOtherWords_ChangesNothingAndIsToldByTheNewOnes) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(asked("mailu-home")));
+  const auto before = box.now();
+  const auto report = box.enable(asked("/srv/mailu-home.json"));
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_TRUE(report->changes.empty());
+  EXPECT_TRUE(report->notes.empty());
+  EXPECT_EQ(box.now(), before);
+  EXPECT_EQ(box.store.load("mailu-home").value().value().profile.asked_for.instance, "/srv/mailu-home.json");
+}
+
+TEST(FormerProfile, VerifyMendsByTheWordsThatItWasEnabledBy) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(asked("mailu-home", {{{"mark", "0x21"}}})));
+  box.host().state.rules.erase(box.host().state.rules.begin() + 1);
+  const auto report = box.engine.verify("mailu-home", {});
+  ASSERT_TRUE(report) << test::said(report);
+  const auto failed = std::ranges::find(report->checks, Outcome::kFailed, &Check::outcome);
+  ASSERT_NE(failed, report->checks.end());
+  EXPECT_EQ(failed->mend, "`smtp-egress enable mailu-home --set mark=0x21`");
+}
+
 TEST(FormerProfile, AnotherPriority_TheRulesThatTheHostDecidesMoveWithTheRest) {
   for (const auto& [host, settings] : {std::pair{test::dual_home(), ProfileOverrides{}},
                                        {test::docker_home(), ProfileOverrides{{{"nat", "masquerade"}}}}}) {

@@ -77,6 +77,9 @@ class AnyEngine(EngineNeighbour):
             self.enable()
             self.assert_kept()
 
+    def test_a_probe_speaks_as_the_container(self) -> None:
+        self.assert_a_probe_speaks_as(self.address)
+
     def test_a_new_container_sends_mail_too(self) -> None:
         self.enable_both()
         with self.no_leak(), self.knocking():

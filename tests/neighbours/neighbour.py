@@ -123,6 +123,17 @@ class Neighbour(Scenario):
         self.assertEqual(self.failed_checks(), {}, "mail passes, and verify says otherwise")
         self.egress(self.host, "status", self.instance)
 
+    def assert_a_probe_speaks_as(self, address: str) -> None:
+        """verify --probe enters the network namespace that this neighbour made, and the server sees the VPS."""
+        self.enable_both()
+        self.lab.mx.speak("tell")
+        with self.no_leak():
+            checks = self.json_of(self.lab.home, "verify", "mailu-home", "--probe", self.family.mx)["checks"]
+        told = {check["id"]: check for check in checks}
+        self.assertIn(f"{address}, from its network namespace", told["probe"]["title"])
+        self.assertEqual({told[kind]["outcome"] for kind in ("probe", "probe-mtu", "probe-seen-as", "probe-leak")},
+                         {"passed"})
+
     def assert_told(self, *words: str) -> None:
         """No mail passes, status or verify fails, and what they say has these words in it."""
         self.assertFalse(self.try_mail().delivered, "the mail should be held back here; else this proves nothing")

@@ -56,6 +56,9 @@ class IncusAtHome(Neighbour):
             self.assert_mail_passes(10_000_000)
         self.assertEqual(self.lab.container.seen_as(topology.MX, 443), topology.HOME)
 
+    def test_a_probe_speaks_as_the_instance(self) -> None:
+        self.assert_a_probe_speaks_as(topology.CONTAINER)
+
     def test_another_network_takes_nothing(self) -> None:
         self.enable_both()
         with self.no_leak(), self.knocking():

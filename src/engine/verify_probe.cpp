@@ -302,7 +302,8 @@ class Judge {
       return;
     }
     const auto as = fmt::format("it sees {}", told.back().to_string());
-    if (at_home() && is_own_address(ask_, told.back())) {
+    const bool is_own = is_own_address(ask_, told.back());
+    if (at_home() && is_own) {
       ask_.failed("probe-seen-as", title, as + ", this host's own: the mail did not take the tunnel",
                   mend(fmt::format("`smtp-egress disable {}`, `{}`, and report it", profile().name,
                                    enable_command(profile()))));
@@ -312,13 +313,25 @@ class Judge {
                                         "leaves as the first",
                                         as, wanted->to_string())
                           : as + "; which address it ought to be is not known here");
+    } else if (is_own) {
+      ask_.skipped("probe-seen-as", title,
+                   as + ", another of this host's own: a translation of others' (a masquerade) gives it to what this "
+                        "host itself sends. The mail meets ours first");
     } else {
       ask_.failed("probe-seen-as", title, fmt::format("{}, not {}", as, wanted->to_string()),
-                  mend(fmt::format("`{} {} {}`, if that is the VPS's; else its provider gives what "
-                                   "leaves another address",
-                                   enable_command(profile(), {traits_of(family).public_key}),
-                                   traits_of(family).public_option, told.back().to_string())));
+                  mend(fmt::format("{}, if that is the VPS's; else its provider gives what leaves another address",
+                                   as_public(family, told.back()))));
     }
+  }
+
+  /// How to let the mail leave as that address.
+  [[nodiscard]] std::string as_public(IpFamily family, const IpAddress& address) const {
+    const auto& traits = traits_of(family);
+    if (!profile().tenants.empty()) {
+      return fmt::format(R"("{}": "{}" for that tenant in its profile)", traits.public_key, address.to_string());
+    }
+    return fmt::format("`{} {} {}`", enable_command(profile(), {traits.public_key}), traits.public_option,
+                       address.to_string());
   }
 
   const Inquiry& ask_;

@@ -32,6 +32,7 @@ struct Group {
 
 std::vector<Group> groups_of(const Profile& profile) {
   std::vector<Group> groups;
+  groups.reserve(profile.sources.size());
   for (const auto& source : profile.sources) {
     groups.push_back({source.address.family, source.length});
   }

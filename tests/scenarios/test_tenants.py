@@ -125,6 +125,23 @@ class Tenants(Homes):
         self.assertTrue(self.bob.send_mail(3_000_000).delivered)
         self.assertIsNone(self.alice.seen_as(at.MX, 443, bound=1), "no port but the mail's is let through")
 
+    def test_a_probe_speaks_as_each_public_address(self) -> None:
+        """A masquerade changes what this host itself sends, which the probe is, and nothing of the mail."""
+        self.enable()
+        self.lab.mx.speak("tell")
+        for masquerades, as_bob in ((False, "passed"), (True, "skipped")):
+            self.firewall(drops=True, masquerades=masquerades)
+            self.enable()
+            with self.nothing_changes(self.lab.vps):
+                checks = self.json_of(self.lab.vps, "verify", "many", "--probe", at.MX)["checks"]
+            outcomes = {kind: [check["outcome"] for check in checks if check["id"] == kind]
+                        for kind in ("probe", "probe-mtu", "probe-seen-as")}
+            self.assertEqual(outcomes, {"probe": ["passed"] * 2, "probe-mtu": ["passed"] * 2,
+                                        "probe-seen-as": ["passed", as_bob]}, checks)
+            titles = " ".join(check["title"] for check in checks if check["id"] == "probe")
+            for address in (at.VPS, BOBS_ADDRESS):
+                self.assertIn(address, titles)
+
     # Kept apart
 
     def test_no_tenant_uses_anothers_address(self) -> None:

@@ -253,6 +253,7 @@ std::vector<Seen> sightings() {
        told("203.0.113.99"),
        {"probe-seen-as"},
        "it sees 203.0.113.99, not 203.0.113.10"},
+      {"seen_as_another_of_this_hosts_own_which_its_masquerade_gives", false, told("10.0.1.1"), {}, ""},
       {"seen_as_the_tunnels_far_end", true, told(kVps), {}, ""},
       {"seen_as_an_address_that_may_be_the_vpss", true, told("203.0.113.77"), {}, ""},
       {"its_own_words_are_echoed", true, told(kContainer), {}, ""},

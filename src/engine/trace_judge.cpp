@@ -1,8 +1,11 @@
 #include "engine/trace_judge.hpp"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "model/enable_command.hpp"
 #include "model/host_senders.hpp"
@@ -248,12 +251,35 @@ class Judge {
   Journey& journey_;
 };
 
+/// In either direction, as it came.
+bool is_of(const TracedPacket& packet, const Flow& flow) {
+  const auto came = std::tie(packet.source, packet.source_port, packet.destination, packet.destination_port);
+  return came == std::tie(flow.source, flow.source_port, flow.destination, flow.destination_port) ||
+         came ==
+             std::tie(flow.reply_source, flow.reply_source_port, flow.reply_destination, flow.reply_destination_port);
+}
+
+/// A kernel that does not say it with the packet has the table of its connections: a packet of none that is there, if
+/// it does not begin one, is invalid.
+bool is_untracked(const Inquiry& ask, const Trail& trail) {
+  if (trail.tracked) {
+    return !*trail.tracked;
+  }
+  const auto& packet = trail.first;
+  const bool begins = (packet.tcp_flags & (TH_SYN | TH_ACK)) == TH_SYN;
+  if (begins || packet.protocol != IPPROTO_TCP) {
+    return false;
+  }
+  const auto flows = ask.kernel.tcp_flows_to(packet.source.family, ask.view.profile.ports);
+  return flows && std::ranges::none_of(*flows, [&](const Flow& flow) { return is_of(packet, flow); });
+}
+
 }  // namespace
 
 void judge(const Inquiry& ask, const Trail& trail, RuleTexts& texts, Journey& journey) {
   Judge(ask, trail, texts, journey).decide();
-  if (journey.judgement == Judgement::kWrong && trail.untracked) {
-    journey.reason += "; connection tracking made nothing of it (invalid, or untracked)";
+  if (journey.judgement == Judgement::kWrong && is_untracked(ask, trail)) {
+    journey.reason += "; connection tracking knows nothing of it: it is invalid, or untracked";
   }
 }
 

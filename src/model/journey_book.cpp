@@ -106,8 +106,8 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
   if (place) {
     trail.reached = *place;
     const bool is_tracked_by_now = *place == Checkpoint::kPreroutingEnd || *place == Checkpoint::kOutputEnd;
-    if (is_tracked_by_now && event.packet) {
-      trail.untracked = tells_tracking_ && event.ct_states == 0;
+    if (is_tracked_by_now && event.packet && tells_tracking_) {
+      trail.tracked = event.ct_states != 0;
     }
     const bool is_last = *place == Checkpoint::kPostroutingEnd || *place == Checkpoint::kInputEnd;
     if (is_last && event.kind == TraceEvent::Kind::kPolicy) {

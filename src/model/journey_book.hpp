@@ -26,7 +26,7 @@ struct Trail {
   int in = 0;                ///< interface by index; 0: sent by this host itself
   int out = 0;               ///< by the latest event that knows one
   std::uint32_t mark = 0;
-  bool untracked = false;  ///< connection tracking made nothing of it, though the kernel would say so
+  std::optional<bool> tracked{};  ///< by connection tracking; absent: the kernel (before 6.16) does not say
   Checkpoint reached = Checkpoint::kPrerouting;
   /// Rules that held and policies that dropped, of others' chains and of our own tables', in order.
   std::vector<TraceEvent> events;

@@ -15,6 +15,7 @@ using test::address;
 using test::EngineHost;
 
 constexpr std::uint8_t kSyn = 0x02;
+constexpr std::uint8_t kAck = 0x10;
 
 TracedPacket packet_of(std::string_view from, std::uint16_t from_port, std::string_view to, std::uint16_t to_port) {
   return {address(from), address(to), 60, 64, 6, from_port, to_port, kSyn};
@@ -44,6 +45,10 @@ class Telling {
   }
   Telling& with_id(std::uint32_t id) {
     id_ = id;
+    return *this;
+  }
+  Telling& flagged(std::uint8_t tcp_flags) {
+    packet_.tcp_flags = tcp_flags;
     return *this;
   }
   Telling& as(std::string_view source) {
@@ -130,6 +135,26 @@ TEST_F(HomeTrace, MailIntoTheTunnelAndItsReply_GoTheRightWay) {
   EXPECT_TRUE(report.as_it_should_be());
   EXPECT_EQ(report.packets(Judgement::kRight), 2U);
   EXPECT_TRUE(report.notes.empty());
+}
+
+TEST_F(HomeTrace, ALostPacketOfNoConnection_IsToldAsInvalid_AlsoWhereTheKernelDoesNotSay) {
+  constexpr std::string_view kKnowsNothing = "connection tracking knows nothing of it";
+  const nft::ChainKey raw{{Family::kIp, "raw"}, "PREROUTING"};
+  const auto drop = [&] {
+    return traced({reply().flagged(kSyn | kAck).at("prerouting", 1).rule(raw, 99, nft::VerdictCode::kDrop).read()});
+  };
+  expect_wrong(only(drop()), JourneyEnd::kDropped, kKnowsNothing);
+  box.host().flows.push_back({.source = address("192.168.203.10"),
+                              .destination = address("192.0.2.25"),
+                              .source_port = 40000,
+                              .destination_port = 25,
+                              .reply_source = address("192.0.2.25"),
+                              .reply_destination = address("192.168.203.10"),
+                              .reply_source_port = 25,
+                              .reply_destination_port = 40000});
+  const auto of_a_connection = only(drop());
+  EXPECT_EQ(of_a_connection.judgement, Judgement::kWrong);
+  EXPECT_EQ(of_a_connection.reason.find(kKnowsNothing), std::string::npos) << of_a_connection.reason;
 }
 
 TEST_F(HomeTrace, TheTable_IsOwnedAndDropsNothing) {

@@ -163,6 +163,37 @@ VPS = [
              "ip link del br9", stops_mail=False),  # as long as nobody restarts the tunnel and its routes
 ]
 
+# With IPv6 sources beside the others; whether the mail over IPv6 stops.
+HOME6 = [
+    Breakage("home", "AllowedIPs without ::/0", lambda lab: lab.home_tunnel.set_allowed_ips("0.0.0.0/0"), "allowed-ips",
+             ("::/0",), lambda lab: lab.home_tunnel.set_allowed_ips("0.0.0.0/0, ::/0")),
+    Breakage("home", "IPv6's policy rules deleted", "while ip -6 rule del pref 10025; do :; done", "objects"),
+    Breakage("home", "another rule takes the port", "ip -6 rule add pref 50 ipproto tcp dport 25 lookup main",
+             "route-marked", ("ip -6 rule del pref 50",)),
+    Breakage("home", "IPv6 forwarding off", "sysctl -qw net.ipv6.conf.all.forwarding=0", "objects"),
+    Breakage("home", "raw exception gone", "ip6tables -t raw -F PREROUTING", "objects", stops_mail=False),
+    Breakage("home", "IPv6's guard gone", without_rule(HOME_TABLE, "guard ipv6"), "objects", stops_mail=False),
+    Breakage("home", "dropped by ip6tables", f"ip6tables -I FORWARD -o {TUNNEL} -j DROP", "objects"),
+]
+VPS6 = [
+    Breakage("vps", "AllowedIPs without IPv6", lambda lab: lab.vps_tunnel.set_allowed_ips(f"{at.HOME_TUNNEL}/32, {NET}"),
+             "allowed-ips", (at.CONTAINER6_NET,), lambda lab: lab.vps_tunnel.set_allowed_ips(lab.vps_tunnel.allowed_ips)),
+    Breakage("vps", "route back missing", f"ip -6 route del {at.CONTAINER6_NET}", "route-back", (at.CONTAINER6_NET,)),
+    Breakage("vps", "IPv6 forwarding off", "sysctl -qw net.ipv6.conf.all.forwarding=0", "objects"),
+    Breakage("vps", "IPv6's SNAT gone", without_rule(VPS_TABLE, "snat"), "objects", stops_mail=False),
+    Breakage("vps", "public address gone", f"ip -6 addr del {at.VPS6}/64 dev {WAN}", "host", ("has no IPv6 address",),
+             f"ip -6 addr add {at.VPS6}/64 dev {WAN} nodad"),
+    Breakage("vps", "replies dropped in raw", f"ip6tables -t raw -I PREROUTING -i {WAN} -p tcp --sport 25 -j DROP",
+             "replies-arrive", ("ip6 raw PREROUTING",)),
+]
+
+# IPv4 sources alone, on a network that has IPv6 too: its mail over IPv6 must not leave.
+LEAKS6 = [
+    Breakage("home", "IPv6's guard gone", without_rule(HOME_TABLE, "guard ipv6"), "objects", stops_mail=False),
+    Breakage("home", "IPv6's policy rule deleted", "while ip -6 rule del pref 10025; do :; done", "objects",
+             stops_mail=False),
+]
+
 
 def _pair(*names: str) -> tuple[Breakage, Breakage]:
     """Each "side: name"."""

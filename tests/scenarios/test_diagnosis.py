@@ -11,15 +11,15 @@ import re
 import unittest
 from typing import Any
 
-from scenario import PROGRAM, Host, Scenario
+from scenario import ENABLE_HOME, ENABLE_VPS, PROGRAM, Host, MailResult, Options, Scenario, topology as at
 
-from breakages import HOME, PAIRS, VPS, Breakage, Deed
+from breakages import HOME, HOME6, LEAKS6, PAIRS, VPS, VPS6, Breakage, Deed
 
 STEPS = 3  # of following the first failed check: a tunnel that was down wants `enable` afterwards
 _COMMAND = re.compile(r"`([^`…]+)`")
 
 
-class Diagnosis(Scenario):
+class Diagnosing(Scenario):
     def setUp(self) -> None:
         """A lab for each breakage, in its own turn."""
 
@@ -103,6 +103,8 @@ class Diagnosis(Scenario):
             with self.subTest(broken.name):
                 print(self.diagnose(broken), flush=True)
 
+
+class Diagnosis(Diagnosing):
     def test_at_home(self) -> None:
         self.diagnose_all(HOME)
 
@@ -114,6 +116,39 @@ class Diagnosis(Scenario):
         for pair in PAIRS:
             with self.subTest(" + ".join(one.name for one in pair)):
                 print(self.diagnose_pair(pair), flush=True)
+
+
+class OverIpv6(Diagnosing):
+    """Sources of both families: what is broken stops mail over IPv6, or nothing."""
+
+    options = Options(ipv6=True)
+
+    def enable_both(self) -> None:
+        both = ("--subnet", at.CONTAINER_NET, "--subnet", at.CONTAINER6_NET)
+        self.egress(self.lab.vps, *ENABLE_VPS, *both)
+        self.egress(self.lab.home, *ENABLE_HOME, *both)
+
+    def try_mail(self) -> MailResult:
+        return self.lab.container.send_mail(server=at.MX6, bound=2)
+
+    def assert_mail_passes(self, size: int = 2_000) -> None:
+        super().assert_mail_passes(size)
+        self.assertEqual(self.lab.container.send_mail(size, server=at.MX6).seen_from, at.VPS6)
+
+    def test_at_home(self) -> None:
+        self.diagnose_all(HOME6)
+
+    def test_on_the_vps(self) -> None:
+        self.diagnose_all(VPS6)
+
+
+class BesideIpv6(Diagnosing):
+    """IPv4 sources alone, on a network that has IPv6 too."""
+
+    options = Options(ipv6=True)
+
+    def test_what_would_let_ipv6_out(self) -> None:
+        self.diagnose_all(LEAKS6)
 
 
 if __name__ == "__main__":

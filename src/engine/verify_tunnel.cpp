@@ -57,6 +57,7 @@ void check_endpoint(const Inquiry& ask, const WireGuardDevice& device, const Wir
   if (!endpoint) {
     return;  // none known yet: the handshake's check tells
   }
+  ask.sightings.far_end = endpoint->first.to_string();
   const auto title = "the tunnel's other end can be reached";
   const auto& tunnel = carrier_of(ask.view.profile);
   const auto answer = ask.kernel.look_up_route({.destination = endpoint->first,

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Every breakage is found by verify, named by the check that fails first, and gone when one does what that check says.
+The hop that the picture shows as the first that is broken is that check's.
 
 Prints a table of them: what was broken, whether mail stopped, which check named it, in how many steps it was mended.
 """
@@ -13,6 +14,7 @@ from typing import Any
 from scenario import PROGRAM, Host, Scenario
 
 from breakages import HOME, VPS, Breakage, Deed
+from picture import first_broken
 
 STEPS = 3  # of following the first failed check: a tunnel that was down wants `enable` afterwards
 _COMMAND = re.compile(r"`([^`…]+)`")
@@ -25,11 +27,26 @@ class Diagnosis(Scenario):
     def host_of(self, side: str) -> Host:
         return self.lab.home if side == "home" else self.lab.vps
 
-    def first_failed(self, side: str) -> dict[str, Any] | None:
+    def first_failed(self, side: str, nearer: str = "") -> dict[str, Any] | None:
         document = self.json_of(self.host_of(side), "verify", f"mailu-{side}", expect=None)
         failed = [check for check in document["checks"] if check["outcome"] == "failed"]
         self.assertEqual(document["exit"], 1 if failed else 0)
+        self.assert_drawn(document, failed[0] if failed else None, nearer)
         return failed[0] if failed else None
+
+    def assert_drawn(self, document: dict[str, Any], check: dict[str, Any] | None, nearer: str) -> None:
+        hop = first_broken(document["path"])
+        if hop is None or check is None:
+            self.assertIs(hop, check, "a check failed and no hop is broken, or the other way round")
+            return
+        self.assertIn(check["detail"], [hop["seen"] for hop in document["path"] if hop["outcome"] == "broken"])
+        if nearer:
+            self.assertEqual(hop["id"], nearer)
+            return
+        # Of several objects that are gone at once the first is broken on the packets' way, not the first that is listed.
+        self.assertIn(check["id"], hop["checks"], hop)
+        if check["id"] != "objects":
+            self.assertEqual(hop["seen"], check["detail"], "another check of that hop failed first")
 
     def do(self, side: str, deed: Deed) -> None:
         if callable(deed):
@@ -52,7 +69,7 @@ class Diagnosis(Scenario):
         self.do(broken.side, broken.done)
         stopped = not self.try_mail().delivered
         self.assertEqual(stopped, broken.stops_mail, "did the mail stop?")
-        check = self.first_failed(broken.side)
+        check = self.first_failed(broken.side, broken.hop)
         assert check is not None, "verify found nothing"
         named = f"{check['detail']} | {check['mend']}"
         self.assertEqual(check["id"], broken.check, named)

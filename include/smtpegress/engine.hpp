@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "smtpegress/kernel.hpp"
+#include "smtpegress/mail_path.hpp"
 #include "smtpegress/mail_server.hpp"
 #include "smtpegress/plan.hpp"
 #include "smtpegress/profile.hpp"
@@ -59,11 +60,13 @@ struct Check {
   Outcome outcome = Outcome::kPassed;
   std::string detail;  ///< what was seen
   std::string mend;    ///< of a failed one: what to do
+  PathScope where{};   ///< as far as the id does not say it
 };
 
 struct VerifyReport {
   Profile profile;
   std::vector<Check> checks;
+  std::vector<Hop> path{};  ///< the way out, then the way back, each in the order of travel
   [[nodiscard]] bool passed() const;
 };
 

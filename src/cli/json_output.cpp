@@ -74,6 +74,14 @@ ordered_json json_of(const Check& check) {
           {"mend", check.mend}};
 }
 
+ordered_json json_of(const Hop& hop) {
+  constexpr std::array<std::string_view, 3> kOutcomes{"ok", "broken", "unknown"};
+  return {{"id", id_of(hop.place)}, {"way", hop.way == MailWay::kOut ? "out" : "back"},
+          {"name", hop.name},       {"outcome", kOutcomes.at(static_cast<std::size_t>(hop.outcome))},
+          {"seen", hop.seen},       {"checks", hop.checks},
+          {"mend", hop.mend}};
+}
+
 ordered_json json_of(const setup::Choice& choice) {
   return {{"what", choice.what}, {"value", choice.value}, {"why", choice.why}};
 }
@@ -177,6 +185,7 @@ std::string status_json(const Options& options, const StatusReport& report, int 
 
 std::string verify_json(const Options& options, const VerifyReport& report, int exit_code) {
   auto document = head(options, exit_code, report.profile);
+  document["path"] = list_of(report.path);
   document["checks"] = list_of(report.checks);
   return finished(document);
 }

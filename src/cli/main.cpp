@@ -52,9 +52,14 @@ class ProgressLine {
                ::isatty(STDERR_FILENO) == 1) {}
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
-  ~ProgressLine() { show(""); }
-  void show(const std::string& text) const {
+  ~ProgressLine() {
+    if (is_written_) {
+      show("");
+    }
+  }
+  void show(const std::string& text) {
     if (shown_) {
+      is_written_ = true;
       std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
       std::fflush(stderr);
     }
@@ -62,6 +67,7 @@ class ProgressLine {
 
  private:
   bool shown_;
+  bool is_written_ = false;
 };
 
 /// One run of the program.
@@ -175,7 +181,7 @@ class Run {
   Result<int> verify() {
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
       const auto report = [&] {
-        const ProgressLine line(options_);
+        ProgressLine line(options_);
         const auto prober = probe::make_linux_prober([&](const std::string& text) { line.show(text); });
         return engine_.verify(name, fallback,
                               {.prober = prober.get(),
@@ -187,7 +193,8 @@ class Run {
         return std::unexpected(report.error());
       }
       const int code = report->passed() ? 0 : kNotAsItShouldBe;
-      print(options_, options_.format == Format::kJson ? verify_json(options_, *report, code) : verify_text(*report));
+      print(options_, options_.format == Format::kJson ? verify_json(options_, *report, code)
+                                                       : verify_text(*report, drawing_here(options_.ascii)));
       return code;
     });
   }

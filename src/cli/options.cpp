@@ -221,6 +221,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       }
       if (row.command == Command::kVerify) {
         add_probe_options(*command, probe_flags);
+        command->add_flag("--ascii", options.ascii, "Draw the mail's path in ASCII, whatever the locale");
       }
       if (row.command == Command::kTrace) {
         add_trace_options(*command, options.follow);

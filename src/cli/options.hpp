@@ -62,6 +62,7 @@ struct Options {
   LegacyScripts legacy = LegacyScripts::kRefuse;
   Format format = Format::kText;
   Verbosity verbosity = Verbosity::kNormal;
+  bool ascii = false;  ///< of verify: no other characters
   std::string state_dir;
   SetupOptions setup;
   ProbeOptions probe;

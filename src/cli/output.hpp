@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/options.hpp"
+#include "cli/path_picture.hpp"
 #include "cli/profile_files.hpp"
 #include "setup/advice.hpp"
 #include "setup/pair.hpp"
@@ -22,7 +23,7 @@ std::string plan_text(const PlanReport& report);
 std::string status_text(const StatusReport& report);
 /// A line for each, and its mend below what has failed.
 std::string checks_text(const std::vector<Check>& checks);
-std::string verify_text(const VerifyReport& report);
+std::string verify_text(const VerifyReport& report, const Drawing& drawing);
 
 std::string trace_begin_text(const Profile& profile, unsigned seconds);
 /// As soon as a way is known. Of what is no mail of the instance's, where all is asked for.

@@ -238,12 +238,14 @@ std::string checks_text(const std::vector<Check>& checks) {
   return text;
 }
 
-std::string verify_text(const VerifyReport& report) {
+std::string verify_text(const VerifyReport& report, const Drawing& drawing) {
   const auto failed = std::ranges::count(report.checks, Outcome::kFailed, &Check::outcome);
   const auto verdict = failed == 0 ? std::string("mail can take its way through this host")
                                    : fmt::format("{} check{} failed", failed, failed == 1 ? "" : "s");
-  return fmt::format("{} ({}): {}\n{}", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS",
-                     verdict, checks_text(report.checks));
+  const auto text =
+      fmt::format("{} ({}): {}\n\n{}\n{}", report.profile.name, report.profile.side == Side::kHome ? "home" : "VPS",
+                  verdict, picture_text(report.path, drawing), checks_text(report.checks));
+  return drawing.charset == Drawing::Charset::kAscii ? in_ascii(text) : text;
 }
 
 std::string profiles_text(const std::vector<ProfileLine>& profiles) {

@@ -24,7 +24,7 @@ class Tracing {
  public:
   Tracing(Kernel& kernel, const DockerNetworks& docker, const EnabledView& view, std::int64_t now,
           const TraceOptions& options, nft::TableKey table)
-      : ask_{kernel, docker, view, now, scratch_},
+      : ask_{kernel, docker, view, now, scratch_, sightings_},
         options_(options),
         texts_(kernel, view.seen.observed),
         book_(std::move(table), view.profile.ports) {}
@@ -93,6 +93,7 @@ class Tracing {
   }
 
   std::vector<Check> scratch_;  // of questions whose answers are looked at directly
+  Sightings sightings_;         // the same of what they see
   Inquiry ask_;
   const TraceOptions& options_;
   RuleTexts texts_;

@@ -1,15 +1,17 @@
 #include <algorithm>
 
+#include "engine/mail_path.hpp"
 #include "engine/probe_request.hpp"
 #include "engine/verify_checks.hpp"
 
 namespace smtpegress {
 
-void Inquiry::passed(std::string id, std::string title, std::string detail) const {
-  checks.push_back({std::move(id), std::move(title), Outcome::kPassed, std::move(detail), {}});
+void Inquiry::passed(std::string id, std::string title, std::string detail, PathScope where) const {
+  checks.push_back({std::move(id), std::move(title), Outcome::kPassed, std::move(detail), {}, std::move(where)});
 }
-void Inquiry::failed(std::string id, std::string title, std::string detail, std::string mend) const {
-  checks.push_back({std::move(id), std::move(title), Outcome::kFailed, std::move(detail), std::move(mend)});
+void Inquiry::failed(std::string id, std::string title, std::string detail, std::string mend, PathScope where) const {
+  checks.push_back(
+      {std::move(id), std::move(title), Outcome::kFailed, std::move(detail), std::move(mend), std::move(where)});
 }
 void Inquiry::skipped(std::string id, std::string title, std::string detail) const {
   checks.push_back({std::move(id), std::move(title), Outcome::kSkipped, std::move(detail), {}});
@@ -30,7 +32,8 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
     return std::unexpected(servers.error());
   }
   VerifyReport report{view->profile, {}};
-  const Inquiry ask{kernel_, docker_, *view, now_(), report.checks};
+  Sightings sightings;
+  const Inquiry ask{kernel_, docker_, *view, now_(), report.checks, sightings};
   const bool has_tenants = !view->profile.tenants.empty();
   (has_tenants ? check_tenant_tunnels : check_tunnel)(ask);  // first, being the cause of what fails behind it
   check_inner(ask);
@@ -45,6 +48,7 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   if (wish.prober != nullptr && !servers->empty()) {  // last: what was found by looking alone comes first
     check_probe(ask, *wish.prober, *servers, wish.patience);
   }
+  report.path = mail_path(ask);
   return report;
 }
 

@@ -9,6 +9,13 @@
 
 namespace smtpegress {
 
+/// What checks saw and their words alone do not tell, for the picture of the path.
+struct Sightings {
+  std::string far_end;     ///< of the tunnel: its address on the outside
+  std::string spoke_with;  ///< "mx.example.org (192.0.2.25)", a server that a probe talked to, and its greeting
+  std::string seen_as;     ///< whom that saw
+};
+
 /// What every check may look at.
 struct Inquiry {
   Kernel& kernel;
@@ -16,9 +23,10 @@ struct Inquiry {
   const EnabledView& view;
   std::int64_t now;  ///< seconds since the epoch
   std::vector<Check>& checks;
+  Sightings& sightings;
 
-  void passed(std::string id, std::string title, std::string detail) const;
-  void failed(std::string id, std::string title, std::string detail, std::string mend) const;
+  void passed(std::string id, std::string title, std::string detail, PathScope where = {}) const;
+  void failed(std::string id, std::string title, std::string detail, std::string mend, PathScope where = {}) const;
   void skipped(std::string id, std::string title, std::string detail) const;
 };
 

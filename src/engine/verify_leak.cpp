@@ -70,6 +70,7 @@ class LeakCheck {
 
   /// An address of a container's that no source has: is its mail held back?
   void ask_for_other(const IpAddress& from, const std::string& whose, std::uint16_t port) const {
+    const PathScope at_sender{.place = Place::kSender, .way = {}, .shown = {}};  // the sources are short of it
     const auto title = fmt::format("{} sends no mail past the tunnel as {}", whose, from.to_string());
     const auto mend = fmt::format(
         "name its network among the sources, at home and on the VPS ({} in it); or take that "
@@ -81,7 +82,7 @@ class LeakCheck {
                   fmt::format("it would send over {} from there, which no source names, by a network that is none of "
                               "this host's",
                               traits_of(from.family).name),
-                  mend);
+                  mend, at_sender);
       return;
     }
     const Mail mail{.from = from, .in = link->name, .uid = {}, .port = port};
@@ -95,7 +96,7 @@ class LeakCheck {
       ask_.failed("probe-leak", title,
                   fmt::format("it would send over {} from there, which no source names: it leaves by {}",
                               traits_of(from.family).name, way->interface.str()),
-                  mend);
+                  mend, at_sender);
     }
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/host_users.hpp"
+#include "engine/mail_path.hpp"
 #include "engine/named_sources.hpp"
 #include "engine/verify_checks.hpp"
 #include "model/enable_command.hpp"
@@ -52,7 +53,7 @@ void check_objects(const Inquiry& ask) {
     ask.failed("objects", "everything is in force",
                fmt::format("{} {} {}{}{}", kind_of(finding.object), describe(finding.object),
                            wrong_with(finding.presence), finding.detail.empty() ? "" : ": ", finding.detail),
-               mend);
+               mend, where_of(finding, profile));
   }
   if (all) {
     ask.passed("objects", "everything is in force", fmt::format("{} objects", ask.view.findings.size()));

@@ -33,8 +33,14 @@ bool hangs_on(const nft::ObservedChain& chain, const IfName& device) {
 
 struct Met {
   std::string packet;  ///< its title
+  MailWay way;
   Obstacle obstacle;
 };
+
+/// Of the packets here only replies never open a connection.
+MailWay way_of(const PacketFacts& packet) {
+  return packet.tcp_flags_never ? MailWay::kBack : MailWay::kOut;
+}
 
 /// Looks for obstacles in one ruleset, on one profile's way.
 class Path {
@@ -119,7 +125,7 @@ class Path {
       for (const auto& packet :
            seen_by(chain.key.table.family, packets_at(sample_.profile, sample_.host, chain.hook->priority))) {
         if (auto obstacle = find(ruleset_, chain, packet.facts)) {
-          met.push_back({packet.title, *std::move(obstacle)});
+          met.push_back({packet.title, way_of(packet.facts), *std::move(obstacle)});
         }
       }
     }
@@ -153,7 +159,8 @@ class Path {
         }
         by = device;
         if (auto obstacle = find_obstacle(ruleset_, chain, packet.facts)) {
-          met.push_back({fmt::format("{} on {}", packet.title, device.str()), *std::move(obstacle)});
+          met.push_back(
+              {fmt::format("{} on {}", packet.title, device.str()), way_of(packet.facts), *std::move(obstacle)});
         }
       }
     }
@@ -232,11 +239,11 @@ std::string mend_for(const Inquiry& ask, const Wording& words, const Obstacle& o
 void judge(const Inquiry& ask, const Wording& words, const std::vector<Met>& met) {
   std::string perhaps;
   bool certain = false;
-  for (const auto& [packet, obstacle] : met) {
+  for (const auto& [packet, way, obstacle] : met) {
     const auto text = fmt::format("{} {} by {}: {}", packet, words.does, nft::to_string(obstacle.chain), obstacle.rule);
     if (obstacle.certain) {
       certain = true;
-      ask.failed(words.id, words.title, text, mend_for(ask, words, obstacle));
+      ask.failed(words.id, words.title, text, mend_for(ask, words, obstacle), {.place = {}, .way = way, .shown = {}});
     } else if (perhaps.empty()) {
       perhaps = text;
     }

@@ -62,6 +62,25 @@ class Judge {
     return cause_.empty() ? std::move(text) : fmt::format("first what failed above (`{}`); then verify again", cause_);
   }
 
+  /// Where it broke, unless that is where something failed already; and what is shown to work by how far it came.
+  [[nodiscard]] PathScope at(Place place, std::vector<Place> shown = {}) const {
+    return {.place = cause_.empty() ? std::optional(place) : std::nullopt, .way = {}, .shown = std::move(shown)};
+  }
+  [[nodiscard]] Place this_host() const { return at_home() ? Place::kFirewall : Place::kVps; }
+  /// What a packet that comes from beyond the VPS tells of it. On the VPS a probe is no forwarded mail: nothing.
+  [[nodiscard]] std::vector<Place> passed_on() const {
+    return at_home() ? std::vector{Place::kVps, Place::kSnat} : std::vector<Place>{};
+  }
+  /// By an address of it that is known here: the tunnel's far end, or one in the tunnel's own network.
+  [[nodiscard]] bool is_vps(const IpAddress& address) const {
+    const auto& observed = ask_.view.seen.observed;
+    const auto* tunnel = observed.link(profile().tunnel);
+    const auto networks = tunnel == nullptr ? std::vector<Prefix>{} : observed.networks_on(*tunnel);
+    return at_home() &&
+           (request_.far_end[address.family] == address ||
+            std::ranges::any_of(networks, [&](const Prefix& network) { return network.contains(address); }));
+  }
+
   /// Once for each server, whoever was to talk to it.
   void judge_names() const {
     std::vector<std::size_t> told;
@@ -104,7 +123,8 @@ class Judge {
       ask_.failed("probe-tunnel", title, "not one packet of the probe went into it: it ended on this host",
                   mend(fmt::format("`smtp-egress status {}`; then look for what drops it: `nft list ruleset`, and what "
                                    "filters beside it (tc, eBPF)",
-                                   profile().name)));
+                                   profile().name)),
+                  at(this_host()));
     } else if (received == 0 && !came_back_out()) {
       ask_.failed(
           "probe-tunnel", title, detail + ": its far end is dead, or udp does not get through to it",
@@ -167,7 +187,11 @@ class Judge {
         return;
       case ProbeStep::kLarge:
       case ProbeStep::kDone:
-        ask_.passed("probe", title, fmt::format("it answers {}", seen.banner.to_string()));
+        ask_.passed("probe", title, fmt::format("it answers {}", seen.banner.to_string()),
+                    {.place = {}, .way = {}, .shown = passed_on()});
+        if (ask_.sightings.spoke_with.empty()) {
+          ask_.sightings.spoke_with = fmt::format("{} answers {}", server(seen), seen.banner.to_string());
+        }
         return;
     }
   }
@@ -179,14 +203,15 @@ class Judge {
     if (seen.path_error && is_own_address(ask_, seen.path_error->from)) {
       ask_.failed("probe", title,
                   fmt::format("this host refuses it, and nothing left: {}", words_for(*seen.path_error)),
-                  mend(status + " show what is missing"));
+                  mend(status + " show what is missing"), at(this_host()));
     } else if (seen.path_error) {
       ask_.failed(
           "probe", title,
           fmt::format("{} refuses it: {}", seen.path_error->from.to_string(), words_for(*seen.path_error)),
           mend(at_home() ? "`smtp-egress verify` on the VPS, if that is its address; else it is a router on the "
                            "way that has no way to the server, or lets none through"
-                         : "that router has no way to the server, or lets none through: ask the provider"));
+                         : "that router has no way to the server, or lets none through: ask the provider"),
+          at(is_vps(seen.path_error->from) ? Place::kVps : Place::kInternet));
     } else if (seen.errnum == ECONNREFUSED) {
       ask_.failed("probe", title, "it is refused by a reset: nobody takes mail there, or a firewall says so",
                   mend("try another server (--probe); if all refuse, a firewall on the way does: `smtp-egress verify "
@@ -195,7 +220,7 @@ class Judge {
       judge_silence(seen, title);
     } else {
       ask_.failed("probe", title, fmt::format("nothing left: {}", ::strerrordesc_np(seen.errnum)),
-                  mend(status + " show what is missing"));
+                  mend(status + " show what is missing"), at(this_host()));
     }
   }
 
@@ -205,18 +230,19 @@ class Judge {
         "`smtp-egress verify --probe {}` on the VPS tells whether it is that, or its provider, "
         "that drops the mail",
         request_.servers[seen.server].host);
-    const bool passed_on = reach.place >= Reach::Place::kBeyond;
-    if (at_home() && !passed_on && seen.far_end_answered == true) {
+    const bool is_beyond = reach.place >= Reach::Place::kBeyond;
+    if (at_home() && !is_beyond && seen.far_end_answered == true) {
       ask_.failed("probe", title,
                   reach.place == Reach::Place::kFarEnd
                       ? "no answer: " + words_for(reach)
                       : "no answer: the VPS itself answers through the tunnel, but passes nothing on",
-                  mend(vps));
+                  mend(vps), at(Place::kVps));
     } else {
       ask_.failed("probe", title, "no answer: " + words_for(reach),
-                  mend(at_home() && !passed_on ? vps
+                  mend(at_home() && !is_beyond ? vps
                                                : "try another server (--probe): this one may be down, or drop what "
-                                                 "comes from this address"));
+                                                 "comes from this address"),
+                  is_beyond ? at(Place::kInternet, passed_on()) : at(at_home() ? Place::kVps : Place::kInternet));
     }
   }
 
@@ -242,7 +268,8 @@ class Judge {
                 mend(for_now ? "it may be for now (greylisting, too many connections): verify again in a while. If it "
                                "stays, it is as with a 5xx answer: the address is not trusted"
                              : "it does not take mail from the VPS's address: look that up where the answer says, have "
-                               "it taken off the list, or let the mail leave as another (--public-ip)"));
+                               "it taken off the list, or let the mail leave as another (--public-ip)"),
+                at(Place::kInternet, passed_on()));
   }
 
   void judge_large(const ProbeSighting& seen) const {
@@ -293,6 +320,7 @@ class Judge {
     const auto wanted = public_address(seen);
     if (wanted && contains(told, *wanted)) {
       ask_.passed("probe-seen-as", fmt::format("{} sees the mail's public address", server(seen)), wanted->to_string());
+      ask_.sightings.seen_as = wanted->to_string();
       return;
     }
     std::erase_if(told, [&](const IpAddress& address) { return address == seen.sent_from; });
@@ -304,9 +332,10 @@ class Judge {
     const auto as = fmt::format("it sees {}", told.back().to_string());
     const bool is_own = is_own_address(ask_, told.back());
     if (at_home() && is_own) {
-      ask_.failed("probe-seen-as", title, as + ", this host's own: the mail did not take the tunnel",
-                  mend(fmt::format("`smtp-egress disable {}`, `{}`, and report it", profile().name,
-                                   enable_command(profile()))));
+      ask_.failed(
+          "probe-seen-as", title, as + ", this host's own: the mail did not take the tunnel",
+          mend(fmt::format("`smtp-egress disable {}`, `{}`, and report it", profile().name, enable_command(profile()))),
+          at(Place::kTable));
     } else if (at_home() || !wanted) {
       ask_.skipped("probe-seen-as", title,
                    wanted ? fmt::format("{}; the tunnel's far end is {}: right where the VPS has both and the mail "

@@ -148,7 +148,10 @@ void check_replies(const Inquiry& ask, const FlowPacket& mail, const Sender& sen
   if (answer->errnum == 0 && answer->interface == sender.link) {
     ask.passed("route-back", title, detail);
   } else if (answer->errnum != 0) {
-    ask.failed("route-back", title, detail, mend_wrong_route(ask, *answer, query));
+    // Filtered where they come in, as `rp-filter` is about: the bridge they would be routed to has no part in it.
+    const auto filtered = may_be_filtered(ask, *answer, query) ? std::optional(Place::kFirewall) : std::nullopt;
+    ask.failed("route-back", title, detail, mend_wrong_route(ask, *answer, query),
+               {.place = filtered, .way = {}, .shown = {}});
   } else {
     ask.failed(
         "route-back", title, detail,

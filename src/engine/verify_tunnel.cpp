@@ -38,6 +38,9 @@ void check_handshake(const Inquiry& ask, const WireGuardPeer& peer) {
 
 /// The tunnel's own packets need a way as well.
 void check_endpoint(const Inquiry& ask, const WireGuardDevice& device, const WireGuardPeer& peer) {
+  if (const auto endpoint = endpoint_of(peer)) {
+    ask.sightings.far_end = endpoint->address.to_string();
+  }
   const auto title = "the tunnel's other end can be reached";
   if (auto way = way_to_endpoint(ask, carrier_of(ask.view.profile), device, peer); way && way->open) {
     ask.passed("endpoint", title, std::move(way->detail));

@@ -64,7 +64,8 @@ PUBLIC_HEADERS = {
     "kernel.hpp": VOCABULARY,
     "state.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp"},
     "plan.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp", "state.hpp"},
-    "engine.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp", "state.hpp", "plan.hpp"},
+    "mail_path.hpp": set(),
+    "engine.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp", "state.hpp", "plan.hpp", "mail_path.hpp"},
 }
 
 NETLINK_LIBRARIES = re.compile(r"^(libmnl|libnftnl|netlink)/|^linux/(rtnetlink|netlink|netfilter|fib_rules|genetlink)")

@@ -22,6 +22,7 @@ class Breakage:
     says: tuple[str, ...] = ()  # in its detail or its mend
     mended: Deed = ""  # what the mend asks for in words; empty: it is a command, to be taken from it
     stops_mail: bool = True
+    hop: str = ""  # the picture's first broken one, where that is nearer to the cause than the check that fails first
 
 
 def without_rule(table: str, role: str) -> str:
@@ -116,7 +117,7 @@ HOME = [
     Breakage("home", "dropped by iptables-legacy", f"iptables-legacy -I FORWARD -o {TUNNEL} -j DROP",
              "legacy-iptables", ("iptables-legacy",), f"iptables-legacy -D FORWARD -o {TUNNEL} -j DROP"),
     Breakage("home", "the mail stack's network gone", f"ip addr flush dev {BRIDGE}", "objects", (),
-             f"ip addr add {at.CONTAINER_GATEWAY}/24 dev {BRIDGE}"),
+             f"ip addr add {at.CONTAINER_GATEWAY}/24 dev {BRIDGE}", hop="sender"),
     Breakage("home", "a route leads the replies astray", f"ip route add {at.CONTAINER}/32 via {at.HOME_ROUTER}",
              "route-back", (at.CONTAINER,)),
     Breakage("home", "the tunnel's address gone", f"ip addr flush dev {TUNNEL}", "objects"),

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Every breakage is found by verify, named by the check that fails first, and gone when one does what that check says;
-two at once are both found.
+two at once are both found. The hop that the picture shows as the first that is broken is that check's.
 
 Prints a table of them: what was broken, whether mail stopped, which check named it, in how many steps it was mended.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from scenario import ENABLE_HOME, ENABLE_VPS, PROGRAM, Host, MailResult, Options, Scenario, topology as at
 
 from breakages import HOME, HOME6, LEAKS6, PAIRS, VPS, VPS6, Breakage, Deed
+from picture import first_broken
 
 STEPS = 3  # of following the first failed check: a tunnel that was down wants `enable` afterwards
 _COMMAND = re.compile(r"`([^`…]+)`")
@@ -26,11 +27,29 @@ class Diagnosing(Scenario):
     def host_of(self, side: str) -> Host:
         return self.lab.home if side == "home" else self.lab.vps
 
-    def first_failed(self, side: str) -> dict[str, Any] | None:
+    def first_failed(self, side: str, nearer: str | None = "") -> dict[str, Any] | None:
+        """`nearer`: the hop to be drawn as the first that is broken, if it is not that check's; None: any."""
         document = self.json_of(self.host_of(side), "verify", f"mailu-{side}", expect=None)
         failed = [check for check in document["checks"] if check["outcome"] == "failed"]
         self.assertEqual(document["exit"], 1 if failed else 0)
+        self.assert_drawn(document, failed[0] if failed else None, nearer)
         return failed[0] if failed else None
+
+    def assert_drawn(self, document: dict[str, Any], check: dict[str, Any] | None, nearer: str | None) -> None:
+        hop = first_broken(document["path"])
+        if hop is None or check is None:
+            self.assertIs(hop, check, "a check failed and no hop is broken, or the other way round")
+            return
+        self.assertIn(check["detail"], [hop["seen"] for hop in document["path"] if hop["outcome"] == "broken"])
+        if nearer is None:
+            return
+        if nearer:
+            self.assertEqual(hop["id"], nearer)
+            return
+        # Of several objects that are gone at once the first is broken on the packets' way, not the first that is listed.
+        self.assertIn(check["id"], hop["checks"], hop)
+        if check["id"] != "objects":
+            self.assertEqual(hop["seen"], check["detail"], "another check of that hop failed first")
 
     def do(self, side: str, deed: Deed) -> None:
         if callable(deed):
@@ -59,17 +78,20 @@ class Diagnosing(Scenario):
         """Follows the first failed check until none is left. The ids of those that were followed."""
         by_hand = {one.check: one.mended for one in broken}
         followed: list[str] = []
-        while (check := self.first_failed(side)) is not None:
+        # Of two breakages the one that is checked first need not be the first on the packets' way.
+        nearer = broken[0].hop if len(broken) == 1 else None
+        while (check := self.first_failed(side, nearer)) is not None:
             if len(followed) == STEPS * len(broken):
                 self.fail(f"still wrong after what verify said was done: {followed}, then {check}")
             self.follow(side, check, by_hand.pop(check["id"], ""))  # what comes to light behind it: by commands
             followed.append(check["id"])
+            nearer = "" if len(broken) == 1 else None
         return followed
 
     def diagnose(self, broken: Breakage) -> str:
         stopped = self.lab_with(broken)
         self.assertEqual(stopped, broken.stops_mail, "did the mail stop?")
-        check = self.first_failed(broken.side)
+        check = self.first_failed(broken.side, broken.hop)
         assert check is not None, "verify found nothing"
         named = f"{check['detail']} | {check['mend']}"
         self.assertEqual(check["id"], broken.check, named)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from scenario import PROGRAM, Lab, Options, Scenario, topology as at
 
 from breakages import HOME, VPS, VPS_TABLE, Breakage, without_rule
+from picture import first_broken
 from test_probe import Probing
 
 Deed = Callable[[Lab], object]
@@ -126,6 +127,10 @@ class Faults(Probing):
         document = self.json_of(host, "verify", f"mailu-{side}", "--probe", *self.servers, *options, expect=None)
         failed = [check for check in document["checks"] if check["outcome"] == "failed"]
         self.assertEqual(document["exit"], 1 if failed else 0)
+        hop = first_broken(document["path"])
+        self.assertEqual(hop is None, not failed)
+        if hop is not None:
+            self.assertIn(failed[0]["id"], hop["checks"])
         return failed
 
     def find(self, fault: Fault) -> str:

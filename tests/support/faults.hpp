@@ -1,6 +1,7 @@
 // What goes wrong on an enabled host, and what verify has to say of it.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <ostream>
 #include <set>
@@ -33,6 +34,22 @@ struct Failures {
     }
   }
   return failures;
+}
+
+/// Held against the picture: the hop that is broken first is that of the check that failed first, and none is without
+/// one. Empty: so it is; else what is not so.
+[[nodiscard]] inline std::string unlike_the_picture(const VerifyReport& report) {
+  const auto check = std::ranges::find(report.checks, Outcome::kFailed, &Check::outcome);
+  const Hop* first = nullptr;
+  for (const auto& hop : report.path) {
+    const bool nearer = first == nullptr || hop.place < first->place;
+    first = hop.outcome == HopOutcome::kBroken && nearer ? &hop : first;
+  }
+  if (check == report.checks.end() || first == nullptr) {
+    return (check == report.checks.end()) == (first == nullptr) ? "" : "a check failed, and no hop, or the other way";
+  }
+  const bool is_its = std::ranges::count(first->checks, check->id) != 0 && first->seen.starts_with(check->detail);
+  return is_its ? "" : check->id + " failed first; the first hop to be broken is " + std::string(id_of(first->place));
 }
 
 }  // namespace smtpegress::test

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "support/engine_host.hpp"
@@ -78,6 +79,14 @@ TEST_F(Output, Json_StatusAndVerify) {
   parsed = document(verify_json(options_of("verify"), *box_.engine.verify("mailu-home", {}), 1), "verify", 1);
   EXPECT_EQ(parsed.at("checks").at(0).at("outcome"), "failed");
   EXPECT_FALSE(parsed.at("checks").at(0).at("mend").get<std::string>().empty());
+  const auto& path = parsed.at("path");
+  EXPECT_EQ(path.front(), json::parse(R"({"id": "sender", "way": "out", "name": "192.168.203.0/24", "outcome": "ok",
+                                          "seen": "", "checks": ["sources"], "mend": ""})"));
+  const auto broken = std::ranges::find(path, "broken", [](const json& hop) { return hop.at("outcome"); });
+  EXPECT_EQ(broken->at("id"), "tunnel");
+  EXPECT_EQ(broken->at("seen"), "wg0 is down");
+  EXPECT_EQ(broken->at("mend"), "`ip link set wg0 up`");
+  EXPECT_EQ(path.back().at("way"), "back");
 }
 
 TEST_F(Output, Json_AnError) {
@@ -205,10 +214,13 @@ TEST_F(Output, Text_StatusShowsEveryObject) {
 TEST_F(Output, Text_VerifyNamesTheMend) {
   ASSERT_TRUE(box_.enable(profile_));
   box_.host().wireguards.at("wg0").peers[0].last_handshake = 0;
-  const auto text = verify_text(*box_.engine.verify("mailu-home", {}));
+  const auto text = verify_text(*box_.engine.verify("mailu-home", {}), {});
   EXPECT_TRUE(text.starts_with("mailu-home (home): 1 check failed\n")) << text;
   EXPECT_NE(text.find("FAILED   the tunnel's last handshake is recent"), std::string::npos) << text;
   EXPECT_NE(text.find("mend: "), std::string::npos) << text;
+  EXPECT_NE(text.find("\n      X   X   tunnel      peer peer-key= has never answered\n"), std::string::npos) << text;
+  EXPECT_LT(text.find(" tunnel "), text.find("FAILED   ")) << "the picture comes first\n" << text;
+  EXPECT_TRUE(std::ranges::all_of(text, [](unsigned char byte) { return byte < 0x80; })) << text;
 }
 
 TEST(PairText, TheVerdictCountsWhatWasNotAsked) {

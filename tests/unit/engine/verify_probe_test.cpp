@@ -7,6 +7,7 @@
 
 #include "smtpegress/probe.hpp"
 #include "support/engine_host.hpp"
+#include "support/fake_prober.hpp"
 #include "support/faults.hpp"
 
 namespace smtpegress {
@@ -14,53 +15,11 @@ namespace {
 
 using test::EngineHost;
 using test::FakeHost;
+using test::FakeProber;
+using test::kContainer;
+using test::kServer;
 
-constexpr std::string_view kContainer = "192.168.203.10";
-constexpr std::string_view kServer = "192.0.2.25";
 constexpr std::string_view kVps = "198.51.100.1";  // the tunnel's far end, as the fake home's peer has it
-
-/// Sees what it is told to see, and keeps what it was asked.
-class FakeProber final : public Prober {
- public:
-  explicit FakeProber(std::function<void(ProbeReport&)> fault = [](ProbeReport&) {}) : fault_(std::move(fault)) {}
-
-  std::vector<ProbeRequest> requests;
-
-  ProbeReport probe(const ProbeRequest& request) override {
-    requests.push_back(request);
-    ProbeReport report;
-    for (std::size_t i = 0; i < request.senders.size(); ++i) {
-      for (std::size_t server = 0; server < request.servers.size(); ++server) {
-        report.sightings.push_back(all_well(request, i, server));
-      }
-    }
-    report.before = {10, 20};
-    report.after = {30, 50};
-    fault_(report);
-    return report;
-  }
-
- private:
-  static ProbeSighting all_well(const ProbeRequest& request, std::size_t sender, std::size_t server) {
-    const bool contained = request.senders[sender].source.has_value();
-    ProbeSighting seen;
-    seen.sender = sender;
-    seen.server = server;
-    seen.step = ProbeStep::kDone;
-    seen.manner = contained ? ProbeManner::kNamespace : ProbeManner::kHost;
-    seen.address = test::address(kServer);
-    seen.sent_from = contained ? test::address(kContainer) : request.senders[sender].bound;
-    seen.banner = {220, {"mx.example.org ESMTP"}};
-    seen.ehlo = {250, {"mx.example.org"}};
-    seen.told = {};
-    seen.segment = 1380;
-    seen.path_mtu = 1420;
-    seen.large_write = 1632;
-    return seen;
-  }
-
-  std::function<void(ProbeReport&)> fault_;
-};
 
 struct Seen {
   std::string name;
@@ -177,6 +136,7 @@ std::vector<Seen> sightings() {
        refused_by("203.0.113.1", 3, 13),
        {"probe"},
        "203.0.113.1 refuses it: administratively prohibited"},
+      {"the_vps_refuses", true, refused_by("10.0.1.1", 3, 1), {"probe"}, "10.0.1.1 refuses it: host unreachable"},
       {"a_reset", true, ended(ProbeStep::kConnect, ECONNREFUSED), {"probe"}, "refused by a reset"},
       {"the_tunnel_is_dead",
        true,
@@ -308,11 +268,88 @@ TEST_P(VerifyProbe, EachSighting_FailsItsOwnCheckAndNamesTheMend) {
   const auto [ids, said] = test::failures(*report);
   EXPECT_EQ(failing, seen.failing) << said;
   EXPECT_NE(said.find(seen.said), std::string::npos) << said;
+  EXPECT_EQ(test::unlike_the_picture(*report), "");
   EXPECT_EQ(box.now(), before);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, VerifyProbe, testing::ValuesIn(sightings()),
                          [](const auto& parameter) { return parameter.param.name; });
+
+const Hop& way_out_at(const VerifyReport& report, Place place) {
+  return *std::ranges::find(report.path, place, &Hop::place);  // which comes before the way back
+}
+
+TEST(VerifyWithAProbe, ThePictureIsBrokenWhereTheProbeEnded_AndShowsWhatWorksBeforeThat) {
+  using enum HopOutcome;
+  struct Drawn {
+    std::string sighting;
+    std::optional<Place> broken;
+    HopOutcome vps;
+  };
+  const std::vector<Drawn> drawn{{"home_all_well", {}, kOk},
+                                 {"vps_all_well", {}, kOk},
+                                 {"a_private_server", {}, kUnknown},
+                                 {"nobody_to_send_as", {}, kUnknown},
+                                 {"the_name_is_unknown", Place::kInternet, kUnknown},
+                                 {"no_way_at_all", Place::kFirewall, kUnknown},
+                                 {"this_host_refuses", Place::kFirewall, kUnknown},
+                                 {"a_router_refuses", Place::kInternet, kOk},
+                                 {"the_vps_refuses", Place::kVps, kBroken},
+                                 {"a_reset", Place::kInternet, kUnknown},
+                                 {"the_tunnel_is_dead", Place::kTunnel, kUnknown},
+                                 {"nothing_went_into_the_tunnel", Place::kFirewall, kUnknown},
+                                 {"the_vps_passes_nothing_on", Place::kVps, kBroken},
+                                 {"as_far_as_the_vps", Place::kVps, kBroken},
+                                 {"beyond_the_vps", Place::kInternet, kOk},
+                                 {"the_provider_blocks_it", Place::kInternet, kOk},
+                                 {"a_silent_server", Place::kInternet, kUnknown},
+                                 {"turned_away", Place::kInternet, kOk},
+                                 {"large_segments_are_lost", Place::kTunnel, kOk},
+                                 {"seen_as_another_address", Place::kSnat, kOk},
+                                 {"seen_as_this_host_itself", Place::kTable, kOk},
+                                 {"another_way_out", Place::kSender, kUnknown}};
+  const auto all = sightings();
+  for (const auto& [name, broken, vps] : drawn) {
+    SCOPED_TRACE(name);
+    const auto seen = std::ranges::find(all, name, &Seen::name);
+    ASSERT_NE(seen, all.end());
+    EngineHost box(seen->home ? test::docker_home() : test::vps());
+    const auto profile = seen->home ? test::home_profile() : test::vps_profile();
+    ASSERT_TRUE(box.enable(profile));
+    FakeProber prober([&](ProbeReport& report) {
+      std::ranges::for_each(report.sightings, seen->fault);
+      seen->also(report);
+    });
+    const auto report = box.engine.verify(profile.name, {}, wish(prober)).value();
+    for (const auto& hop : report.path) {
+      EXPECT_TRUE(hop.outcome != kBroken || hop.place == broken) << id_of(hop.place) << ": " << hop.seen;
+    }
+    EXPECT_TRUE(!broken || way_out_at(report, *broken).outcome == kBroken);
+    EXPECT_EQ(way_out_at(report, Place::kVps).outcome, vps);
+  }
+}
+
+TEST(VerifyWithAProbe, WhereRepliesAloneAreDropped_ThePictureShowsTheWayOutWhole) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  std::erase_if(test::chain(box.host(), "raw", "PREROUTING").rules,
+                [](const nft::ObservedRule& rule) { return !rule.rule.comment.empty(); });
+  FakeProber prober([](ProbeReport& report) { silent(trace({}), false)(report.sightings.front()); });
+  const auto report = box.engine.verify("mailu-home", {}, wish(prober)).value();
+  for (const auto& hop : report.path) {
+    EXPECT_EQ(hop.outcome == HopOutcome::kBroken, hop.place == Place::kFirewall && hop.way == MailWay::kBack)
+        << id_of(hop.place) << ": " << hop.seen;
+  }
+}
+
+TEST(VerifyWithAProbe, ThePictureNamesWhoAnsweredAndWhomItSaw) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  FakeProber prober([](ProbeReport& report) { report.sightings.front().told = {test::address(kVps)}; });
+  const auto report = box.engine.verify("mailu-home", {}, wish(prober)).value();
+  EXPECT_EQ(way_out_at(report, Place::kInternet).seen, "192.0.2.25:25 answers 220 mx.example.org ESMTP");
+  EXPECT_EQ(way_out_at(report, Place::kSnat).name, kVps);
+}
 
 TEST(VerifyWithAProbe, WhatFailedBefore_ComesFirstAndIsWhatToMend) {
   EngineHost box(test::docker_home());
@@ -330,6 +367,9 @@ TEST(VerifyWithAProbe, WhatFailedBefore_ComesFirstAndIsWhatToMend) {
     if (check.outcome == Outcome::kFailed && (check.id == "probe" || check.id == "probe-tunnel")) {
       EXPECT_EQ(check.mend, "first what failed above (`tunnel`); then verify again");
     }
+  }
+  for (const auto& hop : report->path) {
+    EXPECT_EQ(hop.outcome == HopOutcome::kBroken, hop.place == Place::kTunnel) << id_of(hop.place) << ": " << hop.seen;
   }
 }
 

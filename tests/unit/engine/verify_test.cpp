@@ -313,6 +313,7 @@ TEST_P(Verify, AFault_FailsItsOwnCheckAndNamesTheMend) {
   EXPECT_EQ(failed, fault.failing) << told;
   EXPECT_NE(told.find(fault.said), std::string::npos) << told;
   EXPECT_EQ(report->passed(), fault.failing.empty());
+  EXPECT_EQ(test::unlike_the_picture(*report), "");
   EXPECT_EQ(box.now(), before);
   EXPECT_EQ(box.kernel.calls, std::vector<std::string>{}) << "verify changes nothing";
 }

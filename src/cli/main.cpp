@@ -16,12 +16,14 @@
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
 #include "cli/setup_commands.hpp"
+#include "cli/support_report.hpp"
 #include "cli/trace_command.hpp"
 #include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
 #include "probe/linux_prober.hpp"
+#include "report/host.hpp"
 #include "smtpegress/probe.hpp"
 
 namespace smtpegress::cli {
@@ -95,6 +97,8 @@ class Run {
         return run_pair(options_, files_, store_, *kernel_, networks_of_docker);
       case Command::kTrace:
         return trace();
+      case Command::kReport:
+        return report();
     }
     return 0;
   }
@@ -196,6 +200,15 @@ class Run {
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) {
       return run_trace(options_, engine_, name, fallback);
     });
+  }
+
+  /// Also where nothing is enabled or configured: that may be what is asked about.
+  Result<int> report() {
+    const Informants ask{engine_, *kernel_, store_, files_, seconds_since_epoch(), report::own_names()};
+    const auto done = with_enabled([&](const std::string& name, const std::optional<Profile>& known) {
+      return run_report(options_, ask, {name, options_.instance.empty() ? name : options_.instance, known});
+    });
+    return !done && done.error().kind == ErrorKind::kNotEnabled ? run_report(options_, ask, {}) : done;
   }
 
   Result<int> profiles() {

@@ -1,0 +1,167 @@
+#include "cli/support_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "cli/output.hpp"
+#include "engine/instances.hpp"
+#include "net/file.hpp"
+#include "net/list_of.hpp"
+#include "net/printable.hpp"
+#include "report/facts.hpp"
+#include "report/familiar.hpp"
+#include "report/host.hpp"
+#include "report/mask.hpp"
+
+namespace smtpegress::cli {
+namespace {
+
+using report::Section;
+using report::section_of;
+using Lines = std::vector<std::string>;
+
+constexpr std::size_t kMostOfFile = 1 << 20;  // bytes; profiles and records are some hundred
+constexpr std::size_t kMostLines = 1000;      // of a section: a report is to be read
+
+std::unexpected<Error> nobody() {
+  return usage_error({}, {}, "no instance is enabled or configured here");
+}
+
+/// A person's own text, as it stands in the file; what is in it that cannot be shown as it is, escaped.
+Result<Lines> lines_of_file(const char* operation, const std::string& path, Symlinks symlinks) {
+  const auto text = read_text_file(operation, path, kMostOfFile, symlinks);
+  if (!text) {
+    return std::unexpected(text.error());
+  }
+  Lines lines{path + ":"};
+  std::ranges::transform(report::lines_of(report::without_descriptions(*text)), std::back_inserter(lines), printable);
+  return lines;
+}
+
+/// The file, and what is wrong with it.
+Section profile_section(const Informants& ask, const Subject& subject) {
+  Section section{"profile", "The profile's file"};
+  const auto file = ask.files.find(subject.profile);
+  if (subject.name.empty() || !file) {
+    section.error = subject.name.empty() ? nobody().error().message() : "there is no such profile";
+    return section;
+  }
+  section = section_of(section.id, section.title, lines_of_file("read profile", file->path, Symlinks::kFollow));
+  for (const auto& mistake : ask.files.check(subject.profile).mistakes) {
+    section.lines.push_back("mistake: " + mistake.error.message());
+  }
+  return section;
+}
+
+/// The record as it stands, and whether it is believed.
+Section state_section(const Informants& ask, const Subject& subject) {
+  Section section{"state", "The state file"};
+  if (const auto enabled = ask.store.list()) {
+    section.lines.push_back("state files: " + (enabled->empty() ? "none" : list_of(*enabled)));
+  }
+  if (subject.name.empty()) {
+    return section;
+  }
+  const auto path = fmt::format("{}/{}.json", ask.store.directory(), subject.name);
+  if (const auto lines = lines_of_file("read state", path, Symlinks::kRefuse)) {
+    section.lines.insert(section.lines.end(), lines->begin(), lines->end());
+  } else {
+    section.error = lines.error().message();
+    return section;
+  }
+  const auto record = ask.store.load(subject.name);
+  if (!record) {
+    section.error = record.error().message();
+  } else if (!*record) {
+    section.lines.emplace_back("of an earlier boot: not believed");
+  }
+  return section;
+}
+
+/// What a command prints, or why it cannot.
+template <class Report, class Text>
+Section command_section(std::string id, std::string title, const Result<Report>& told, Text text) {
+  return section_of(std::move(id), std::move(title),
+                    told ? Result<Lines>(report::lines_of(text(*told))) : std::unexpected(told.error()));
+}
+
+void add_commands(const Informants& ask, const Subject& subject, std::vector<Section>& sections) {
+  const auto& [name, file, known] = subject;
+  const auto named = [&](const auto& command) { return name.empty() ? decltype(command())(nobody()) : command(); };
+  const auto planned = [&]() -> Result<PlanReport> {
+    const auto profile = known ? Result<Profile>(*known) : ask.files.load(file, {});
+    return profile ? ask.engine.plan(*profile, LegacyScripts::kRefuse) : std::unexpected(profile.error());
+  };
+  sections.push_back(command_section("plan", "smtp-egress plan, of the profile as it is enabled, else of its file",
+                                     named(planned), plan_text));
+  sections.push_back(command_section("status", "smtp-egress status",
+                                     named([&] { return ask.engine.status(name, known); }), status_text));
+  sections.push_back(command_section("verify", "smtp-egress verify, without a probe",
+                                     named([&] { return ask.engine.verify(name, known); }), verify_text));
+}
+
+/// Those that anything in the report may be about.
+std::vector<Profile> profiles_of(const Informants& ask, const Subject& subject) {
+  std::vector<Profile> profiles;
+  if (subject.known_as) {
+    profiles.push_back(*subject.known_as);
+  }
+  if (auto written = ask.files.load(subject.profile, {})) {
+    profiles.push_back(*std::move(written));
+  }
+  if (const auto others = other_instances(ask.store, subject.name)) {
+    std::ranges::transform(others->records, std::back_inserter(profiles), &InstanceRecord::profile);
+  }
+  return profiles;
+}
+
+void mask(std::vector<Section>& sections, report::Masker masker) {
+  for (auto& section : sections) {
+    report::shorten(section.lines, kMostLines);
+    for (auto& line : section.lines) {
+      line = masker.mask(line);
+    }
+    section.error = masker.mask(section.error);
+  }
+}
+
+}  // namespace
+
+Result<SupportReport> collect_report(const Informants& ask, Subject subject) {
+  auto facts = report::facts(ask.kernel, {.profile = subject.known_as ? &*subject.known_as : nullptr, .now = ask.now});
+  if (!facts) {
+    return std::unexpected(facts.error());
+  }
+  SupportReport told{std::move(subject), {}};
+  auto& sections = told.sections;
+  sections.push_back(profile_section(ask, told.subject));
+  sections.push_back(state_section(ask, told.subject));
+  add_commands(ask, told.subject, sections);
+  std::ranges::move(*facts, std::back_inserter(sections));
+  mask(sections, report::Masker(report::familiar_with(profiles_of(ask, told.subject), ask.own_names)));
+  // Versions, which may look like addresses, tell of nobody.
+  sections.insert(sections.begin(),
+                  {{"program", "The program", report::program_lines()}, {"host", "The host", report::host_lines()}});
+  return told;
+}
+
+std::string report_text(const SupportReport& report) {
+  auto text = fmt::format(
+      "smtp-egress report{}{}\n\n"
+      "Keys, Ethernet and public addresses, and names of mail servers, tenants and of this host stand as words in\n"
+      "braces here, the same for the same. Read it through before you give it to anybody.\n",
+      report.subject.name.empty() ? "" : " of ", report.subject.name);
+  for (const auto& section : report.sections) {
+    text += fmt::format("\n== {}: {}\n", section.id, section.title);
+    for (const auto& line : section.lines) {
+      text += line + "\n";
+    }
+    text += section.error.empty() ? "" : fmt::format("error: {}\n", section.error);
+    text += section.lines.empty() && section.error.empty() ? "nothing\n" : "";
+  }
+  return text;
+}
+
+}  // namespace smtpegress::cli

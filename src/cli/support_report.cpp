@@ -26,7 +26,7 @@ constexpr std::size_t kMostOfFile = 1 << 20;  // bytes; profiles and records are
 constexpr std::size_t kMostLines = 1000;      // of a section: a report is to be read
 
 std::unexpected<Error> nobody() {
-  return usage_error({}, {}, "no instance is enabled or configured here");
+  return usage_error("this host", {}, "no instance is enabled or configured");
 }
 
 /// A person's own text, as it stands in the file; what is in it that cannot be shown as it is, escaped.
@@ -130,17 +130,20 @@ void mask(std::vector<Section>& sections, report::Masker masker) {
 }  // namespace
 
 Result<SupportReport> collect_report(const Informants& ask, Subject subject) {
-  auto facts = report::facts(ask.kernel, {.profile = subject.known_as ? &*subject.known_as : nullptr, .now = ask.now});
-  if (!facts) {
-    return std::unexpected(facts.error());
+  const auto observed = ask.kernel.observe();
+  if (!observed && observed.error().kind == ErrorKind::kPermission) {
+    return std::unexpected(observed.error());
   }
   SupportReport told{std::move(subject), {}};
   auto& sections = told.sections;
   sections.push_back(profile_section(ask, told.subject));
   sections.push_back(state_section(ask, told.subject));
   add_commands(ask, told.subject, sections);
-  std::ranges::move(*facts, std::back_inserter(sections));
-  mask(sections, report::Masker(report::familiar_with(profiles_of(ask, told.subject), ask.own_names)));
+  const auto& known = told.subject.known_as;
+  std::ranges::move(report::facts(ask.kernel, observed, {.profile = known ? &*known : nullptr, .now = ask.now}),
+                    std::back_inserter(sections));
+  const auto addresses = observed ? observed->addresses : std::vector<InterfaceAddress>{};
+  mask(sections, report::Masker(report::familiar_with(profiles_of(ask, told.subject), ask.own_names, addresses)));
   // Versions, which may look like addresses, tell of nobody.
   sections.insert(sections.begin(),
                   {{"program", "The program", report::program_lines()}, {"host", "The host", report::host_lines()}});

@@ -53,7 +53,7 @@ Lines interface_lines(const ObservedState& observed) {
 Lines rule_lines(const ObservedState& observed) {
   Lines lines;
   for (const auto& rule : observed.rules) {
-    lines.push_back((rule.family == IpFamily::kV4 ? "IPv4 " : "IPv6 ") + to_string(rule));
+    lines.push_back(to_string(rule));
   }
   return lines;
 }
@@ -84,12 +84,18 @@ bool bears_on_mail(const Route& route, const Profile* profile) {
                                 }));
 }
 
+/// What the words for a route of ours do not have.
+std::string further_of(const Route& route) {
+  auto text = route.preferred_source ? " src " + route.preferred_source->to_string() : std::string();
+  return text + (route.other.empty() ? "" : fmt::format(" ({} further attributes)", route.other.size()));
+}
+
 Lines route_lines(const ObservedState& observed, const Profile* profile) {
   Lines lines;
   std::size_t others = 0;
   for (const auto& route : observed.routes) {
     if (bears_on_mail(route, profile)) {
-      lines.push_back((route.family == IpFamily::kV4 ? "IPv4 " : "IPv6 ") + to_string(route));
+      lines.push_back(to_string(route) + further_of(route));
     } else {
       ++others;
     }
@@ -211,9 +217,9 @@ Result<Lines> flow_lines(Kernel& kernel, const Profile* profile) {
 }
 
 Lines neighbour_lines(const nft::Ruleset& ruleset, const std::vector<std::string>& legacy_names) {
-  return {"Docker: " + describe(docker_backend(ruleset, legacy_names)),
+  return {"found " + describe(docker_backend(ruleset, legacy_names)),
           "iptables-legacy's tables: " + (legacy_names.empty() ? "none" : list_of(legacy_names)),
-          "rules in nf_tables, by the names of tables and chains: " + list_of(owners_in(ruleset))};
+          "rules in nf_tables, by the names of tables and chains: " + list_of(owners_in(ruleset), "; ")};
 }
 
 Passes passes_of(const Profile* profile) {
@@ -223,12 +229,8 @@ Passes passes_of(const Profile* profile) {
 
 }  // namespace
 
-Result<std::vector<Section>> facts(Kernel& kernel, const Viewpoint& from) {
+std::vector<Section> facts(Kernel& kernel, const Result<ObservedState>& observed, const Viewpoint& from) {
   const auto* profile = from.profile;
-  const auto observed = kernel.observe();
-  if (!observed && observed.error().kind == ErrorKind::kPermission) {
-    return std::unexpected(observed.error());
-  }
   const auto seen = [&](std::string id, std::string title, const std::function<Lines(const ObservedState&)>& lines) {
     return section_of(std::move(id), std::move(title),
                       observed ? Result<Lines>(lines(*observed)) : std::unexpected(observed.error()));

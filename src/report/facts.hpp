@@ -17,8 +17,8 @@ struct Viewpoint {
 };
 
 /// Sections for interfaces, policy rules, routes, sysctls, WireGuard, connection tracking, nf_tables, iptables-legacy
-/// and the programs that have rules there. kPermission where the kernel does not let itself be looked at; what fails
-/// otherwise is told in its section. Nothing is changed, and no packet sent.
-Result<std::vector<Section>> facts(Kernel& kernel, const Viewpoint& from);
+/// and the programs that have rules there. What fails, or was not observed, is told in its section. Nothing is changed,
+/// and no packet sent.
+[[nodiscard]] std::vector<Section> facts(Kernel& kernel, const Result<ObservedState>& observed, const Viewpoint& from);
 
 }  // namespace smtpegress::report

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <iterator>
 
 #include "model/docker.hpp"
 #include "net/contains.hpp"
@@ -32,7 +33,8 @@ void add_name(Familiar& known, std::string name, const char* kind) {
 /// And where the replies to it sidestep Docker, which tells as much.
 void add_network(Familiar& known, const Prefix& source) {
   const bool is_known = contains(known.networks, source, &NamedNetwork::network);
-  if (!tells_of_somebody(source.address) || is_known) {
+  constexpr std::uint8_t kShortest = 4;  // bits; sidestep_network() takes no less
+  if (!tells_of_somebody(source.address) || source.length < kShortest || is_known) {
     return;
   }
   constexpr std::size_t kEach = 2;  // a network and its sidestep
@@ -44,8 +46,10 @@ void add_network(Familiar& known, const Prefix& source) {
 
 }  // namespace
 
-Familiar familiar_with(const std::vector<Profile>& profiles, const std::vector<std::string>& own_names) {
+Familiar familiar_with(const std::vector<Profile>& profiles, const std::vector<std::string>& own_names,
+                       const std::vector<InterfaceAddress>& addresses) {
   Familiar known;
+  std::ranges::transform(addresses, std::back_inserter(known.own), &InterfaceAddress::local);
   for (const auto& name : own_names) {
     add_name(known, name, "host");
   }

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <optional>
 
+#include "net/contains.hpp"
+
 namespace smtpegress::report {
 namespace {
 
@@ -253,8 +255,9 @@ std::string Masker::word_for(const IpAddress& address, std::string_view text, st
   if (!tells_of_somebody(address)) {
     return {};
   }
-  const bool is_of_nobody_else = tells_a_mac(address) && (address.bytes[0] & 0xe0) == 0xe0;
-  return word_for((is_of_nobody_else ? "local" : "public") + std::string(family), address.to_string());
+  const bool is_local = std::ranges::any_of(kOfNobody, [&](const Prefix& one) { return one.contains(address); });
+  const auto* const kind = is_local ? "local" : contains(familiar_.own, address) ? "own" : "public";
+  return word_for(std::string(kind) + family, address.to_string());
 }
 
 std::string Masker::word_for(const std::string& kind, const std::string& what) {

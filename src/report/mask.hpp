@@ -26,6 +26,7 @@ struct NamedNetwork {
 /// What is known beforehand, beside what anybody can tell by its looks.
 struct Familiar {
   std::vector<NamedNetwork> networks{};
+  std::vector<IpAddress> own{};                ///< this host's: {own4-1} and not {public4-1}
   std::map<std::string, std::string> names{};  ///< lower-case -> its kind: "mx.example.org" -> "server"
 };
 

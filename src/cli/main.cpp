@@ -1,6 +1,5 @@
 // smtp-egress: parses the command line, runs one command of the engine, prints its report.
 #include <malloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +14,7 @@
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
+#include "cli/progress_line.hpp"
 #include "cli/setup_commands.hpp"
 #include "cli/support_report.hpp"
 #include "cli/trace_command.hpp"
@@ -45,26 +45,6 @@ void print(const Options& options, const std::string& text) {
     std::fputs(text.c_str(), stdout);
   }
 }
-
-/// A line on a terminal that is written anew, and gone in the end.
-class ProgressLine {
- public:
-  explicit ProgressLine(const Options& options)
-      : shown_(options.format == Format::kText && options.verbosity != Verbosity::kQuiet &&
-               ::isatty(STDERR_FILENO) == 1) {}
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-  ~ProgressLine() { show(""); }
-  void show(const std::string& text) const {
-    if (shown_) {
-      std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
-      std::fflush(stderr);
-    }
-  }
-
- private:
-  bool shown_;
-};
 
 /// One run of the program.
 class Run {

@@ -14,6 +14,7 @@
 #include "report/familiar.hpp"
 #include "report/host.hpp"
 #include "report/mask.hpp"
+#include "report/profile_text.hpp"
 
 namespace smtpegress::cli {
 namespace {
@@ -55,6 +56,10 @@ Section profile_section(const Informants& ask, const Subject& subject) {
   return section;
 }
 
+std::string state_path(const Informants& ask, const Subject& subject) {
+  return fmt::format("{}/{}.json", ask.store.directory(), subject.name);
+}
+
 /// The record as it stands, and whether it is believed.
 Section state_section(const Informants& ask, const Subject& subject) {
   Section section{"state", "The state file"};
@@ -64,8 +69,7 @@ Section state_section(const Informants& ask, const Subject& subject) {
   if (subject.name.empty()) {
     return section;
   }
-  const auto path = fmt::format("{}/{}.json", ask.store.directory(), subject.name);
-  if (const auto lines = lines_of_file("read state", path, Symlinks::kRefuse)) {
+  if (const auto lines = lines_of_file("read state", state_path(ask, subject), Symlinks::kRefuse)) {
     section.lines.insert(section.lines.end(), lines->begin(), lines->end());
   } else {
     section.error = lines.error().message();
@@ -102,19 +106,26 @@ void add_commands(const Informants& ask, const Subject& subject, std::vector<Sec
                                      named([&] { return ask.engine.verify(name, known); }), verify_text));
 }
 
-/// Those that anything in the report may be about.
-std::vector<Profile> profiles_of(const Informants& ask, const Subject& subject) {
-  std::vector<Profile> profiles;
+/// All that tells what is to be masked.
+report::Sources known_to(const Informants& ask, const Subject& subject, const Result<ObservedState>& observed) {
+  report::Sources sources{.own_names = ask.own_names};
   if (subject.known_as) {
-    profiles.push_back(*subject.known_as);
+    sources.profiles.push_back(*subject.known_as);
   }
   if (auto written = ask.files.load(subject.profile, {})) {
-    profiles.push_back(*std::move(written));
+    sources.profiles.push_back(*std::move(written));
   }
   if (const auto others = other_instances(ask.store, subject.name)) {
-    std::ranges::transform(others->records, std::back_inserter(profiles), &InstanceRecord::profile);
+    std::ranges::transform(others->records, std::back_inserter(sources.profiles), &InstanceRecord::profile);
   }
-  return profiles;
+  const auto file = ask.files.find(subject.profile);
+  for (const auto& path : {file ? file->path : std::string(), state_path(ask, subject)}) {
+    sources.texts.push_back(read_text_file("read", path, kMostOfFile, Symlinks::kRefuse).value_or(""));
+  }
+  if (observed) {
+    sources.own_addresses = observed->addresses;
+  }
+  return sources;
 }
 
 void mask(std::vector<Section>& sections, report::Masker masker) {
@@ -142,8 +153,7 @@ Result<SupportReport> collect_report(const Informants& ask, Subject subject) {
   const auto& known = told.subject.known_as;
   std::ranges::move(report::facts(ask.kernel, observed, {.profile = known ? &*known : nullptr, .now = ask.now}),
                     std::back_inserter(sections));
-  const auto addresses = observed ? observed->addresses : std::vector<InterfaceAddress>{};
-  mask(sections, report::Masker(report::familiar_with(profiles_of(ask, told.subject), ask.own_names, addresses)));
+  mask(sections, report::Masker(report::familiar_with(known_to(ask, told.subject, observed))));
   // Versions, which may look like addresses, tell of nobody.
   sections.insert(sections.begin(),
                   {{"program", "The program", report::program_lines()}, {"host", "The host", report::host_lines()}});

@@ -10,6 +10,7 @@
 #include "model/docker.hpp"
 #include "model/ownership.hpp"
 #include "model/sysctl_keys.hpp"
+#include "model/tenants.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
 #include "report/ruleset.hpp"
@@ -18,6 +19,8 @@ namespace smtpegress::report {
 namespace {
 
 using Lines = std::vector<std::string>;
+
+constexpr std::size_t kMostTunnels = 64;  // of tenants', each with a look at its own: a report is to be read
 
 std::string flags_of(const InterfaceAddress& address) {
   std::string text;
@@ -58,30 +61,31 @@ Lines rule_lines(const ObservedState& observed) {
   return lines;
 }
 
-/// Interfaces that the mail goes by, or that wrap it.
-std::vector<IfName> tunnels_of(const Profile& profile) {
-  std::vector<IfName> names{profile.tunnel};
-  if (profile.inner) {
-    names.push_back(profile.inner->link);
-  }
-  for (const auto& tenant : profile.tenants) {
-    if (tenant.tunnel && !contains(names, *tenant.tunnel)) {
-      names.push_back(*tenant.tunnel);
+/// Of an instance, what the kernel's objects are held against; of none, nothing is the mail's.
+struct Focus {
+  explicit Focus(const Profile* whose)
+      : profile(whose), sources(whose != nullptr ? whose->sources : std::vector<Prefix>{}) {
+    if (whose == nullptr) {
+      return;
+    }
+    tunnels = tunnels_of(*whose);
+    tunnels.resize(std::min(tunnels.size(), kMostTunnels));
+    if (whose->inner) {
+      tunnels.push_back(whose->inner->link);
     }
   }
-  return names;
-}
+
+  const Profile* profile;
+  std::vector<IfName> tunnels{};  ///< the mail goes by, or that wrap it
+  NetworkIndex sources;
+};
 
 /// Does it lead to the internet, to a source, by a tunnel, or is it ours?
-bool bears_on_mail(const Route& route, const Profile* profile) {
-  if (route.destination.is_internet() || route.protocol == kOurProtocol) {
-    return true;
-  }
-  return profile != nullptr && (contains(tunnels_of(*profile), route.interface) ||
-                                (profile->side == Side::kHome && route.table == profile->table) ||
-                                std::ranges::any_of(profile->sources, [&](const Prefix& source) {
-                                  return source.overlaps(route.destination);
-                                }));
+bool bears_on_mail(const Route& route, const Focus& focus) {
+  const bool in_own_table =
+      focus.profile != nullptr && focus.profile->side == Side::kHome && route.table == focus.profile->table;
+  return route.destination.is_internet() || route.protocol == kOurProtocol || in_own_table ||
+         contains(focus.tunnels, route.interface) || focus.sources.overlapping(route.destination);
 }
 
 /// What the words for a route of ours do not have.
@@ -90,11 +94,11 @@ std::string further_of(const Route& route) {
   return text + (route.other.empty() ? "" : fmt::format(" ({} further attributes)", route.other.size()));
 }
 
-Lines route_lines(const ObservedState& observed, const Profile* profile) {
+Lines route_lines(const ObservedState& observed, const Focus& focus) {
   Lines lines;
   std::size_t others = 0;
   for (const auto& route : observed.routes) {
-    if (bears_on_mail(route, profile)) {
+    if (bears_on_mail(route, focus)) {
       lines.push_back(to_string(route) + further_of(route));
     } else {
       ++others;
@@ -105,16 +109,16 @@ Lines route_lines(const ObservedState& observed, const Profile* profile) {
 }
 
 /// Whose settings count: the tunnels, the ways to the internet, the sources' interfaces; behind "all" and "default".
-std::vector<std::string> interfaces_that_count(const Result<ObservedState>& observed, const Profile* profile) {
+std::vector<std::string> interfaces_that_count(const Result<ObservedState>& observed, const Focus& focus) {
   std::vector<std::string> names{"all", "default"};
   const auto add = [&](const IfName& name) {
     if (!name.empty() && !contains(names, name.str())) {
       names.push_back(name.str());
     }
   };
-  if (profile != nullptr) {
-    std::ranges::for_each(tunnels_of(*profile), add);
-    add(profile->wan.value_or(IfName()));
+  std::ranges::for_each(focus.tunnels, add);
+  if (focus.profile != nullptr && focus.profile->wan) {
+    add(*focus.profile->wan);
   }
   if (!observed) {
     return names;
@@ -125,11 +129,8 @@ std::vector<std::string> interfaces_that_count(const Result<ObservedState>& obse
     }
   }
   for (const auto& link : observed->links) {
-    const bool has_source =
-        profile != nullptr && std::ranges::any_of(observed->networks_on(link), [&](const Prefix& on) {
-          return std::ranges::any_of(profile->sources, [&](const Prefix& source) { return source.overlaps(on); });
-        });
-    if (has_source) {
+    const auto networks = observed->networks_on(link);
+    if (std::ranges::any_of(networks, [&](const Prefix& on) { return focus.sources.overlapping(on).has_value(); })) {
       add(link.name);
     }
   }
@@ -175,43 +176,35 @@ void add_device(Lines& lines, const WireGuardDevice& device, std::int64_t now) {
 }
 
 /// Private keys are never asked for: the kernel's answer is read without them.
-Lines wireguard_lines(Kernel& kernel, const Viewpoint& from) {
-  if (from.profile == nullptr) {
-    return {"no instance says which interface is the tunnel"};
-  }
+Lines wireguard_lines(Kernel& kernel, const Focus& focus, std::int64_t now) {
   Lines lines;
-  for (const auto& name : tunnels_of(*from.profile)) {
+  for (const auto& name : focus.tunnels) {
     if (const auto device = kernel.wireguard(name)) {
-      add_device(lines, *device, from.now);
+      add_device(lines, *device, now);
     } else {
       lines.push_back(name.str() + ": " +
                       (device.error().errnum == ENODEV ? "no WireGuard interface" : device.error().message()));
     }
   }
-  return lines;
+  return lines.empty() ? Lines{"no instance says which interface is the tunnel"} : lines;
 }
 
-Result<Lines> flow_lines(Kernel& kernel, const Profile* profile) {
-  const auto ports = profile != nullptr ? profile->ports : std::vector{PortRange{.first = 25, .last = 25}};
+Result<Lines> flow_lines(Kernel& kernel, const Focus& focus) {
+  const auto ports = focus.profile != nullptr ? focus.profile->ports : std::vector{PortRange{.first = 25, .last = 25}};
   Lines lines;
   for (const auto family : kBothFamilies) {
-    const auto flows = kernel.tcp_flows_to(family, ports);
+    auto flows = kernel.tcp_flows_to(family, ports);
     if (!flows) {
       return std::unexpected(flows.error());
     }
-    std::size_t mail = 0;
-    std::size_t of_sources = 0;
-    for (const auto& flow : *flows) {
-      const bool is_mail =
-          std::ranges::any_of(ports, [&](const PortRange& range) { return range.contains(flow.destination_port); });
-      const bool is_of_source = profile != nullptr && std::ranges::any_of(profile->sources, [&](const Prefix& source) {
-                                  return source.contains(flow.source);
-                                });
-      mail += is_mail ? 1 : 0;
-      of_sources += is_mail && is_of_source ? 1 : 0;
-    }
+    std::erase_if(*flows, [&](const Flow& flow) {
+      return std::ranges::none_of(ports, [&](const PortRange& range) { return range.contains(flow.destination_port); });
+    });
+    const auto of_sources = std::ranges::count_if(
+        *flows, [&](const Flow& flow) { return focus.sources.containing(flow.source).has_value(); });
     lines.push_back(fmt::format("{}: {} tracked to tcp/{}, {} of them from the sources",
-                                family == IpFamily::kV4 ? "IPv4" : "IPv6", mail, list_of(ports, ", tcp/"), of_sources));
+                                family == IpFamily::kV4 ? "IPv4" : "IPv6", flows->size(), list_of(ports, ", tcp/"),
+                                of_sources));
   }
   return lines;
 }
@@ -230,7 +223,8 @@ Passes passes_of(const Profile* profile) {
 }  // namespace
 
 std::vector<Section> facts(Kernel& kernel, const Result<ObservedState>& observed, const Viewpoint& from) {
-  const auto* profile = from.profile;
+  const Focus focus(from.profile);
+  const auto passes = passes_of(from.profile);
   const auto seen = [&](std::string id, std::string title, const std::function<Lines(const ObservedState&)>& lines) {
     return section_of(std::move(id), std::move(title),
                       observed ? Result<Lines>(lines(*observed)) : std::unexpected(observed.error()));
@@ -243,16 +237,15 @@ std::vector<Section> facts(Kernel& kernel, const Result<ObservedState>& observed
   sections.push_back(seen("interfaces", "Interfaces and their addresses", interface_lines));
   sections.push_back(seen("policy-rules", "Policy rules", rule_lines));
   sections.push_back(seen("routes", "Routes that bear on the mail",
-                          [&](const ObservedState& state) { return route_lines(state, profile); }));
-  sections.push_back(section_of("sysctls", "Sysctls", sysctl_lines(kernel, interfaces_that_count(observed, profile))));
-  sections.push_back(section_of("wireguard", "WireGuard", wireguard_lines(kernel, from)));
-  sections.push_back(section_of("flows", "Connection tracking", flow_lines(kernel, profile)));
-  sections.push_back(
-      seen("nftables", "nf_tables: our tables, and the chains that the mail passes",
-           [&](const ObservedState& state) { return ruleset_lines(state.ruleset, passes_of(profile)); }));
+                          [&](const ObservedState& state) { return route_lines(state, focus); }));
+  sections.push_back(section_of("sysctls", "Sysctls", sysctl_lines(kernel, interfaces_that_count(observed, focus))));
+  sections.push_back(section_of("wireguard", "WireGuard", wireguard_lines(kernel, focus, from.now)));
+  sections.push_back(section_of("flows", "Connection tracking", flow_lines(kernel, focus)));
+  sections.push_back(seen("nftables", "nf_tables: our tables, and the chains that the mail passes",
+                          [&](const ObservedState& state) { return ruleset_lines(state.ruleset, passes); }));
   sections.push_back(
       section_of("iptables-legacy", "iptables-legacy's tables",
-                 legacy ? Result<Lines>(ruleset_lines(*legacy, passes_of(profile))) : std::unexpected(legacy.error())));
+                 legacy ? Result<Lines>(ruleset_lines(*legacy, passes)) : std::unexpected(legacy.error())));
   return sections;
 }
 

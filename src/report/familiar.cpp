@@ -9,6 +9,7 @@
 
 #include "model/docker.hpp"
 #include "net/contains.hpp"
+#include "report/profile_text.hpp"
 
 namespace smtpegress::report {
 namespace {
@@ -44,20 +45,36 @@ void add_network(Familiar& known, const Prefix& source) {
   known.networks.push_back({sidestep_network(source), fmt::format("sidestep{}-{}", family, number)});
 }
 
+void add_server(Familiar& known, const MailServer& server) {
+  if (!IpAddress::parse(server.host)) {
+    add_name(known, server.host, "server");
+  }
+}
+
+void add_named_in(Familiar& known, const std::string& text) {
+  for (const auto& name : texts_of(text, "name")) {
+    add_name(known, name, "tenant");
+  }
+  for (const auto& name : texts_of(text, "probe")) {
+    if (const auto server = MailServer::parse(name)) {
+      add_server(known, *server);
+    } else {
+      add_name(known, name, "server");
+    }
+  }
+}
+
 }  // namespace
 
-Familiar familiar_with(const std::vector<Profile>& profiles, const std::vector<std::string>& own_names,
-                       const std::vector<InterfaceAddress>& addresses) {
+Familiar familiar_with(const Sources& sources) {
   Familiar known;
-  std::ranges::transform(addresses, std::back_inserter(known.own), &InterfaceAddress::local);
-  for (const auto& name : own_names) {
+  std::ranges::transform(sources.own_addresses, std::back_inserter(known.own), &InterfaceAddress::local);
+  for (const auto& name : sources.own_names) {
     add_name(known, name, "host");
   }
-  for (const auto& profile : profiles) {
+  for (const auto& profile : sources.profiles) {
     for (const auto& server : profile.probe) {
-      if (!IpAddress::parse(server.host)) {
-        add_name(known, server.host, "server");
-      }
+      add_server(known, server);
     }
     for (const auto& tenant : profile.tenants) {
       add_name(known, tenant.name, "tenant");
@@ -65,6 +82,9 @@ Familiar familiar_with(const std::vector<Profile>& profiles, const std::vector<s
     for (const auto& source : profile.sources) {
       add_network(known, source);
     }
+  }
+  for (const auto& text : sources.texts) {
+    add_named_in(known, text);
   }
   return known;
 }

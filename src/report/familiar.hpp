@@ -10,9 +10,16 @@
 
 namespace smtpegress::report {
 
-/// Mail servers and tenants of `profiles` by name, and this host's `own_names`, unless such a name is one of the words
-/// that a report is made of ("home"). Sources of theirs that are public networks, and this host's `addresses`.
-[[nodiscard]] Familiar familiar_with(const std::vector<Profile>& profiles, const std::vector<std::string>& own_names,
-                                     const std::vector<InterfaceAddress>& addresses);
+/// What names and networks are taken from.
+struct Sources {
+  std::vector<Profile> profiles{};
+  std::vector<std::string> texts{};  ///< profiles' and records' as they stand in files, whether they can be read or not
+  std::vector<std::string> own_names{};           ///< this host's
+  std::vector<InterfaceAddress> own_addresses{};  ///< and its interfaces'
+};
+
+/// Mail servers and tenants by name, and this host, unless such a name is one of the words that a report is made of
+/// ("home"). Mail sources that are public networks, and this host's addresses.
+[[nodiscard]] Familiar familiar_with(const Sources& sources);
 
 }  // namespace smtpegress::report

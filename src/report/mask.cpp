@@ -124,28 +124,6 @@ bool tells_of_somebody(const IpAddress& address) {
   return !is_of_nobody || tells_a_mac(address);
 }
 
-std::string without_descriptions(std::string_view json) {
-  constexpr std::string_view kKey = "\"description\"";
-  constexpr std::string_view kSpace = " \t\r\n";
-  std::string text;
-  for (auto key = json.find(kKey); key != std::string_view::npos; key = json.find(kKey)) {
-    auto at = json.find_first_not_of(kSpace, key + kKey.size());
-    at = char_at(json, at) == ':' ? json.find_first_not_of(kSpace, at + 1) : at;
-    if (char_at(json, at) == '"') {
-      ++at;
-      text += std::string(json.substr(0, at)) + "...";
-      while (at < json.size() && json[at] != '"') {
-        at += json[at] == '\\' ? 2U : 1U;
-      }
-    } else {
-      at = key + kKey.size();
-      text += json.substr(0, at);
-    }
-    json.remove_prefix(std::min(at, json.size()));
-  }
-  return text.append(json);
-}
-
 std::string Masker::mask(std::string_view text) {
   constexpr std::array<Finder, 5> kFinders{&Masker::key_at, &Masker::name_at, &Masker::mac_at, &Masker::ipv6_at,
                                            &Masker::ipv4_at};

@@ -30,9 +30,6 @@ struct Familiar {
   std::map<std::string, std::string> names{};  ///< lower-case -> its kind: "mx.example.org" -> "server"
 };
 
-/// A profile's or a record's text with `...` for what a person wrote in its own words (the key "description").
-[[nodiscard]] std::string without_descriptions(std::string_view json);
-
 class Masker {
  public:
   explicit Masker(Familiar familiar = {}) : familiar_(std::move(familiar)) {}

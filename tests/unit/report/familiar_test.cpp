@@ -17,19 +17,26 @@ Profile with_tenants() {
 TEST(Familiar, TenantsAndMailServers_AreKnownByName) {
   auto profile = with_tenants();
   profile.probe = {{"MX.example.org", 25}, {"192.0.2.25", {}}, {"2001:db8::25", {}}};
-  const auto known = familiar_with({profile}, {"atlas.example.net", "atlas"}, {});
+  const auto known = familiar_with({.profiles = {profile}, .own_names = {"atlas.example.net", "atlas"}});
   const std::map<std::string, std::string> names{
       {"alice", "tenant"}, {"mx.example.org", "server"}, {"atlas.example.net", "host"}, {"atlas", "host"}};
   EXPECT_EQ(known.names, names);
 }
 
+TEST(Familiar, AFileThatCannotBeRead_TellsItsNamesAllTheSame) {
+  const auto known =
+      familiar_with({.texts = {R"({"tenants": [{"name": "Alice"}], "probe": ["mx.example.org:25", "a b"])"}});
+  const std::map<std::string, std::string> names{{"alice", "tenant"}, {"mx.example.org", "server"}, {"a b", "server"}};
+  EXPECT_EQ(known.names, names);
+}
+
 TEST(Familiar, AHostCalledLikeAWordOfTheReport_IsNot) {
-  EXPECT_TRUE(familiar_with({}, {"home", "VPS", "mail", ""}, {}).names.empty());
+  EXPECT_TRUE(familiar_with({.own_names = {"home", "VPS", "mail", ""}}).names.empty());
 }
 
 TEST(Familiar, PublicSources_AreKnownWithTheirSidestep) {
   const auto home = test::home_profile({{{"sources", "192.168.203.0/24,2a01:4f8:203::/64,2a01:4f8:204::/64"}}});
-  const auto networks = familiar_with({home, home}, {}, {}).networks;
+  const auto networks = familiar_with({.profiles = {home, home}}).networks;
   ASSERT_EQ(networks.size(), 4U);
   EXPECT_EQ(networks[0].name, "source6-1");
   EXPECT_EQ(networks[0].network, test::prefix("2a01:4f8:203::/64"));

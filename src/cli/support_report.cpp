@@ -23,8 +23,10 @@ using report::Section;
 using report::section_of;
 using Lines = std::vector<std::string>;
 
-constexpr std::size_t kMostOfFile = 1 << 20;  // bytes; profiles and records are some hundred
-constexpr std::size_t kMostLines = 1000;      // of a section: a report is to be read
+constexpr std::size_t kMostOfFile = 8 << 20;  // bytes; a record with 10,000 tenants is two million
+// Of a section: a report is to be read.
+constexpr std::size_t kMostLines = 1000;
+constexpr std::size_t kLongestLine = 10'000;  // bytes
 
 std::unexpected<Error> nobody() {
   return usage_error("this host", {}, "no instance is enabled or configured");
@@ -133,6 +135,7 @@ void mask(std::vector<Section>& sections, report::Masker masker) {
     report::shorten(section.lines, kMostLines);
     for (auto& line : section.lines) {
       line = masker.mask(line);
+      report::shorten(line, kLongestLine);
     }
     section.error = masker.mask(section.error);
   }

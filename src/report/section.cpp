@@ -22,4 +22,17 @@ void shorten(std::vector<std::string>& lines, std::size_t most) {
   }
 }
 
+void shorten(std::string& line, std::size_t most) {
+  if (line.size() <= most) {
+    return;
+  }
+  const auto continues = [&](std::size_t at) { return (static_cast<unsigned char>(line[at]) & 0xc0U) == 0x80U; };
+  while (most != 0 && continues(most)) {
+    --most;
+  }
+  const auto left_out = line.size() - most;
+  line.resize(most);
+  line += fmt::format("... and {} more bytes", left_out);
+}
+
 }  // namespace smtpegress::report

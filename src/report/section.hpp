@@ -32,5 +32,7 @@ struct Section {
 
 /// At most `most`, and then how many there were more.
 void shorten(std::vector<std::string>& lines, std::size_t most);
+/// The same of a line's bytes; no character of UTF-8 is cut.
+void shorten(std::string& line, std::size_t most);
 
 }  // namespace smtpegress::report

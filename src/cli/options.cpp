@@ -135,7 +135,8 @@ void add_trace_options(CLI::App& command, FollowOptions& follow) {
 
 void add_report_options(CLI::App& command, ReportOptions& report) {
   auto* output = command.add_option("-o,--output", report.output, "A new file; -: standard output, the default");
-  output->type_name("FILE");
+  output->type_name("FILE")->check(
+      [](const std::string& file) { return file.empty() ? std::string("names no file") : std::string(); });
   command
       .add_flag_callback(
           "--force", [&report] { report.existing = Existing::kReplace; }, "Replace a file of that name")

@@ -54,9 +54,6 @@ bool is_of_ipv6(char c) {
 char char_at(std::string_view text, std::size_t at) {
   return at < text.size() ? text[at] : '\0';
 }
-char char_before(std::string_view text, std::size_t at) {
-  return at == 0 ? '\0' : text[at - 1];
-}
 
 template <class Is>
 std::size_t run_at(std::string_view text, std::size_t at, std::size_t most, Is is) {
@@ -82,7 +79,7 @@ bool tells_a_mac(const IpAddress& address) {
          address.bytes.at(kMiddle + 1) == 0xfe && !is_host_mask(address);
 }
 
-/// "/24" at `at`; nothing where there is none.
+/// "/24" at `at`; nothing where there is none, or where its number may be the beginning of something else.
 std::optional<std::uint8_t> prefix_length_at(std::string_view text, std::size_t at) {
   if (char_at(text, at) != '/') {
     return std::nullopt;
@@ -90,7 +87,10 @@ std::optional<std::uint8_t> prefix_length_at(std::string_view text, std::size_t 
   std::uint8_t length = 0;
   const auto* const begin = text.data() + at + 1;
   const auto [end, code] = std::from_chars(begin, text.data() + text.size(), length);
-  return code == std::errc{} ? std::optional(length) : std::nullopt;
+  const auto behind = static_cast<std::size_t>(end - text.data());
+  const char next = char_at(text, behind);
+  const bool goes_on = is_alnum(next) || next == ':' || (next == '.' && is_digit(char_at(text, behind + 1)));
+  return code == std::errc{} && !goes_on ? std::optional(length) : std::nullopt;
 }
 
 /// Four numbers and three dots, leading zeros allowed; its length, or nothing.
@@ -124,15 +124,25 @@ bool tells_of_somebody(const IpAddress& address) {
   return !is_of_nobody || tells_a_mac(address);
 }
 
+/// What is replaced ends the word that it stood in, and what is left of that may be an address by itself, or a name.
 std::string Masker::mask(std::string_view text) {
+  auto masked = mask_once(text);
+  for (auto again = mask_once(masked); again != masked; again = mask_once(masked)) {
+    masked = std::move(again);
+  }
+  return masked;
+}
+
+std::string Masker::mask_once(std::string_view text) {
   constexpr std::array<Finder, 5> kFinders{&Masker::key_at, &Masker::name_at, &Masker::mac_at, &Masker::ipv6_at,
                                            &Masker::ipv4_at};
   std::string masked;
   masked.reserve(text.size());
   for (std::size_t at = 0; at < text.size();) {
+    const char before = masked.empty() ? '\0' : masked.back();  // a word's brace ends all that is before it
     Found found;
     for (auto finder = kFinders.begin(); finder != kFinders.end() && found.length == 0; ++finder) {
-      found = (this->**finder)(text, at);
+      found = (this->**finder)(text, at, before);
     }
     const auto length = std::max<std::size_t>(found.length, 1);
     masked += found.word.empty() ? text.substr(at, length) : std::string_view(found.word);
@@ -142,8 +152,8 @@ std::string Masker::mask(std::string_view text) {
 }
 
 /// 32 bytes in base64, or more that end like it: of a longer one no half may stay.
-Masker::Found Masker::key_at(std::string_view text, std::size_t at) {
-  if (is_base64(char_before(text, at))) {
+Masker::Found Masker::key_at(std::string_view text, std::size_t at, char before) {
+  if (is_base64(before)) {
     return {};
   }
   const auto length = run_at(text, at, text.size(), is_base64);
@@ -153,8 +163,8 @@ Masker::Found Masker::key_at(std::string_view text, std::size_t at) {
   return {length + 1, word_for("key", std::string(text.substr(at, length)))};
 }
 
-Masker::Found Masker::name_at(std::string_view text, std::size_t at) {
-  if (familiar_.names.empty() || is_of_name(char_before(text, at))) {
+Masker::Found Masker::name_at(std::string_view text, std::size_t at, char before) {
+  if (familiar_.names.empty() || is_of_name(before)) {
     return {};
   }
   auto name = std::string(text.substr(at, run_at(text, at, text.size(), is_of_name)));
@@ -166,9 +176,8 @@ Masker::Found Masker::name_at(std::string_view text, std::size_t at) {
   return known == familiar_.names.end() ? Found{} : Found{name.size(), word_for(known->second, name)};
 }
 
-Masker::Found Masker::mac_at(std::string_view text, std::size_t at) {
+Masker::Found Masker::mac_at(std::string_view text, std::size_t at, char before) {
   const auto mac = text.substr(at, kMacLength);
-  const char before = char_before(text, at);
   const char after = char_at(text, at + kMacLength);
   if (mac.size() != kMacLength || is_alnum(before) || before == ':' || is_alnum(after) ||
       (after == ':' && is_hex(char_at(text, at + kMacLength + 1)))) {
@@ -186,11 +195,9 @@ Masker::Found Masker::mac_at(std::string_view text, std::size_t at) {
 }
 
 /// The longest that is an address: "2001:db8::25" of "2001:db8::25: no route".
-Masker::Found Masker::ipv6_at(std::string_view text, std::size_t at) {
+Masker::Found Masker::ipv6_at(std::string_view text, std::size_t at, char before) {
   const auto run = text.substr(at, run_at(text, at, kLongestIpv6, is_of_ipv6));
-  const char before = char_before(text, at);
-  const bool begins =
-      run.starts_with("::") ? before != ':' : !run.starts_with(':') && !is_alnum(before) && before != '_';
+  const bool begins = run.starts_with("::") ? before != ':' : !run.starts_with(':') && !is_alnum(before);
   if (!begins || std::ranges::count(run, ':') < 2) {
     return {};
   }
@@ -199,14 +206,16 @@ Masker::Found Masker::ipv6_at(std::string_view text, std::size_t at) {
       continue;
     }
     if (const auto address = IpAddress::parse(run.substr(0, length)); address && address->family == IpFamily::kV6) {
-      return {length, word_for(*address, text, at + length)};
+      auto word = word_for(*address, text, at + length);
+      const bool has_ipv4 = run.substr(0, length).contains('.');  // which is looked at by itself, where this one stays
+      return word.empty() && has_ipv4 ? Found{} : Found{length, std::move(word)};
     }
   }
   return {};
 }
 
-Masker::Found Masker::ipv4_at(std::string_view text, std::size_t at) {
-  if (is_digit(char_before(text, at))) {
+Masker::Found Masker::ipv4_at(std::string_view text, std::size_t at, char before) {
+  if (is_digit(before)) {
     return {};
   }
   const auto found = ipv4_in(text, at);

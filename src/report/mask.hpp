@@ -38,18 +38,20 @@ class Masker {
   std::string mask(std::string_view text);
 
  private:
-  /// The part of a text at `at` that is to be replaced, and by what. An empty word: it stays as it is.
+  /// The part of a text at `at`, behind the character `before`, that is to be replaced, and by what. An empty word: it
+  /// stays as it is.
   struct Found {
     std::size_t length = 0;
     std::string word;
   };
-  using Finder = Found (Masker::*)(std::string_view text, std::size_t at);
+  std::string mask_once(std::string_view text);
+  using Finder = Found (Masker::*)(std::string_view text, std::size_t at, char before);
 
-  Found key_at(std::string_view text, std::size_t at);
-  Found name_at(std::string_view text, std::size_t at);
-  Found mac_at(std::string_view text, std::size_t at);
-  Found ipv6_at(std::string_view text, std::size_t at);
-  Found ipv4_at(std::string_view text, std::size_t at);
+  Found key_at(std::string_view text, std::size_t at, char before);
+  Found name_at(std::string_view text, std::size_t at, char before);
+  Found mac_at(std::string_view text, std::size_t at, char before);
+  Found ipv6_at(std::string_view text, std::size_t at, char before);
+  Found ipv4_at(std::string_view text, std::size_t at, char before);
 
   /// Of an address that ends at `end` of `text`, where a prefix length may follow.
   std::string word_for(const IpAddress& address, std::string_view text, std::size_t end);

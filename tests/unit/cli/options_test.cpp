@@ -195,6 +195,7 @@ TEST(Options, Report_GoesToStandardOutputUnlessAFileIsNamed) {
   EXPECT_EQ(filed.report.existing, Existing::kReplace);
   EXPECT_EQ(options({"report", "--output", "-"}).report.existing, Existing::kRefuse);
   EXPECT_EQ(exit_of({"report", "--force"}), 2) << "there is no file to replace";
+  EXPECT_EQ(exit_of({"report", "--output", ""}), 2) << "an unset variable of a script's";
 }
 
 TEST(Options, HelpAndVersion_AreExitZero) {

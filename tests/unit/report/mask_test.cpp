@@ -115,6 +115,14 @@ TEST(Mask, AKnownNetwork_KeepsItsAddressesTogether) {
   EXPECT_EQ(masked("ea01:4f8:203::10 e000::1", familiar), "{sidestep6-1-host-1} e000::1");
 }
 
+TEST(Mask, WhatStandsBesideAnAddress_IsLookedAtOnceItIsGone) {
+  EXPECT_EQ(masked("52::::126"), "{public6-1}{public6-2}");
+  EXPECT_EQ(masked("198.41.0.4abcd::1"), "{public4-1}{public6-1}");
+  EXPECT_EQ(masked("atlas198.41.0.4", {.names = {{"atlas", "host"}}}), "{host-1}{public4-1}");
+  EXPECT_EQ(masked("128.0.0.0/01:4f8::5"), "{public4-1}/{public6-1}") << "what is behind the slash is no length";
+  EXPECT_EQ(masked("ff02::198.41.0.4"), "ff02{public6-1}") << "an IPv6 address of nobody, but for what is in it";
+}
+
 TEST(Mask, WhatIsMasked_IsMaskedForGood) {
   for (const auto* text : {"198.41.0.4.5.6.7", "198.41.0.4::5", "1:2:3:4:5:6:7:8:9::", "2a01::1:198.41.0.4:2a01::2",
                            "10.198.41.0.4.198.41.0.5/24/24"}) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/output.hpp"
+#include "cli/support_report.hpp"
 
 namespace smtpegress::cli {
 namespace {
@@ -249,6 +250,21 @@ std::string check_json(const Options& options, const std::vector<CheckedFile>& f
       errors.push_back(std::move(error));
     }
     document["files"].push_back({{"path", file.path}, {"ok", file.mistakes.empty()}, {"errors", std::move(errors)}});
+  }
+  return finished(document);
+}
+
+std::string report_json(const Options& options, const SupportReport& report, int exit_code) {
+  auto document = head(options, exit_code);
+  document["instance"] = report.subject.name;
+  document["side"] = nullptr;
+  if (const auto& known = report.subject.known_as) {
+    document["side"] = known->side == Side::kHome ? "home" : "vps";
+  }
+  document["sections"] = ordered_json::array();
+  for (const auto& section : report.sections) {
+    document["sections"].push_back(
+        {{"id", section.id}, {"title", section.title}, {"lines", section.lines}, {"error", section.error}});
   }
   return finished(document);
 }

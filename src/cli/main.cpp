@@ -1,6 +1,5 @@
 // smtp-egress: parses the command line, runs one command of the engine, prints its report.
 #include <malloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,13 +14,16 @@
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
+#include "cli/progress_line.hpp"
 #include "cli/setup_commands.hpp"
+#include "cli/support_report.hpp"
 #include "cli/trace_command.hpp"
 #include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
 #include "probe/linux_prober.hpp"
+#include "report/host.hpp"
 #include "smtpegress/probe.hpp"
 
 namespace smtpegress::cli {
@@ -43,32 +45,6 @@ void print(const Options& options, const std::string& text) {
     std::fputs(text.c_str(), stdout);
   }
 }
-
-/// A line on a terminal that is written anew, and gone in the end.
-class ProgressLine {
- public:
-  explicit ProgressLine(const Options& options)
-      : shown_(options.format == Format::kText && options.verbosity != Verbosity::kQuiet &&
-               ::isatty(STDERR_FILENO) == 1) {}
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-  ~ProgressLine() {
-    if (is_written_) {
-      show("");
-    }
-  }
-  void show(const std::string& text) {
-    if (shown_) {
-      is_written_ = true;
-      std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
-      std::fflush(stderr);
-    }
-  }
-
- private:
-  bool shown_;
-  bool is_written_ = false;
-};
 
 /// One run of the program.
 class Run {
@@ -101,6 +77,8 @@ class Run {
         return run_pair(options_, files_, store_, *kernel_, networks_of_docker);
       case Command::kTrace:
         return trace();
+      case Command::kReport:
+        return report();
     }
     return 0;
   }
@@ -203,6 +181,15 @@ class Run {
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) {
       return run_trace(options_, engine_, name, fallback);
     });
+  }
+
+  /// Also where nothing is enabled or configured: that may be what is asked about.
+  Result<int> report() {
+    const Informants ask{engine_, *kernel_, store_, files_, seconds_since_epoch(), report::own_names()};
+    const auto done = with_enabled([&](const std::string& name, const std::optional<Profile>& known) {
+      return run_report(options_, ask, {name, options_.instance.empty() ? name : options_.instance, known});
+    });
+    return !done && done.error().kind == ErrorKind::kNotEnabled ? run_report(options_, ask, {}) : done;
   }
 
   Result<int> profiles() {

@@ -34,7 +34,8 @@ struct Row {
 };
 constexpr const char* kHelpFlag = "-h,--help";
 constexpr const char* kHelpText = "Print this help message and exit";
-constexpr std::string_view kCommandNames = "enable, disable, status, verify, plan, profiles, check, init, pair, trace";
+constexpr std::string_view kCommandNames =
+    "enable, disable, status, verify, plan, profiles, check, init, pair, trace, report";
 constexpr std::array kCommands{
     Row{Command::kEnable, "enable", "Send the mail stack's tcp/25 through the tunnel, and never another way"},
     Row{Command::kDisable, "disable", "Take back exactly what enable made"},
@@ -47,6 +48,7 @@ constexpr std::array kCommands{
     Row{Command::kPair, "pair", "Print what the other end has to know, or check this end against it"},
     Row{Command::kTrace, "trace",
         "Follow the mail's packets through nf_tables, live; tell which rule decided, and whose"},
+    Row{Command::kReport, "report", "Write one text for a bug report: all of the above, keys and addresses masked"},
 };
 
 void add_profile_flags(CLI::App& command, ProfileFlags& flags) {
@@ -129,6 +131,16 @@ void add_trace_options(CLI::App& command, FollowOptions& follow) {
       ->check(CLI::Range(1U, kMostSeconds))
       ->capture_default_str();
   command.add_option("--packets", follow.packets, "End after so many packets");
+}
+
+void add_report_options(CLI::App& command, ReportOptions& report) {
+  auto* output = command.add_option("-o,--output", report.output, "A new file; -: standard output, the default");
+  output->type_name("FILE")->check(
+      [](const std::string& file) { return file.empty() ? std::string("names no file") : std::string(); });
+  command
+      .add_flag_callback(
+          "--force", [&report] { report.existing = Existing::kReplace; }, "Replace a file of that name")
+      ->needs(output);
 }
 
 /// Empty where a `--set` is not KEY=VALUE.
@@ -225,6 +237,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       }
       if (row.command == Command::kTrace) {
         add_trace_options(*command, options.follow);
+      }
+      if (row.command == Command::kReport) {
+        add_report_options(*command, options.report);
       }
       if (row.command == Command::kPair) {
         command->add_option("--with", options.setup.with, "The other end's descriptor; -: standard input")

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/whole_file.hpp"
 #include "smtpegress/engine.hpp"
 #include "smtpegress/profile.hpp"
 
@@ -22,7 +23,8 @@ enum class Command : std::uint8_t {
   kCheck,
   kInit,
   kPair,
-  kTrace
+  kTrace,
+  kReport
 };
 enum class Format : std::uint8_t { kText, kJson };
 enum class Verbosity : std::uint8_t { kQuiet, kNormal, kVerbose };
@@ -53,6 +55,12 @@ struct FollowOptions {
   std::string to;        ///< and where to: ADDRESS or ADDRESS:PORT
 };
 
+/// What report takes beside an instance.
+struct ReportOptions {
+  std::string output;  ///< a file, or "-"; empty: standard output
+  Existing existing = Existing::kRefuse;
+};
+
 struct Options {
   Command command = Command::kStatus;
   std::string command_name;
@@ -67,6 +75,7 @@ struct Options {
   SetupOptions setup;
   ProbeOptions probe;
   FollowOptions follow;
+  ReportOptions report;
 };
 
 /// The options, or the exit code where there is nothing to do: 0 after --help and --version, 2 on a usage error (told

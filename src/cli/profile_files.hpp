@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/whole_file.hpp"
 #include "smtpegress/profile.hpp"
 
 namespace smtpegress::cli {
@@ -22,9 +23,6 @@ struct CheckedFile {
   std::string path;  ///< as given, where there is no such file
   std::vector<ProfileMistake> mistakes;
 };
-
-/// What becomes of a profile that is there already.
-enum class Existing : std::uint8_t { kRefuse, kReplace };
 
 /// Who called sudo: whoever may use that is root already, and their own files are as good as root's.
 [[nodiscard]] std::optional<uid_t> sudo_user();

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "cli/profile_files.hpp"
+#include "cli/whole_file.hpp"
 #include "net/file.hpp"
 
 namespace smtpegress::cli {
@@ -24,31 +25,6 @@ std::unexpected<Error> unwritable(const std::string& path, int errnum) {
     refused.error().kind = errnum == EROFS ? ErrorKind::kPermission : ErrorKind::kUsage;
   }
   return refused;
-}
-
-/// Removed when it goes: what is to stay has another name by then.
-class Scratch {
- public:
-  explicit Scratch(std::string path) : path_(std::move(path)) {}
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { ::unlink(path_.c_str()); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-/// 0, or the errno of what failed.
-int write_whole(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0) {
-      return errno;
-    }
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return ::fchmod(fd, kFileMode) != 0 || ::fsync(fd) != 0 ? errno : 0;
 }
 
 /// One that is there is left as it is. 0, or the errno of what failed.
@@ -78,25 +54,10 @@ Result<void> ProfileFiles::write(const std::string& name, std::string_view text,
                                    config_dir_, *others));
   }
   const auto path = path_of(name);
-  const Scratch beside(fmt::format("{}/.{}.{}", config_dir_, name, ::getpid()));
-  {
-    const FileDescriptor file(
-        ::open(beside.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kFileMode));
-    const int failed = file.get() < 0 ? errno : write_whole(file.get(), text);
-    if (failed != 0) {
-      return unwritable(path, failed);
-    }
-  }
-  const bool stands = existing == Existing::kReplace ? ::rename(beside.path().c_str(), path.c_str()) == 0
-                                                     : ::link(beside.path().c_str(), path.c_str()) == 0;
-  if (const int error = errno; !stands) {
-    return error == EEXIST
+  if (const int failed = write_whole_file(path, text, kFileMode, existing); failed != 0) {
+    return failed == EEXIST
                ? usage_error(kOperation, path, "is there already; --force replaces it, or give another NAME")
-               : unwritable(path, error);
-  }
-  const FileDescriptor directory(::open(config_dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0 || ::fsync(directory.get()) != 0) {
-    return unwritable(config_dir_, errno);
+               : unwritable(path, failed);
   }
   return {};
 }

@@ -6,9 +6,8 @@
 #include "net/contains.hpp"
 
 namespace smtpegress {
-namespace {
 
-std::string backend_text(DockerBackend backend) {
+std::string describe(DockerBackend backend) {
   switch (backend) {
     case DockerBackend::kNone:
       return "no rules of Docker's";
@@ -21,8 +20,6 @@ std::string backend_text(DockerBackend backend) {
   }
   return "";
 }
-
-}  // namespace
 
 DockerBackend docker_backend(const nft::Ruleset& ruleset, const std::vector<std::string>& legacy_tables) {
   if (ruleset.has({nft::Family::kIp, std::string(kDockerBridges)})) {
@@ -58,7 +55,7 @@ std::string explain_bypass(const Profile& profile, const ResolvedHost& host) {
            "when they arrive, and Docker drops none; none of its chains is touched for them";
   }
   const auto found = fmt::format("{}found {}", profile.docker == DockerBypass::kAuto ? "" : "as the profile says; ",
-                                 backend_text(host.docker));
+                                 describe(host.docker));
   return found + (*bypass == DockerBypass::kSidestep
                       ? "; replies sidestep the raw drop, as no rule of ours can stand ahead of it"
                       : "; where ip raw PREROUTING stands, a tagged exception at its head lets replies past the drop");

@@ -18,6 +18,8 @@ inline constexpr std::string_view kDockerBridges = "docker-bridges";
 /// DOCKER-USER proves nothing: it stays after a switch.
 [[nodiscard]] DockerBackend docker_backend(const nft::Ruleset& ruleset, const std::vector<std::string>& legacy_tables);
 
+[[nodiscard]] std::string describe(DockerBackend backend);  ///< "Docker's rules in iptables-nft's tables"
+
 /// kException or kSidestep, whichever is to be used; nothing where the address is not preserved, so that nothing drops.
 [[nodiscard]] std::optional<DockerBypass> bypass_for(const Profile& profile, const ResolvedHost& host);
 

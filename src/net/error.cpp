@@ -7,11 +7,10 @@
 #include <string_view>
 #include <utility>
 
-namespace smtpegress {
-namespace {
+#include "net/printable.hpp"
 
-/// Files, names and other programs' texts stand in messages; what is in them must not reach a terminal as a command,
-/// nor make a line two.
+namespace smtpegress {
+
 std::string printable(std::string_view text) {
   std::string shown;
   for (const char c : text) {
@@ -20,8 +19,6 @@ std::string printable(std::string_view text) {
   }
   return shown;
 }
-
-}  // namespace
 
 std::string Error::message() const {
   std::string text = operation;

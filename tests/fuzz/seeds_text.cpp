@@ -78,6 +78,19 @@ void add_setup_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
             R"({"com.docker.compose.project": "mailu"}, "NetworkSettings": {"Networks": {"mailu_default": {}}}}])");
 }
 
+/// Of report: what it masks, in the words around it.
+void add_mask_seeds(Seeds& seeds) {
+  for (const char* text : {
+           "peer jeSW0frBOUKFd2mwkpdqhqCQdMVfw0VYfdOCnCqo1TA=, endpoint 198.41.0.4:51820, handshake 3 s ago",
+           "default via 198.41.0.1 dev eth0 table main proto 3\n10.0.1.0/24 dev wg0; 128.0.0.0/1, 2000::/3",
+           "3: eth0 up mtu 1500 ether 52:54:00:12:34:56\n    2a01:4f8::5054:ff:fe12:3456/64, fe80::1%eth0",
+           "to [2a01:4f8:203::25]:25: no route; ::ffff:198.41.0.4 12:34:56 1.2.3.4.5.6",
+           R"({"description": "Alice's \"box\"", "probe": ["mx.example.org:25"], "public_ip": "198.41.0.4"} atlas)",
+       }) {
+    seeds.add("mask", text);
+  }
+}
+
 }  // namespace
 
 void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
@@ -97,6 +110,7 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
             "\xca"
             R"({"message": "network mailu_default not found"})");
   add_setup_seeds(seeds, source_tree);
+  add_mask_seeds(seeds);
   for (const auto& text : profiles_in(source_tree)) {
     seeds.add("profile", text);
     seeds.add("profile", text + options);

@@ -18,7 +18,7 @@ from pathlib import Path
 MAX_LINES = 400  # of a source file; a test file, a list of cases, may be a fifth longer
 MAX_TEST_LINES = 480
 
-# cli -> setup -> engine -> {model, plan, kernel.hpp}; setup -> docker; cli -> probe; kernel -> netlink -> net, and net is everybody's.
+# cli -> setup -> engine -> {model, plan, kernel.hpp}; setup -> docker; cli -> probe; cli -> report -> model; kernel -> netlink -> net, and net is everybody's.
 # What a folder may include of src/.
 MAY_INCLUDE = {
     "net": {"net"},
@@ -30,7 +30,8 @@ MAY_INCLUDE = {
     "docker": {"net", "docker"},
     "probe": {"net", "probe"},
     "setup": {"net", "setup", "model", "docker"},
-    "cli": {"net", "cli", "engine", "docker", "probe", "setup"},
+    "report": {"net", "report", "model"},
+    "cli": {"net", "cli", "engine", "docker", "probe", "setup", "report"},
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
@@ -46,6 +47,7 @@ PUBLIC_FOR = {
     "probe": VOCABULARY,
     "engine": None,  # all
     "setup": None,
+    "report": VOCABULARY | {"profile.hpp", "state.hpp", "kernel.hpp"},
     "cli": None,
 }
 # What a public header may include of the others: the same order.
@@ -70,7 +72,7 @@ PUBLIC_HEADERS = {
 
 NETLINK_LIBRARIES = re.compile(r"^(libmnl|libnftnl|netlink)/|^linux/(rtnetlink|netlink|netfilter|fib_rules|genetlink)")
 # Layers that work for any kernel, a fake one included, know no netlink library.
-WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "probe", "setup", "cli"}
+WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "probe", "setup", "report", "cli"}
 NOT_IN_PUBLIC = re.compile(r"^(libmnl|libnftnl|netlink|nlohmann|CLI|fmt)/")
 
 STRICT = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wsign-conversion",

@@ -47,6 +47,7 @@ class Documents(Scenario):
         self.check("verify", self.json_of(home, "verify", "mailu-home"))
         self.enable_vps()
         self.check("trace", self.json_of(home, "trace", "mailu-home", "--probe", "--to", topology.MX))
+        self.check("report", self.json_of(home, "report", "mailu-home"))
         self.check("profiles", self.json_of(home, "profiles"), instance=False)
         self.check("check", self.json_of(home, "check", "mailu-home"), instance=False)
         self.check("pair", self.json_of(home, "pair", "mailu-home"))

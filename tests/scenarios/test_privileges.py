@@ -53,6 +53,14 @@ class Privileges(Scenario):
         self.enable_home()
         self.check(ROOT_WITHOUT_NET_ADMIN, "disable", "mailu-home")
 
+    def test_report(self) -> None:
+        """Not half of one: what it is for cannot be looked at."""
+        self.enable_home()
+        for before in (NOBODY, ROOT_WITHOUT_NET_ADMIN):
+            for arguments in (("report", "mailu-home"), ("report", "mailu-home", "--output", "/tmp/report.txt")):
+                self.check(before, *arguments)
+        self.assertFalse(self.lab.home.path("/tmp/report.txt").exists())
+
     def test_a_read_only_state_directory(self) -> None:
         self.lab.home.run(["mkdir", "/run/read-only"])
         self.lab.home.run(["mount", "-t", "tmpfs", "-o", "ro,mode=755", "none", "/run/read-only"])

@@ -185,6 +185,19 @@ TEST(Options, Pair_TakesTheOtherEnd) {
   EXPECT_EQ(options({"pair"}).setup.with, "");
 }
 
+TEST(Options, Report_GoesToStandardOutputUnlessAFileIsNamed) {
+  const auto plain = options({"report"});
+  EXPECT_EQ(plain.command, Command::kReport);
+  EXPECT_EQ(plain.report.output, "");
+  const auto filed = options({"report", "mailu-home", "-o", "report.txt", "--force"});
+  EXPECT_EQ(filed.instance, "mailu-home");
+  EXPECT_EQ(filed.report.output, "report.txt");
+  EXPECT_EQ(filed.report.existing, Existing::kReplace);
+  EXPECT_EQ(options({"report", "--output", "-"}).report.existing, Existing::kRefuse);
+  EXPECT_EQ(exit_of({"report", "--force"}), 2) << "there is no file to replace";
+  EXPECT_EQ(exit_of({"report", "--output", ""}), 2) << "an unset variable of a script's";
+}
+
 TEST(Options, HelpAndVersion_AreExitZero) {
   EXPECT_EQ(exit_of({"init", "--help"}), 0);
   EXPECT_EQ(exit_of({"--help"}), 0);

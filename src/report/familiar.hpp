@@ -1,0 +1,25 @@
+// What the profiles and the host itself tell about what is to be masked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "report/mask.hpp"
+#include "smtpegress/profile.hpp"
+#include "smtpegress/route.hpp"
+
+namespace smtpegress::report {
+
+/// What names and networks are taken from.
+struct Sources {
+  std::vector<Profile> profiles{};
+  std::vector<std::string> texts{};  ///< profiles' and records' as they stand in files, whether they can be read or not
+  std::vector<std::string> own_names{};           ///< this host's
+  std::vector<InterfaceAddress> own_addresses{};  ///< and its interfaces'
+};
+
+/// Mail servers and tenants by name, and this host, unless such a name is one of the words that a report is made of
+/// ("home"). Mail sources that are public networks, and this host's addresses.
+[[nodiscard]] Familiar familiar_with(const Sources& sources);
+
+}  // namespace smtpegress::report

@@ -1,0 +1,44 @@
+// What is found in a profile's text, whole or broken.
+#include "report/profile_text.hpp"
+
+#include <gtest/gtest.h>
+
+namespace smtpegress::report {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+TEST(WithoutDescriptions, APersonsOwnWords_AreLeftOut) {
+  EXPECT_EQ(without_descriptions(R"({"description": "Alice's \"box\" \\", "side": "home"})"),
+            R"({"description": "...", "side": "home"})");
+  EXPECT_EQ(without_descriptions("{\"description\"\n:\t\"a\"}"), "{\"description\"\n:\t\"...\"}");
+  EXPECT_EQ(without_descriptions(R"([{"description": "a"}, {"description": "b"}])"),
+            R"([{"description": "..."}, {"description": "..."}])");
+}
+
+TEST(WithoutDescriptions, BrokenText_LosesWhatMayBeOne) {
+  EXPECT_EQ(without_descriptions(R"({"description": "cut o)"), R"({"description": "...)");
+  EXPECT_EQ(without_descriptions(R"({"description": "cut o\)"), R"({"description": "...)");
+  for (const auto* kept : {R"({"description": 7})", R"({"description")", R"("description":)", "", "{}"}) {
+    EXPECT_EQ(without_descriptions(kept), kept);
+  }
+}
+
+TEST(TextsOf, AKey_AreItsOwnAndThoseOfItsList) {
+  const auto* const text = R"({"tenants": [{"name": "alice", "x": "y"}, {"name" : "bob"}], "probe": ["mx", "mx2:25"]})";
+  EXPECT_EQ(texts_of(text, "name"), (Texts{"alice", "bob"}));
+  EXPECT_EQ(texts_of(text, "probe"), (Texts{"mx", "mx2:25"}));
+  EXPECT_EQ(texts_of(text, "tenants"), (Texts{"name", "alice", "x", "y", "name", "bob"}));
+  EXPECT_EQ(texts_of(text, "mx"), Texts{});
+}
+
+TEST(TextsOf, BrokenText_AreThoseThatBegan) {
+  EXPECT_EQ(texts_of(R"({"probe": ["mx", "m)", "probe"), (Texts{"mx", "m"}));
+  EXPECT_EQ(texts_of(R"({"name": "a)", "name"), Texts{"a"});
+  for (const auto* none : {R"({"probe": )", R"({"probe": [)", R"({"probe": 7, "x": "y"})", R"("probe")", ""}) {
+    EXPECT_EQ(texts_of(none, "probe"), Texts{}) << none;
+  }
+}
+
+}  // namespace
+}  // namespace smtpegress::report

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "smtpegress/dns.hpp"
 #include "smtpegress/mail_server.hpp"
 #include "smtpegress/net_types.hpp"
 
@@ -113,6 +114,14 @@ struct InnerTunnel {
   auto operator<=>(const InnerTunnel&) const = default;
 };
 
+/// What the DNS is to say of the mail.
+struct DnsExpectations {
+  std::optional<DnsName> mail_name{};   ///< as what the mail server says EHLO; absent: not known here
+  std::vector<DnsName> mail_domains{};  ///< what stands behind the '@' of senders
+  std::vector<DnsName> blocklists{};    ///< zones in which the public address is looked up
+  auto operator<=>(const DnsExpectations&) const = default;
+};
+
 struct Profile {
   std::string name;  ///< the instance's name: letters, digits, '.', '_', '-'; at most 48 bytes
   std::string description;
@@ -130,6 +139,7 @@ struct Profile {
   std::optional<InnerTunnel> inner{};  ///< absent: the tunnel is made by others
 
   std::vector<MailServer> probe{};  ///< whom verify talks to; none: nobody, unless it is told to
+  DnsExpectations dns{};            ///< looked up where verify is told to, and never else
 
   OpenKeys open{};  ///< their values are but those to begin to look at; none in the record of an instance
 

@@ -1,6 +1,5 @@
 // smtp-egress: parses the command line, runs one command of the engine, prints its report.
 #include <malloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,8 +14,10 @@
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
+#include "cli/progress_line.hpp"
 #include "cli/setup_commands.hpp"
 #include "cli/trace_command.hpp"
+#include "dns/unbound_resolver.hpp"
 #include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
@@ -43,26 +44,6 @@ void print(const Options& options, const std::string& text) {
     std::fputs(text.c_str(), stdout);
   }
 }
-
-/// A line on a terminal that is written anew, and gone in the end.
-class ProgressLine {
- public:
-  explicit ProgressLine(const Options& options)
-      : shown_(options.format == Format::kText && options.verbosity != Verbosity::kQuiet &&
-               ::isatty(STDERR_FILENO) == 1) {}
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-  ~ProgressLine() { show(""); }
-  void show(const std::string& text) const {
-    if (shown_) {
-      std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
-      std::fflush(stderr);
-    }
-  }
-
- private:
-  bool shown_;
-};
 
 /// One run of the program.
 class Run {
@@ -177,11 +158,20 @@ class Run {
       const auto report = [&] {
         const ProgressLine line(options_);
         const auto prober = probe::make_linux_prober([&](const std::string& text) { line.show(text); });
-        return engine_.verify(name, fallback,
-                              {.prober = prober.get(),
-                               .asked = options_.probe.asked,
-                               .servers = options_.probe.servers,
-                               .patience = options_.probe.patience});
+        const auto resolver =
+            options_.dns.asked
+                ? dns::make_unbound_resolver({.resolvers = options_.dns.resolvers,
+                                              .trust_anchor = options_.dns.trust_anchor,
+                                              .patience = options_.dns.patience,
+                                              .progress = [&](const std::string& text) { line.show(text); }})
+                : nullptr;
+        return engine_.verify(
+            name, fallback,
+            {.prober = prober.get(),
+             .asked = options_.probe.asked,
+             .servers = options_.probe.servers,
+             .patience = options_.probe.patience},
+            {.resolver = resolver.get(), .instead = options_.dns.instead, .addresses = options_.dns.addresses});
       }();
       if (!report) {
         return std::unexpected(report.error());

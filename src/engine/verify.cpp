@@ -20,7 +20,7 @@ bool VerifyReport::passed() const {
 }
 
 Result<VerifyReport> Engine::verify(const std::string& name, const std::optional<Profile>& fallback,
-                                    const ProbeWish& wish) {
+                                    const ProbeWish& wish, const DnsWish& dns) {
   const auto view = view_enabled(kernel_, store_, docker_, name, fallback);
   if (!view) {
     return std::unexpected(view.error());
@@ -44,6 +44,11 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   (has_tenants ? check_tenant_addresses : check_public_address)(ask);
   if (wish.prober != nullptr && !servers->empty()) {  // last: what was found by looking alone comes first
     check_probe(ask, *wish.prober, *servers, wish.patience);
+  }
+  if (dns.resolver != nullptr) {
+    if (auto looked_up = check_deliverability(ask, dns); !looked_up) {
+      return std::unexpected(looked_up.error());
+    }
   }
   return report;
 }

@@ -142,6 +142,7 @@ void judge_mx(const DnsInquiry& ask, const DnsName& domain) {
     }
   }
   std::vector<std::string> told;
+  told.reserve(servers.size());
   for (const auto& server : servers) {
     told.push_back(fmt::format("{} {}", server.preference, server.exchange.str()));
   }

@@ -34,8 +34,8 @@ SpfResult result_of(char qualifier) {
 /// One check_host(), and those it leads to.
 class Evaluation {
  public:
-  Evaluation(DnsBook& book, const DnsName& sender, const IpAddress& address, std::string helo)
-      : book_(book), sender_(sender), address_(address), helo_(std::move(helo)) {}
+  Evaluation(DnsBook& book, DnsName sender, const IpAddress& address, std::string helo)
+      : book_(book), sender_(std::move(sender)), address_(address), helo_(std::move(helo)) {}
 
   SpfVerdict check(const DnsName& domain, int depth = 0) {
     const auto& answer = book_.look({domain, DnsType::kTxt});

@@ -11,7 +11,7 @@ import json
 import re
 import unittest
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from scenario import DONE, NOT_AS_IT_SHOULD_BE, PROGRAM, REFUSED, Host, Options, Scenario, topology as at
@@ -143,7 +143,6 @@ class Refusals(WithDns):
         self.assert_said(done, "--dns")
 
     def test_without_the_library_its_package_is_named(self) -> None:
-        self.lab.vps.run(["mount", "-t", "tmpfs", "none", "/run/lock"])
         library = self.lab.vps.output(["sh", "-c", "readlink -f /usr/lib/*/libunbound.so.8"]).strip()
         self.lab.vps.run(["mount", "--bind", "/dev/null", library])
         self.refused("--resolver", RESOLVER, says="libunbound8")

@@ -17,7 +17,8 @@
 
 namespace smtpegress {
 
-class Prober;  // probe.hpp
+class DnsResolver;  // dns.hpp
+class Prober;       // probe.hpp
 class StateStore;
 
 enum class LegacyScripts : std::uint8_t {
@@ -107,6 +108,13 @@ struct ProbeWish {
   std::chrono::milliseconds patience{10'000};
 };
 
+/// What verify is to look up of the mail.
+struct DnsWish {
+  DnsResolver* resolver = nullptr;     ///< null: nothing is looked up, whatever the profile says
+  DnsExpectations instead{};           ///< what is named here is in place of the profile's
+  std::vector<IpAddress> addresses{};  ///< that the mail comes from; none: those that are known on this host
+};
+
 class Engine {
  public:
   /// `now` gives seconds since the epoch, for the age of a handshake.
@@ -125,8 +133,9 @@ class Engine {
   /// kNotEnabled where neither the state nor the kernel knows the instance.
   Result<StatusReport> status(const std::string& name, const std::optional<Profile>& fallback);
   /// Sends nothing, unless a probe is wished for and a server named: then kUsage where it cannot be held.
+  /// The same of a resolver, where lookups are wished for.
   Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback,
-                              const ProbeWish& wish = {});
+                              const ProbeWish& wish = {}, const DnsWish& dns = {});
   /// Follows the instance's packets through nf_tables, and changes nothing but for a table of the trace's own, which
   /// goes with it. kNotEnabled as status.
   Result<TraceReport> trace(const std::string& name, const std::optional<Profile>& fallback,

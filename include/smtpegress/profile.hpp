@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "smtpegress/dns.hpp"
 #include "smtpegress/mail_server.hpp"
 #include "smtpegress/net_types.hpp"
 
@@ -113,6 +114,14 @@ struct InnerTunnel {
   auto operator<=>(const InnerTunnel&) const = default;
 };
 
+/// What the DNS is to say of the mail.
+struct DnsExpectations {
+  std::optional<DnsName> mail_name{};   ///< as what the mail server says EHLO; absent: not known here
+  std::vector<DnsName> mail_domains{};  ///< what stands behind the '@' of senders
+  std::vector<DnsName> blocklists{};    ///< zones in which the public address is looked up
+  auto operator<=>(const DnsExpectations&) const = default;
+};
+
 /// What is said beside a profile's text, in place of its keys.
 struct ProfileOverrides {
   std::vector<std::pair<std::string, std::string>> settings;  ///< key path -> value, as `--set` takes them
@@ -144,6 +153,7 @@ struct Profile {
   std::optional<InnerTunnel> inner{};  ///< absent: the tunnel is made by others
 
   std::vector<MailServer> probe{};  ///< whom verify talks to; none: nobody, unless it is told to
+  DnsExpectations dns{};            ///< looked up where verify is told to, and never else
 
   OpenKeys open{};  ///< their values are but those to begin to look at; none in the record of an instance
 

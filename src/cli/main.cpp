@@ -18,6 +18,7 @@
 #include "cli/setup_commands.hpp"
 #include "cli/support_report.hpp"
 #include "cli/trace_command.hpp"
+#include "dns/unbound_resolver.hpp"
 #include "docker/networks.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
@@ -161,11 +162,20 @@ class Run {
       const auto report = [&] {
         ProgressLine line(options_);
         const auto prober = probe::make_linux_prober([&](const std::string& text) { line.show(text); });
-        return engine_.verify(name, fallback,
-                              {.prober = prober.get(),
-                               .asked = options_.probe.asked,
-                               .servers = options_.probe.servers,
-                               .patience = options_.probe.patience});
+        const auto resolver =
+            options_.dns.asked
+                ? dns::make_unbound_resolver({.resolvers = options_.dns.resolvers,
+                                              .trust_anchor = options_.dns.trust_anchor,
+                                              .patience = options_.dns.patience,
+                                              .progress = [&](const std::string& text) { line.show(text); }})
+                : nullptr;
+        return engine_.verify(
+            name, fallback,
+            {.prober = prober.get(),
+             .asked = options_.probe.asked,
+             .servers = options_.probe.servers,
+             .patience = options_.probe.patience},
+            {.resolver = resolver.get(), .instead = options_.dns.instead, .addresses = options_.dns.addresses});
       }();
       if (!report) {
         return std::unexpected(report.error());

@@ -1,6 +1,7 @@
 #include "cli/options.hpp"
 
 #include "cli/output.hpp"
+#include "dns/resolv_conf.hpp"
 
 #include <fmt/format.h>
 
@@ -120,6 +121,64 @@ Result<void> read_probe_options(const ProbeFlags& flags, ProbeOptions& probe) {
   return {};
 }
 
+/// As given, likewise.
+struct DnsFlags {
+  std::vector<std::string> addresses;
+  std::string mail_name;
+  std::vector<std::string> mail_domains;
+  std::vector<std::string> blocklists;
+  std::vector<std::string> resolvers;
+  std::string trust_anchor;
+  double seconds = 10;
+};
+
+void add_dns_options(CLI::App& command, DnsOptions& dns, DnsFlags& flags) {
+  auto* asked = command.add_flag("--dns", dns.asked, "Look up what the DNS says of the mail's address and domains");
+  const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
+    auto* option = command.add_option(name, value, help)->type_name(type)->needs(asked);
+    return option->allow_extra_args(false);  // one value each time: the INSTANCE may come behind
+  };
+  add("--address", flags.addresses, "A public address that the mail comes from; default: as this host knows it",
+      "ADDR");
+  add("--mail-name", flags.mail_name, "As what the mail server says EHLO; default: the profile's mail_name", "NAME");
+  add("--mail-domain", flags.mail_domains, "Whose mail it is; default: the profile's mail_domains", "DOMAIN");
+  add("--blocklist", flags.blocklists, "Lists to look the address up in; default: the profile's blocklists", "ZONE");
+  add("--resolver", flags.resolvers, "Whom to ask; default: /etc/resolv.conf's", "ADDRESS[@PORT]");
+  add("--trust-anchor", flags.trust_anchor, "DS or DNSKEY records to begin at; default: Debian's root.key", "FILE");
+  constexpr double kLongest = 600;  // s
+  add("--dns-timeout", flags.seconds, "What all lookups may take", "SECONDS")
+      ->check(CLI::Range(1.0, kLongest))
+      ->capture_default_str();
+}
+
+Result<void> read_dns_options(const DnsFlags& flags, DnsOptions& dns) {
+  constexpr double kMilliseconds = 1000;
+  dns.patience = std::chrono::milliseconds(static_cast<std::int64_t>(flags.seconds * kMilliseconds));
+  dns.trust_anchor = flags.trust_anchor;
+  if (!flags.mail_name.empty()) {
+    auto name = DnsName::parse_full(flags.mail_name);
+    if (!name) {
+      return usage_error("--mail-name", name.error().object, name.error().hint);
+    }
+    dns.instead.mail_name = *std::move(name);
+  }
+  const auto read = [](const char* option, const std::vector<std::string>& texts, auto parse,
+                       auto& values) -> Result<void> {
+    for (const auto& text : texts) {
+      auto value = parse(text);
+      if (!value) {
+        return usage_error(option, value.error().object, value.error().hint);
+      }
+      values.push_back(*std::move(value));
+    }
+    return {};
+  };
+  auto done = read("--address", flags.addresses, IpAddress::parse, dns.addresses);
+  done = done ? read("--mail-domain", flags.mail_domains, DnsName::parse_full, dns.instead.mail_domains) : done;
+  done = done ? read("--blocklist", flags.blocklists, DnsName::parse_full, dns.instead.blocklists) : done;
+  return done ? read("--resolver", flags.resolvers, dns::parse_resolver, dns.resolvers) : done;
+}
+
 void add_trace_options(CLI::App& command, FollowOptions& follow) {
   constexpr unsigned kMostSeconds = 3600;
   auto* probe =
@@ -193,6 +252,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   options.state_dir = default_state_dir();
   ProfileFlags flags;
   ProbeFlags probe_flags;
+  DnsFlags dns_flags;
   bool json = false;
   bool quiet = false;
   bool verbose = false;
@@ -234,6 +294,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       if (row.command == Command::kVerify) {
         add_probe_options(*command, probe_flags);
         command->add_flag("--ascii", options.ascii, "Draw the mail's path in ASCII, whatever the locale");
+        add_dns_options(*command, options.dns, dns_flags);
       }
       if (row.command == Command::kTrace) {
         add_trace_options(*command, options.follow);
@@ -282,6 +343,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   }
   if (auto read = read_probe_options(probe_flags, options.probe); !read) {
     return usage("--probe " + read.error().message(), as_json);
+  }
+  if (auto read = read_dns_options(dns_flags, options.dns); !read) {
+    return usage(read.error().message(), as_json);
   }
   options.overrides = *std::move(overrides);
   options.legacy = take_over ? LegacyScripts::kTakeOver : LegacyScripts::kRefuse;

@@ -47,6 +47,16 @@ struct ProbeOptions {
   std::chrono::milliseconds patience{10'000};
 };
 
+/// The same of what is looked up.
+struct DnsOptions {
+  bool asked = false;
+  DnsExpectations instead;             ///< of the profile's
+  std::vector<IpAddress> addresses;    ///< none: those that are known here
+  std::vector<std::string> resolvers;  ///< none: the host's own
+  std::string trust_anchor;            ///< empty: Debian's
+  std::chrono::milliseconds patience{10'000};
+};
+
 /// What trace takes beside an instance.
 struct FollowOptions {
   unsigned seconds = 10;
@@ -74,6 +84,7 @@ struct Options {
   std::string state_dir;
   SetupOptions setup;
   ProbeOptions probe;
+  DnsOptions dns;
   FollowOptions follow;
   ReportOptions report;
 };

@@ -1,4 +1,4 @@
-// What a probe is at, for a person who waits for it.
+// What is being waited for, told to a person who watches.
 #pragma once
 
 #include <unistd.h>

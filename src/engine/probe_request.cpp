@@ -64,8 +64,10 @@ std::vector<ProbeSender> senders_on_the_vps(const Inquiry& ask) {
   return senders;
 }
 
-/// The VPS's public address, as the tunnel knows it: mail to it takes the tunnel too, and the VPS itself answers.
-void add_far_ends(const Inquiry& ask, ByFamily<std::optional<IpAddress>>& far_end) {
+}  // namespace
+
+ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask) {
+  ByFamily<std::optional<IpAddress>> far_end;
   const auto& profile = ask.view.profile;
   const auto device = profile.inner ? Result<WireGuardDevice>(WireGuardDevice{}) : ask.kernel.wireguard(profile.tunnel);
   for (const auto& peer : device ? device->peers : std::vector<WireGuardPeer>{}) {
@@ -74,9 +76,8 @@ void add_far_ends(const Inquiry& ask, ByFamily<std::optional<IpAddress>>& far_en
       far_end[endpoint->address.family] = endpoint->address;
     }
   }
+  return far_end;
 }
-
-}  // namespace
 
 Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const ProbeWish& wish) {
   auto servers = wish.servers.empty() ? profile.probe : wish.servers;
@@ -110,7 +111,7 @@ ProbeRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers, 
                        .somewhere = {traits_of(IpFamily::kV4).somewhere, traits_of(IpFamily::kV6).somewhere}};
   request.senders.resize(std::min(request.senders.size(), kMostSenders));
   if (home) {
-    add_far_ends(ask, request.far_end);
+    request.far_end = far_ends(ask);  // mail to it takes the tunnel too, and the VPS itself answers
   }
   return request;
 }

@@ -11,6 +11,9 @@ namespace smtpegress {
 [[nodiscard]] ProbeRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers,
                                          std::chrono::milliseconds patience);
 
+/// Home: the VPS's public address, as the tunnel knows it.
+[[nodiscard]] ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask);
+
 /// The servers to talk to, each with a port: those of `wish`, else the profile's. None: no probe is wanted. kUsage
 /// where one is wanted and nobody named, too many are, or one on a port whose tcp does not take the tunnel.
 Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const ProbeWish& wish);

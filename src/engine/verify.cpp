@@ -22,7 +22,7 @@ bool VerifyReport::passed() const {
 }
 
 Result<VerifyReport> Engine::verify(const std::string& name, const std::optional<Profile>& fallback,
-                                    const ProbeWish& wish) {
+                                    const ProbeWish& wish, const DnsWish& dns) {
   const auto view = view_enabled(kernel_, store_, docker_, name, fallback);
   if (!view) {
     return std::unexpected(view.error());
@@ -48,7 +48,12 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   if (wish.prober != nullptr && !servers->empty()) {  // last: what was found by looking alone comes first
     check_probe(ask, *wish.prober, *servers, wish.patience);
   }
-  report.path = mail_path(ask);
+  report.path = mail_path(ask);  // before what is asked of the DNS, which is not on it
+  if (dns.resolver != nullptr) {
+    if (auto looked_up = check_deliverability(ask, dns); !looked_up) {
+      return std::unexpected(looked_up.error());
+    }
+  }
   return report;
 }
 

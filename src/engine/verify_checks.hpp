@@ -1,5 +1,5 @@
 // The single checks of verify. Each adds one or more Check to the list; none changes anything, and none but check_probe
-// sends a packet.
+// and check_deliverability sends a packet.
 #pragma once
 
 #include <chrono>
@@ -50,6 +50,9 @@ void check_unsourced(const Inquiry& ask);  ///< home: what becomes of mail from 
 /// Real conversations with these servers, each of which has a port.
 void check_probe(const Inquiry& ask, Prober& prober, const std::vector<MailServer>& servers,
                  std::chrono::milliseconds patience);
+
+/// What the DNS says of the mail's public address and domains; the wish has a resolver.
+Result<void> check_deliverability(const Inquiry& ask, const DnsWish& wish);
 
 /// rp_filter in force is the larger of `all` and the interface's own (FACTS 18).
 [[nodiscard]] long effective_rp_filter(const Inquiry& ask, const std::string& interface);

@@ -10,6 +10,7 @@
 #include "model/families.hpp"
 #include "model/inner_key.hpp"
 #include "model/profile_checks.hpp"
+#include "model/profile_dns.hpp"
 #include "model/profile_document.hpp"
 #include "model/profile_keys.hpp"
 #include "model/profile_senders.hpp"
@@ -49,7 +50,7 @@ std::string known_keys(std::optional<Side> side) {
 /// well.
 json override_value(const std::string& key, const std::string& text) {
   json parsed = nests_too_deeply(text) ? json() : json::parse(text, nullptr, false);
-  const bool is_list = key == "sources" || key == "ports" || key == "probe";
+  const bool is_list = key == "sources" || key == "ports" || key == "probe" || is_list_of_names(key);
   if (parsed.is_array() || parsed.is_object() || (parsed.is_string() && !is_list)) {
     return parsed;
   }
@@ -306,6 +307,7 @@ json profile_document(const Profile& profile) {
   for (const auto& server : profile.probe) {
     document["probe"].push_back(server.to_string());
   }
+  add_dns(profile.dns, document);
   if (profile.inner) {
     document["inner"] = inner_document(*profile.inner);
   }

@@ -11,6 +11,7 @@
 #include "model/families.hpp"
 #include "model/inner_key.hpp"
 #include "model/private_networks.hpp"
+#include "model/profile_dns.hpp"
 #include "model/profile_senders.hpp"
 #include "model/profile_tenants.hpp"
 #include "model/profile_values.hpp"
@@ -367,6 +368,9 @@ std::span<const ProfileKey> profile_keys() {
        scalar_or_auto(&Profile::mark, &OpenKeys::mark, Mark::parse, "a mark like \"0x19\", or \"auto\"")},
       {"inner", Belongs::kBoth, read_inner},
       {"probe", Belongs::kBoth, read_probe},
+      {kMailNameKey, Belongs::kBoth, read_mail_name},
+      {kMailDomainsKey, Belongs::kBoth, read_mail_domains},
+      {kBlocklistsKey, Belongs::kBoth, read_blocklists},
       {"table", Belongs::kHomeOnly,
        scalar_or_auto(&Profile::table, &OpenKeys::table, parse_table, "a table number like 100, or \"auto\"")},
       {"priority", Belongs::kHomeOnly,

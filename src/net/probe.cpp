@@ -2,38 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include "smtpegress/dns.hpp"
 
 namespace smtpegress {
 namespace {
 
-constexpr std::size_t kLongestName = 253;     // bytes; RFC 1035, section 2.3.4, without the last dot
-constexpr std::size_t kLongestLabel = 63;     // bytes; the same
 constexpr std::uint8_t kServerReached = 255;  // as if it were a hop behind all others
-
-bool is_label(std::string_view label) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  };
-  return !label.empty() && label.size() <= kLongestLabel && label.front() != '-' && std::ranges::all_of(label, fits);
-}
-
-/// Of a host; what is all digits and dots is an address, or a mistyped one.
-bool is_name(std::string_view text) {
-  const bool like_an_address = std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
-  if (text.empty() || text.size() > kLongestName || like_an_address) {
-    return false;
-  }
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const auto end = std::min(text.find('.', begin), text.size());
-    const bool is_last_dot = begin == text.size() && begin != 0;
-    if (!is_last_dot && !is_label(text.substr(begin, end - begin))) {
-      return false;
-    }
-    begin = end + 1;
-  }
-  return true;
-}
 
 bool is_ipv6(std::string_view text) {
   const auto address = IpAddress::parse(text);
@@ -67,7 +41,7 @@ Result<MailServer> MailServer::parse(std::string_view text) {
     has_port = true;
   }
   const auto number = has_port ? PortRange::parse(port) : PortRange{};
-  if ((!IpAddress::parse(host) && !is_name(host)) || !number || port.find('-') != std::string_view::npos) {
+  if ((!IpAddress::parse(host) && !DnsName::parse(host)) || !number || port.find('-') != std::string_view::npos) {
     return no_server(text);
   }
   return MailServer{std::string(host), has_port ? std::optional(number->first) : std::nullopt};

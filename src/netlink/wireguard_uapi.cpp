@@ -56,7 +56,8 @@ std::optional<std::string> public_key_of(std::string_view private_hex) {
   if (!key) {
     return std::nullopt;
   }
-  static_assert(kWireGuardKeySize == crypto_scalarmult_BYTES && kWireGuardKeySize == crypto_scalarmult_SCALARBYTES);
+  static_assert(kWireGuardKeySize == crypto_scalarmult_BYTES);
+  static_assert(kWireGuardKeySize == crypto_scalarmult_SCALARBYTES);
   Key public_key{};
   const bool is_key = *key != Key{} && ::crypto_scalarmult_base(public_key.data(), key->data()) == 0;
   ::sodium_memzero(key->data(), key->size());

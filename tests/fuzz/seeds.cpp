@@ -27,5 +27,6 @@ int main(int argc, char** argv) {
   add_route_seeds(seeds);
   add_other_netlink_seeds(seeds);
   add_text_seeds(seeds, argv[2]);
+  add_dns_seeds(seeds);
   return 0;
 }

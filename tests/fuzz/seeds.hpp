@@ -24,6 +24,7 @@ void add_nft_seeds(Seeds& seeds);
 void add_legacy_seeds(Seeds& seeds);
 void add_route_seeds(Seeds& seeds);
 void add_other_netlink_seeds(Seeds& seeds);
+void add_dns_seeds(Seeds& seeds);
 /// Profiles are those of the source tree.
 void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree);
 

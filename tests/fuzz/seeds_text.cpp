@@ -96,7 +96,8 @@ void add_mask_seeds(Seeds& seeds) {
 void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
   const std::string options =
       "\n--set\ntunnel=wg1\nsources=172.22.1.0/24,10.1.0.0/16\nports=[25,\"465-587\"]\nmark=0x100/0xff00\ntable=200\n"
-      "priority=999\nprobe=mx.example.org,[2001:db8::25]:25\nrp_filter=tunnel\ndescription=mine\n";
+      "priority=999\nprobe=mx.example.org,[2001:db8::25]:25\nrp_filter=tunnel\ndescription=mine\n"
+      "mail_name=mail.example.org\nmail_domains=example.org,example.net\nblocklists=[\"bl.example.com\"]\n";
   const std::string vps_options =
       "\n--set\nside=vps\nwan=eth0\npublic_ip=203.0.113.10\npublic_ip6=2001:db8::10\nsources=10.0.0.0/8,fd00::/64\n";
   seeds.add("profile", R"({"side": "home", "sources": [{"docker_network": "mailu_default"}, {"interface": "br0"}]})");

@@ -26,8 +26,8 @@ from .host import Completed, Host
 from .sandbox import COMMAND_BOUND, Process
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "bookworm": ("aardvark-dns", "crun", "dbus-daemon", "firewalld", "iproute2", "iptables", "netavark", "nftables",
-                 "podman", "procps", "systemd", "ufw"),
+    "bookworm": ("aardvark-dns", "crun", "dbus-daemon", "firewalld", "iproute2", "iptables", "ldnsutils",
+                 "netavark", "nftables", "nsd", "podman", "procps", "systemd", "ufw", "unbound"),
     "trixie": ("aardvark-dns", "crun", "dbus-daemon", "dnsmasq-base", "firewalld", "incus-base", "iproute2", "iptables",
                "netavark", "nftables", "podman", "procps"),
     "forky": ("crun", "docker-cli", "docker.io", "iptables"),  # the first whose Docker has the raw drop (28.2)

@@ -18,7 +18,8 @@ from pathlib import Path
 MAX_LINES = 400  # of a source file; a test file, a list of cases, may be a fifth longer
 MAX_TEST_LINES = 480
 
-# cli -> setup -> engine -> {model, plan, kernel.hpp}; setup -> docker; cli -> probe; cli -> report -> model; kernel -> netlink -> net, and net is everybody's.
+# cli -> setup -> engine -> {model, plan, kernel.hpp}; setup -> docker; cli -> {probe, dns}; cli -> report -> model;
+# kernel -> netlink -> net, and net is everybody's.
 # What a folder may include of src/.
 MAY_INCLUDE = {
     "net": {"net"},
@@ -29,14 +30,15 @@ MAY_INCLUDE = {
     "engine": {"net", "engine", "plan", "model"},
     "docker": {"net", "docker"},
     "probe": {"net", "probe"},
+    "dns": {"net", "dns"},
     "setup": {"net", "setup", "model", "docker"},
     "report": {"net", "report", "model"},
-    "cli": {"net", "cli", "engine", "docker", "probe", "setup", "report"},
+    "cli": {"net", "cli", "engine", "docker", "dns", "probe", "setup", "report"},
 }
 
 # Public headers, by the layer whose vocabulary they are. netlink and kernel speak of the network alone.
 VOCABULARY = {"error.hpp", "net_types.hpp", "nft_keys.hpp", "nft_set.hpp", "nft.hpp", "link.hpp", "route.hpp",
-              "mail_server.hpp", "probe.hpp", "trace.hpp"}
+              "mail_server.hpp", "dns.hpp", "probe.hpp", "trace.hpp"}
 PUBLIC_FOR = {
     "net": VOCABULARY,
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
@@ -45,6 +47,7 @@ PUBLIC_FOR = {
     "kernel": VOCABULARY | {"kernel.hpp"},
     "docker": VOCABULARY,
     "probe": VOCABULARY,
+    "dns": VOCABULARY,
     "engine": None,  # all
     "setup": None,
     "report": VOCABULARY | {"profile.hpp", "state.hpp", "kernel.hpp"},
@@ -59,6 +62,7 @@ PUBLIC_HEADERS = {
     "nft.hpp": VOCABULARY,
     "link.hpp": {"net_types.hpp"},
     "mail_server.hpp": {"error.hpp"},
+    "dns.hpp": {"net_types.hpp"},
     "probe.hpp": {"net_types.hpp", "mail_server.hpp"},
     "route.hpp": VOCABULARY,
     "trace.hpp": VOCABULARY,
@@ -72,7 +76,7 @@ PUBLIC_HEADERS = {
 
 NETLINK_LIBRARIES = re.compile(r"^(libmnl|libnftnl|netlink)/|^linux/(rtnetlink|netlink|netfilter|fib_rules|genetlink)")
 # Layers that work for any kernel, a fake one included, know no netlink library.
-WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "probe", "setup", "report", "cli"}
+WITHOUT_NETLINK = {"net", "model", "plan", "engine", "docker", "dns", "probe", "setup", "report", "cli"}
 NOT_IN_PUBLIC = re.compile(r"^(libmnl|libnftnl|netlink|nlohmann|CLI|fmt)/")
 
 STRICT = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wsign-conversion",

@@ -64,6 +64,15 @@ VALUES["probe"] = (
     [None, "mx.example.org", {}, [7], [None], [""], ["mx example"], ["mx:0"], ["mx:65536"], ["mx:25-25"], ["mx:"], ["mx:smtp"],
      ["-x"], ["a..b"], ["."], ["192.0.2"], ["192.0.2.256"], ["192.0.2.25/32"], ["2001:db8::25/64"], ["[192.0.2.25]"],
      ["[2001:db8::25"], ["[mx]:25"], ["x" * 64], ["mx", "mx"], [f"mx{i}" for i in range(9)]])
+FULL_NAMES: tuple[list[Any], list[Any]] = (
+    ["mail.example.org", "a_b-c.example.", "10.113.0.203.in-addr.arpa", "_dmarc.example.org", "x" * 63 + ".example"],
+    ["", "mail", "mail.", ".", "a..b", "-a.b", "a b.c", "mail.example.org:25", "192.0.2.25", "2001:db8::25", "x" * 64 + ".b", 7,
+     ".example.org", "ä.example"])
+VALUES["mail_name"] = ([None, *FULL_NAMES[0]], [*FULL_NAMES[1], ["mail.example.org"], True])
+for _list in ("mail_domains", "blocklists"):
+    VALUES[_list] = ([[], *([name] for name in FULL_NAMES[0]), [f"d{i}.example" for i in range(16)]],
+                     [None, {}, "example.org", [None], *([name] for name in FULL_NAMES[1]), ["a.b", "a.b"],
+                      [f"d{i}.example" for i in range(17)]])
 INNER = {"remote": "100.64.0.1", "link": "tailscale0"}
 VALUES["inner"] = (
     [None, INNER, *({**INNER, **members} for members in (
@@ -142,7 +151,7 @@ ONLY_THE_PROGRAM: list[Any] = [
     {"side": "vps", "tenants": [ALICE], "inner": INNER}, vps(inner={**INNER, "link": "eth0"}, wan="eth0"), home(inner={**INNER, "link": "wg0"}),
     home(inner={**INNER, "remote": "192.168.203.1"}), home(inner={**INNER, "local": "100.64.0.1"}),
     home(inner={**INNER, "local": "fd7a::2"}), home(inner={**INNER, "address": ["10.0.9.2", "10.0.9.3"]}),
-    home(inner=INNER, nat="masquerade"),
+    home(inner=INNER, nat="masquerade"), home(mail_domains=["example.org", "Example.ORG."]),
 ]
 # What nobody writes, and the program reads all the same.
 ONLY_THE_SCHEMA: list[Any] = [home(table=" 100"), home(sources=["2001:db8::192.0.2.1"])]

@@ -68,6 +68,32 @@ TEST(Options, Verify_ProbesOnlyWhereItIsTold) {
   EXPECT_EQ(exit_of({"status", "x", "--probe", "mx"}), 2);
 }
 
+TEST(Options, Verify_LooksUpOnlyWhereItIsTold) {
+  EXPECT_FALSE(options({"verify", "mailu-home"}).dns.asked);
+  const auto bare = options({"verify", "--dns", "mailu-home"});
+  EXPECT_TRUE(bare.dns.asked);
+  EXPECT_EQ(bare.instance, "mailu-home");
+  EXPECT_EQ(bare.dns.instead, DnsExpectations{});
+  EXPECT_EQ(bare.dns.patience, std::chrono::seconds(10));
+  const auto named = options({"verify", "--dns", "--mail-name", "mail.example.org", "--mail-domain", "example.org",
+                              "--mail-domain", "example.net", "--blocklist", "bl.example.com", "--resolver",
+                              "192.0.2.53@5353", "--trust-anchor", "root.key", "--dns-timeout", "2.5"});
+  EXPECT_EQ(named.dns.instead.mail_name, DnsName::parse("mail.example.org").value());
+  EXPECT_EQ(named.dns.instead.mail_domains.size(), 2U);
+  EXPECT_EQ(named.dns.instead.blocklists.size(), 1U);
+  EXPECT_EQ(named.dns.resolvers, std::vector<std::string>{"192.0.2.53@5353"});
+  EXPECT_EQ(named.dns.trust_anchor, "root.key");
+  EXPECT_EQ(named.dns.patience, std::chrono::milliseconds(2500));
+  EXPECT_EQ(exit_of({"verify", "x", "--mail-name", "mail.example.org"}), 2);
+  EXPECT_EQ(options({"verify", "--dns", "--mail-domain", "example.org", "mailu-home"}).instance, "mailu-home");
+  EXPECT_EQ(exit_of({"verify", "x", "--dns", "--mail-name", "mail"}), 2);
+  EXPECT_EQ(options({"verify", "--dns", "--address", "203.0.113.10"}).dns.addresses.size(), 1U);
+  EXPECT_EQ(exit_of({"verify", "x", "--dns", "--address", "mail.example.org"}), 2);
+  EXPECT_EQ(exit_of({"verify", "x", "--dns", "--resolver", "ns.example.org"}), 2);
+  EXPECT_EQ(exit_of({"verify", "x", "--dns", "--dns-timeout", "0"}), 2);
+  EXPECT_EQ(exit_of({"status", "x", "--dns"}), 2);
+}
+
 TEST(Options, Check_TakesAnyNumberOfNamesAndPaths) {
   EXPECT_EQ(options({"check"}).files, std::vector<std::string>{});
   EXPECT_EQ(options({"check", "mailu-home", "./a.json", "--json", "b.json"}).files,

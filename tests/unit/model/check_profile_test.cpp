@@ -44,17 +44,18 @@ TEST(CheckProfile, EveryKeyThatIsWrong_IsTold) {
   EXPECT_EQ(
       told(R"({"side": "home", "sources": ["192.168.203.0/24"], "tunel": "wg0", "table": 254, "mark": [],
                      "wan": "ens3", "nat": "maskerade", "tunnel": "lo"})"),
-      (Told{
-          {"mark", "key 'mark': []: is array; write a mark like \"0x19\", or \"auto\""},
-          {"nat", "key 'nat': 'maskerade': is not a choice; write \"preserve\" or \"masquerade\""},
-          {"table",
-           "key 'table': '254': is one of the kernel's own tables (0 unspec, 253 default, 254 main, 255 local); "
-           "choose another, such as 100"},
-          {"tunel",
-           "key 'tunel': is not known; known are description, side, tunnel, sources, ports, mark, inner, probe, table, "
-           "priority, rp_filter, nat, steering, docker, inbound"},
-          {"wan", "key 'wan': belongs to the VPS side, and this profile's side is \"home\"; leave it out"},
-          {"tunnel", "key 'tunnel': lo: cannot be a tunnel; name the WireGuard interface"}}));
+      (Told{{"mark", "key 'mark': []: is array; write a mark like \"0x19\", or \"auto\""},
+            {"nat", "key 'nat': 'maskerade': is not a choice; write \"preserve\" or \"masquerade\""},
+            {"table",
+             "key 'table': '254': is one of the kernel's own tables (0 unspec, 253 default, 254 main, 255 local); "
+             "choose another, such as 100"},
+            {"tunel",
+             "key 'tunel': is not known; known are description, side, tunnel, sources, ports, mark, inner, probe, "
+             "mail_name, "
+             "mail_domains, blocklists, table, "
+             "priority, rp_filter, nat, steering, docker, inbound"},
+            {"wan", "key 'wan': belongs to the VPS side, and this profile's side is \"home\"; leave it out"},
+            {"tunnel", "key 'tunnel': lo: cannot be a tunnel; name the WireGuard interface"}}));
 }
 
 TEST(CheckProfile, EachBadItemOfAList_IsTold) {
@@ -73,7 +74,8 @@ TEST(CheckProfile, EachBadItemOfAList_IsTold) {
 
 TEST(CheckProfile, WithoutASide_TheOtherKeysAreReadAllTheSame) {
   const std::string known =
-      "is not known; known are description, side, tunnel, sources, tenants, ports, mark, inner, probe, table, "
+      "is not known; known are description, side, tunnel, sources, tenants, ports, mark, inner, probe, mail_name, "
+      "mail_domains, blocklists, table, "
       "priority, "
       "rp_filter, nat, steering, docker, inbound, wan, public_ip, public_ip6";
   EXPECT_EQ(

@@ -31,9 +31,11 @@ std::string sources(const std::string& list) {
 TEST(ProfileRefusal, UnknownKey_NamesTheKnownOnesOfThisSide) {
   EXPECT_EQ(home_with(R"("tunel": "wg0")"),
             "read profile x.json: key 'tunel': is not known; known are description, side, tunnel, sources, ports, "
-            "mark, inner, probe, table, "
+            "mark, inner, probe, mail_name, mail_domains, blocklists, table, "
             "priority, rp_filter, nat, steering, docker, inbound");
-  EXPECT_NE(vps_with(R"("tunel": "wg0")").find("mark, inner, probe, wan, public_ip"), std::string::npos);
+  EXPECT_NE(
+      vps_with(R"("tunel": "wg0")").find("mark, inner, probe, mail_name, mail_domains, blocklists, wan, public_ip"),
+      std::string::npos);
 }
 
 TEST(ProfileRefusal, WrongType_SaysWhatItIsAndWhatToWrite) {

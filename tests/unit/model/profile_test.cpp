@@ -72,6 +72,17 @@ TEST(Profile, Probe_NamesMailServers_AndIsWrittenBack) {
   EXPECT_TRUE(parsed(kHome).probe.empty());
 }
 
+TEST(Profile, WhatTheDnsIsToSay_IsWrittenBack) {
+  const auto home = parsed(
+      R"({"side": "home", "sources": ["10.0.0.0/8"], "mail_name": "Mail.example.org.", "mail_domains": ["example.org"],
+          "blocklists": ["bl.example.com"]})");
+  EXPECT_EQ(home.dns.mail_name, DnsName::parse("mail.example.org").value());
+  EXPECT_EQ(parsed(profile_to_json(home)).dns, home.dns);
+  EXPECT_EQ(parsed(kVps, {{{"mail_domains", "example.org,example.net"}}}).dns.mail_domains.size(), 2U);
+  EXPECT_EQ(parsed(kHome).dns, DnsExpectations{});
+  EXPECT_EQ(parsed(profile_to_json(parsed(kHome))).dns, DnsExpectations{});
+}
+
 TEST(Profile, Overrides_WinOverTheText) {
   const auto profile = parsed(kHome, {{{"tunnel", "wg7"},
                                        {"sources", "10.1.0.0/16,10.2.0.0/16"},

@@ -197,7 +197,7 @@ Result<void> check_deliverability(const Inquiry& ask, const DnsWish& wish) {
   addresses.resize(std::min(addresses.size(), kMostAddresses));
   DnsBook book;
   std::vector<Check> checks;
-  const Inquiry judged{ask.kernel, ask.docker, ask.view, ask.now, checks};
+  const Inquiry judged{ask.kernel, ask.docker, ask.view, ask.now, checks, ask.sightings};
   const DnsInquiry inquiry{judged, book, expected, addresses};
   while (true) {  // ends: the book takes a limited number of questions
     checks.clear();

@@ -25,6 +25,9 @@ constexpr std::array<std::string_view, 48> kPlainWords{
 
 void add_name(Familiar& known, std::string name, const char* kind) {
   std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  while (name.ends_with('.')) {  // as one that is written out whole has it
+    name.pop_back();
+  }
   const bool is_number = std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; });
   if (!is_number && !contains(kPlainWords, name)) {
     known.names.try_emplace(std::move(name), kind);
@@ -55,6 +58,11 @@ void add_named_in(Familiar& known, const std::string& text) {
   for (const auto& name : texts_of(text, "name")) {
     add_name(known, name, "tenant");
   }
+  for (const auto& [key, kind] : {std::pair{"mail_name", "server"}, {"mail_domains", "domain"}}) {
+    for (auto& name : texts_of(text, key)) {
+      add_name(known, std::move(name), kind);
+    }
+  }
   for (const auto& name : texts_of(text, "probe")) {
     if (const auto server = MailServer::parse(name)) {
       add_server(known, *server);
@@ -78,6 +86,12 @@ Familiar familiar_with(const Sources& sources) {
     }
     for (const auto& tenant : profile.tenants) {
       add_name(known, tenant.name, "tenant");
+    }
+    if (profile.dns.mail_name) {
+      add_name(known, profile.dns.mail_name->to_string(), "server");
+    }
+    for (const auto& domain : profile.dns.mail_domains) {
+      add_name(known, domain.to_string(), "domain");
     }
     for (const auto& source : profile.sources) {
       add_network(known, source);

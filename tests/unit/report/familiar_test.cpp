@@ -23,6 +23,14 @@ TEST(Familiar, TenantsAndMailServers_AreKnownByName) {
   EXPECT_EQ(known.names, names);
 }
 
+TEST(Familiar, TheMailsOwnNames_AreKnown_AlsoFromAFileThatCannotBeRead) {
+  const std::map<std::string, std::string> names{{"mail.example.org", "server"}, {"example.org", "domain"}};
+  const auto profile = test::vps_profile({{{"mail_name", "Mail.example.org"}, {"mail_domains", R"(["example.org"])"}}});
+  EXPECT_EQ(familiar_with({.profiles = {profile}}).names, names);
+  EXPECT_EQ(familiar_with({.texts = {R"({"mail_name": "mail.example.org", "mail_domains": ["example.org"], 7)"}}).names,
+            names);
+}
+
 TEST(Familiar, AFileThatCannotBeRead_TellsItsNamesAllTheSame) {
   const auto known =
       familiar_with({.texts = {R"({"tenants": [{"name": "Alice"}], "probe": ["mx.example.org:25", "a b"])"}});

@@ -94,18 +94,20 @@ Section command_section(std::string id, std::string title, const Result<Report>&
 }
 
 void add_commands(const Informants& ask, const Subject& subject, std::vector<Section>& sections) {
-  const auto& [name, file, known] = subject;
-  const auto named = [&](const auto& command) { return name.empty() ? decltype(command())(nobody()) : command(); };
+  const auto named = [&](const auto& command) {
+    return subject.name.empty() ? decltype(command())(nobody()) : command();
+  };
   const auto planned = [&]() -> Result<PlanReport> {
-    const auto profile = known ? Result<Profile>(*known) : ask.files.load(file, {});
+    const auto profile = subject.known_as ? Result<Profile>(*subject.known_as) : ask.files.load(subject.profile, {});
     return profile ? ask.engine.plan(*profile, LegacyScripts::kRefuse) : std::unexpected(profile.error());
   };
   sections.push_back(command_section("plan", "smtp-egress plan, of the profile as it is enabled, else of its file",
                                      named(planned), plan_text));
   sections.push_back(command_section("status", "smtp-egress status",
-                                     named([&] { return ask.engine.status(name, known); }), status_text));
+                                     named([&] { return ask.engine.status(subject.name, subject.known_as); }),
+                                     status_text));
   sections.push_back(command_section("verify", "smtp-egress verify, without a probe",
-                                     named([&] { return ask.engine.verify(name, known); }),
+                                     named([&] { return ask.engine.verify(subject.name, subject.known_as); }),
                                      [](const VerifyReport& report) { return verify_text(report, {}); }));
 }
 

@@ -52,6 +52,7 @@ void add_chain(std::vector<std::string>& lines, const nft::Ruleset& ruleset, con
   const bool in_own_table = is_own_table(chain.key.table);
   lines.push_back(head_of(chain, owner_of(ruleset, chain.key, nullptr)));
   std::vector<std::string> rules;
+  rules.reserve(chain.rules.size());
   for (const auto& rule : chain.rules) {
     rules.push_back(line_of(rule, in_own_table || is_tagged(rule.rule)));
   }
@@ -105,6 +106,7 @@ void add_targets(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
 std::vector<std::string> ruleset_lines(const nft::Ruleset& ruleset, Passes passes) {
   std::vector<std::string> lines;
   std::vector<std::string> tables;
+  tables.reserve(ruleset.tables.size());
   for (const auto& table : ruleset.tables) {
     tables.push_back(nft::to_string(table) + (ruleset.is_dormant(table) ? " (dormant)" : ""));
   }

@@ -1,6 +1,7 @@
 // A profile: what a person wrote, checked. One profile is one side (home or VPS) of one mail stack.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -200,6 +201,14 @@ std::vector<ProfileMistake> check_profile(std::string_view origin, std::string_v
 
 /// The profile as JSON text that parse_profile reads back to an equal one.
 [[nodiscard]] std::string profile_to_json(const Profile& profile);
+
+/// "smtp-egress enable mailu-home --tunnel wg1": what gives this very profile again, for a shell. The name alone would
+/// enable what the profile's file says, without what was said beside it. `without`: keys that the reader is about to
+/// set otherwise.
+[[nodiscard]] std::string enable_command(const Profile& profile, std::initializer_list<std::string_view> without = {});
+
+/// Whether two profiles say the same, however they were asked for.
+[[nodiscard]] bool say_the_same(const Profile& one, const Profile& other);
 
 /// "mailu-home" of "mailu-home", of "./mailu-home.json" and of "/etc/smtp-egress/mailu-home.json".
 [[nodiscard]] std::string instance_name(const std::string& instance);

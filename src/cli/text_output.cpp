@@ -4,7 +4,6 @@
 #include <array>
 
 #include "cli/output.hpp"
-#include "model/enable_command.hpp"
 #include "net/list_of.hpp"
 
 namespace smtpegress::cli {

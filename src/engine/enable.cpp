@@ -12,7 +12,6 @@
 #include "engine/survey.hpp"
 #include "engine/sysctl_record.hpp"
 #include "engine/transaction.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/ownership.hpp"

@@ -6,7 +6,6 @@
 #include "engine/remains.hpp"
 #include "engine/survey.hpp"
 #include "engine/view.hpp"
-#include "model/enable_command.hpp"
 #include "model/ownership.hpp"
 
 namespace smtpegress {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <tuple>
 
-#include "model/enable_command.hpp"
 #include "model/host_senders.hpp"
 #include "model/ownership.hpp"
 #include "model/private_networks.hpp"

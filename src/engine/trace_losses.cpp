@@ -6,7 +6,6 @@
 
 #include "engine/trace_judge.hpp"
 #include "engine/verify_lookups.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/packet_walk.hpp"
 #include "smtpegress/state.hpp"

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "engine/verify_checks.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/tenants.hpp"
 

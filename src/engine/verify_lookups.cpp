@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 
 namespace smtpegress {

@@ -6,7 +6,6 @@
 #include "engine/mail_path.hpp"
 #include "engine/named_sources.hpp"
 #include "engine/verify_checks.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/inner.hpp"
 #include "net/contains.hpp"

@@ -7,7 +7,6 @@
 
 #include "engine/verify_checks.hpp"
 #include "model/docker.hpp"
-#include "model/enable_command.hpp"
 #include "model/lower.hpp"
 #include "model/mail_flow.hpp"
 #include "model/ownership.hpp"

@@ -9,7 +9,6 @@
 #include "engine/probe_request.hpp"
 #include "engine/probe_words.hpp"
 #include "engine/verify_lookups.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/inner.hpp"
 #include "model/private_networks.hpp"

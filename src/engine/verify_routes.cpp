@@ -8,7 +8,6 @@
 
 #include "engine/verify_checks.hpp"
 #include "engine/verify_lookups.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/mail_flow.hpp"
 #include "model/rule_walk.hpp"

@@ -13,7 +13,6 @@
 #include "engine/verify_checks.hpp"
 #include "engine/verify_endpoint.hpp"
 #include "engine/verify_lookups.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/tenants.hpp"
 

@@ -7,7 +7,6 @@
 #include "engine/verify_endpoint.hpp"
 #include "engine/verify_lookups.hpp"
 #include "model/covered.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/host_senders.hpp"
 #include "model/inner.hpp"

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "model/docker.hpp"
-#include "model/enable_command.hpp"
 #include "model/families.hpp"
 #include "model/lower.hpp"
 #include "model/mail_flow.hpp"

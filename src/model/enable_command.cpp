@@ -1,10 +1,10 @@
-#include "model/enable_command.hpp"
-
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
+
+#include "smtpegress/profile.hpp"
 
 namespace smtpegress {
 namespace {

@@ -1,5 +1,3 @@
-#include "model/enable_command.hpp"
-
 #include <gtest/gtest.h>
 
 #include "support/hosts.hpp"

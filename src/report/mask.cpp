@@ -207,8 +207,11 @@ Masker::Found Masker::ipv6_at(std::string_view text, std::size_t at, char before
     }
     if (const auto address = IpAddress::parse(run.substr(0, length)); address && address->family == IpFamily::kV6) {
       auto word = word_for(*address, text, at + length);
-      const bool has_ipv4 = run.substr(0, length).contains('.');  // which is looked at by itself, where this one stays
-      return word.empty() && has_ipv4 ? Found{} : Found{length, std::move(word)};
+      // Where it stays, an IPv4 address in it is looked at by itself, and one that its last group begins: of
+      // ::3.4.5.6f.
+      const bool ends_in_ipv4 = run.substr(0, length).contains('.') ||
+                                (char_at(text, at + length) == '.' && is_digit(char_at(text, at + length + 1)));
+      return word.empty() && ends_in_ipv4 ? Found{} : Found{length, std::move(word)};
     }
   }
   return {};

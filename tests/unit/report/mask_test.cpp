@@ -121,6 +121,8 @@ TEST(Mask, WhatStandsBesideAnAddress_IsLookedAtOnceItIsGone) {
   EXPECT_EQ(masked("atlas198.41.0.4", {.names = {{"atlas", "host"}}}), "{host-1}{public4-1}");
   EXPECT_EQ(masked("128.0.0.0/01:4f8::5"), "{public4-1}/{public6-1}") << "what is behind the slash is no length";
   EXPECT_EQ(masked("ff02::198.41.0.4"), "ff02{public6-1}") << "an IPv6 address of nobody, but for what is in it";
+  EXPECT_EQ(masked("::3.4.5.6f"), "::{public4-1}f") << "and but for what its last group begins";
+  EXPECT_EQ(masked("fe80::1. And"), "fe80::1. And");
 }
 
 TEST(Mask, WhatIsMasked_IsMaskedForGood) {

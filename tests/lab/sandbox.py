@@ -91,6 +91,11 @@ class Process:
     def running(self) -> bool:
         return self._popen.poll() is None
 
+    def asleep(self) -> bool:
+        """The command waits for something, and is not on its way to a processor."""
+        _, _, after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")
+        return after_name.startswith("S")
+
     def send(self, number: signal.Signals) -> None:
         if self.running():
             try:

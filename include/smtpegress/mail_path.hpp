@@ -26,7 +26,7 @@ enum class Place : std::uint8_t {
 
 enum class MailWay : std::uint8_t { kOut, kBack };
 
-/// Where on the mail's way a check looked, as far as its id alone does not say it (src/engine/mail_path.hpp).
+/// Where on the mail's way a check looked, as far as its id alone does not say it (src/engine/verify/mail_path.hpp).
 struct PathScope {
   std::optional<Place> place{};
   std::optional<MailWay> way{};  ///< absent: both that the id stands for

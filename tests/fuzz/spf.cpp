@@ -5,24 +5,13 @@
 #include "dns/resolv_conf.hpp"
 #include "fuzz/fuzz.hpp"
 #include "net/dns_record.hpp"
+#include "support/dns_wire.hpp"
 
 using namespace smtpegress;
 
 namespace {
 
 const auto kDomain = DnsName::parse("example.org").value();
-
-DnsAnswer text_answer(std::string_view text) {
-  DnsAnswer answer{.status = DnsStatus::kRecords};
-  auto& bytes = answer.records.emplace_back();
-  do {
-    const auto part = text.substr(0, 255);
-    bytes.push_back(static_cast<std::uint8_t>(part.size()));
-    bytes.insert(bytes.end(), part.begin(), part.end());
-    text.remove_prefix(part.size());
-  } while (!text.empty());
-  return answer;
-}
 
 /// All texts are this one, and every name has one address.
 SpfVerdict verdict_on(std::string_view text, const IpAddress& address, std::size_t& asked) {
@@ -35,8 +24,10 @@ SpfVerdict verdict_on(std::string_view text, const IpAddress& address, std::size
       return verdict;
     }
     for (const auto& question : questions) {
-      auto answer = question.type == DnsType::kTxt ? text_answer(text) : DnsAnswer{.status = DnsStatus::kRecords};
-      if (question.type == DnsType::kA) {
+      DnsAnswer answer{.status = DnsStatus::kRecords};
+      if (question.type == DnsType::kTxt) {
+        answer.records = {test::wire_text(text)};
+      } else if (question.type == DnsType::kA) {
         answer.records = {{192, 0, 2, 1}};
       }
       book.add(question, std::move(answer));

@@ -9,26 +9,13 @@
 
 #include "model/dns_book.hpp"
 #include "smtpegress/dns.hpp"
+#include "support/dns_wire.hpp"
 #include "support/hosts.hpp"
 
 namespace smtpegress::test {
 
-using Octets = std::vector<std::uint8_t>;
-
 inline DnsName dns_name(std::string_view text) {
   return text.empty() ? DnsName() : DnsName::parse(text).value();
-}
-inline Octets wire_name(std::string_view text) {
-  Octets bytes;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('.', begin), text.size());
-    bytes.push_back(static_cast<std::uint8_t>(end - begin));
-    bytes.insert(bytes.end(), text.begin() + static_cast<std::ptrdiff_t>(begin),
-                 text.begin() + static_cast<std::ptrdiff_t>(end));
-    begin = end + 1;
-  }
-  bytes.push_back(0);
-  return bytes;
 }
 
 class FakeDns final : public DnsResolver {
@@ -52,16 +39,7 @@ class FakeDns final : public DnsResolver {
     bytes.insert(bytes.begin(), {0, preference});
     return add(name, DnsType::kMx, bytes);
   }
-  FakeDns& txt(std::string_view name, std::string_view text) {
-    Octets bytes;
-    do {
-      const auto part = text.substr(0, 255);
-      bytes.push_back(static_cast<std::uint8_t>(part.size()));
-      bytes.insert(bytes.end(), part.begin(), part.end());
-      text.remove_prefix(part.size());
-    } while (!text.empty());
-    return add(name, DnsType::kTxt, bytes);
-  }
+  FakeDns& txt(std::string_view name, std::string_view text) { return add(name, DnsType::kTxt, wire_text(text)); }
   FakeDns& tlsa(std::string_view name, std::uint8_t usage) {
     Octets bytes{usage, 1, 1};
     bytes.resize(3 + 32, 0xab);

@@ -9,7 +9,7 @@
 #include <set>
 #include <sstream>
 
-#include "engine/mail_path.hpp"
+#include "engine/verify/mail_path.hpp"
 #include "support/engine_host.hpp"
 #include "support/iptables_text.hpp"
 
@@ -76,14 +76,12 @@ TEST(MailPathIds, EveryCheckThatTheSourcesMake_HasItsHop) {
   const std::regex made(
       R"re((?:passed|failed|skipped|look_up|check_leads|Question \w+|put)\((?:ask_?,\s*)?"([a-z][a-z6-]*)"|kId = "([a-z-]+)"|(?:judge\(\s*ask,\s*\{|\.id = )"([a-z-]+)")re");
   std::set<std::string> ids;
-  for (const auto& file : std::filesystem::directory_iterator(kSources / "src/engine")) {
-    if (file.path().filename().string().starts_with("verify")) {
-      const auto text = read_source(file.path());
-      for (std::sregex_iterator match(text.begin(), text.end(), made), end; match != end; ++match) {
-        for (std::size_t group = 1; group < match->size(); ++group) {
-          if ((*match)[group].matched) {
-            ids.insert((*match)[group]);
-          }
+  for (const auto& file : std::filesystem::directory_iterator(kSources / "src/engine/verify")) {
+    const auto text = read_source(file.path());
+    for (std::sregex_iterator match(text.begin(), text.end(), made), end; match != end; ++match) {
+      for (std::size_t group = 1; group < match->size(); ++group) {
+        if ((*match)[group].matched) {
+          ids.insert((*match)[group]);
         }
       }
     }

@@ -1,0 +1,222 @@
+// The public address: its name, whether that leads back, whether it is the one said in EHLO, and who lists it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+#include "engine/verify/deliverability.hpp"
+#include "net/contains.hpp"
+#include "net/list_of.hpp"
+
+namespace smtpegress {
+namespace {
+
+constexpr std::size_t kMostNames = 10;  // of one address; as RFC 7208, section 4.6.4, has it
+
+/// The numbers in a name: 203, 0, 113, 10 of "host-203-0-113-10.example.net".
+std::vector<unsigned> numbers_in(std::string_view text) {
+  std::vector<unsigned> numbers;
+  while (!text.empty()) {
+    unsigned number = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (read.ec == std::errc{}) {
+      numbers.push_back(number);
+    }
+    text.remove_prefix(std::max<std::size_t>(1, static_cast<std::size_t>(read.ptr - text.data())));
+  }
+  return numbers;
+}
+
+/// Made of the address, as providers name those that nobody has named.
+bool is_generic(const DnsName& name, const IpAddress& address) {
+  const auto numbers = numbers_in(name.str());
+  return address.family == IpFamily::kV4 &&
+         std::all_of(address.bytes.begin(), address.bytes.begin() + static_cast<std::ptrdiff_t>(address.size()),
+                     [&](std::uint8_t byte) { return contains(numbers, unsigned{byte}); });
+}
+
+std::string ptr_record(const IpAddress& address, const std::optional<DnsName>& name) {
+  return record_text(reverse_name(address), DnsType::kPtr,
+                     name ? name->to_string() : "<the name that the mail server says in EHLO>.");
+}
+
+constexpr std::string_view kWhoNames = "where the VPS's provider lets you name its address (\"reverse DNS\")";
+
+std::string texts_of(const std::vector<IpAddress>& addresses) {
+  return addresses.empty() ? "no address" : list_of(addresses);
+}
+
+/// One address, its names and what is wrong with them.
+class AddressJudge {
+ public:
+  AddressJudge(const DnsInquiry& ask, const IpAddress& address)
+      : ask_(ask), address_(address), answer_(ask.book.look({reverse_name(address), DnsType::kPtr})) {
+    names_ = records_of(answer_, DnsName::from_wire);
+    names_.resize(std::min(names_.size(), kMostNames));
+  }
+
+  void judge() {
+    if (judge_ptr()) {
+      judge_forward();
+    }
+    if (ask_.mail_name()) {
+      judge_ehlo(*ask_.mail_name());
+    }
+  }
+
+ private:
+  [[nodiscard]] std::string shown_address() const { return address_.to_string(); }
+  [[nodiscard]] std::string names() const {
+    std::vector<std::string> texts;
+    std::ranges::transform(names_, std::back_inserter(texts), &DnsName::str);
+    return list_of(texts);
+  }
+  /// The wanted name's record, in place of those that are there.
+  [[nodiscard]] std::string other_ptr(const DnsName& wanted) const {
+    auto text = fmt::format("publish {}", ptr_record(address_, wanted));
+    for (const auto& name : names_) {
+      text += fmt::format("{} {}", &name == &names_.front() ? " in place of" : " and", ptr_record(address_, name));
+    }
+    return fmt::format("{}, {}", text, kWhoNames);
+  }
+  [[nodiscard]] bool leads_back(const DnsName& name) const { return contains(ask_.addresses_of(name), address_); }
+  /// Of a name's addresses of this one's family.
+  [[nodiscard]] bool is_obstructed(const DnsName& name, std::string_view id, std::string_view title) const {
+    return DnsName::parse(name.str()) &&
+           ask_.is_obstructed(ask_.book.look({name, address_type(address_.family)}), id, title);
+  }
+
+  /// Has it a name?
+  bool judge_ptr() {
+    const auto title = fmt::format("{} has a name (PTR)", shown_address());
+    if (ask_.is_obstructed(answer_, "dns-ptr", title)) {
+      return false;
+    }
+    if (names_.empty()) {
+      ask_.ask.failed("dns-ptr", title, "it has none, and many receivers refuse mail from such an address",
+                      fmt::format("publish {}, {}", ptr_record(address_, ask_.mail_name()), kWhoNames));
+      return false;
+    }
+    auto detail = names();
+    if (std::ranges::any_of(names_, [&](const DnsName& name) { return is_generic(name, address_); })) {
+      detail += "; made of the address, as of a home line: some receivers take it for one";
+    }
+    ask_.ask.passed("dns-ptr", title, detail);
+    return true;
+  }
+
+  void judge_forward() {
+    const auto title = fmt::format("a name of {} leads back to it", shown_address());
+    std::vector<std::string> told;
+    for (const auto& name : names_) {
+      if (leads_back(name)) {
+        ask_.ask.passed("dns-forward", title, name.str());
+        return;
+      }
+      told.push_back(fmt::format("{} has {}", name.str(), texts_of(ask_.addresses_of(name))));
+    }
+    for (const auto& name : names_) {
+      if (is_obstructed(name, "dns-forward", title)) {
+        return;
+      }
+    }
+    ask_.ask.failed("dns-forward", title, list_of(told), mend_forward());
+  }
+
+  /// The PTR's own name is to get the address, if it is the one that is wanted, or none is known that is.
+  [[nodiscard]] std::string mend_forward() const {
+    const auto& wanted = ask_.mail_name();
+    if (!wanted || contains(names_, *wanted)) {
+      return fmt::format("publish {}", address_record(wanted.value_or(names_.front()), address_));
+    }
+    return leads_back(*wanted)
+               ? other_ptr(*wanted)
+               : fmt::format("{}; and publish {}", other_ptr(*wanted), address_record(*wanted, address_));
+  }
+
+  void judge_ehlo(const DnsName& wanted) {
+    const auto title = fmt::format("{}, said in EHLO, is {}'s name", wanted.str(), shown_address());
+    if (is_obstructed(wanted, "dns-ehlo", title)) {
+      return;
+    }
+    const bool is_named = contains(names_, wanted);
+    if (!leads_back(wanted) && is_named) {
+      ask_.ask.skipped("dns-ehlo", title, "first what failed above (`dns-forward`)");
+    } else if (!leads_back(wanted)) {
+      ask_.ask.failed("dns-ehlo", title, fmt::format("{} has {}", wanted.str(), texts_of(ask_.addresses_of(wanted))),
+                      fmt::format("publish {}", address_record(wanted, address_)));
+    } else if (names_.empty()) {
+      ask_.ask.skipped("dns-ehlo", title,
+                       fmt::format("it has that address; first what failed above (`{}`)",
+                                   is_clear(answer_) ? "dns-ptr" : "dns-resolver"));
+    } else if (!is_named) {
+      ask_.ask.failed("dns-ehlo", title, fmt::format("the address's name is {}", names()),
+                      fmt::format("{}; or have the mail server say {} in EHLO, and name that in mail_name",
+                                  other_ptr(wanted), names_.front().str()));
+    } else {
+      ask_.ask.passed("dns-ehlo", title, "by both");
+    }
+  }
+
+  const DnsInquiry& ask_;
+  const IpAddress& address_;
+  const DnsAnswer& answer_;
+  std::vector<DnsName> names_;
+};
+
+// RFC 5782, section 2.1: an address of 127.0.0.0/8 lists; 127.255.255.0/24 is how lists say that they do not answer.
+constexpr Prefix kListed{{IpFamily::kV4, {127}}, 8};
+constexpr Prefix kRefused{{IpFamily::kV4, {127, 255, 255}}, 24};
+
+void judge_blocklist(const DnsInquiry& ask, const IpAddress& address, const DnsName& list) {
+  constexpr auto kAside = DnsBook::Matter::kAside;
+  const auto title = fmt::format("{} is not listed by {}", address.to_string(), list.str());
+  const auto name = list.with_prefix(reversed_labels(address));
+  if (!name) {
+    ask.ask.skipped("dns-blocklist", title, "its name is too long to be asked");
+    return;
+  }
+  const auto& answer = ask.book.look({*name, DnsType::kA}, kAside);
+  if (!is_clear(answer)) {
+    ask.ask.skipped("dns-blocklist", title, "it does not answer");
+    return;
+  }
+  const auto codes = records_of(answer, read_address);
+  const auto is_in = [&](const Prefix& network) {
+    return std::ranges::any_of(codes, [&](const IpAddress& code) { return network.contains(code); });
+  };
+  if (codes.empty()) {
+    ask.ask.passed("dns-blocklist", title, "");
+  } else if (is_in(kRefused)) {
+    ask.ask.skipped("dns-blocklist", title,
+                    fmt::format("it answers {}: it does not serve this resolver (a public one, or too many questions); "
+                                "ask another, `--resolver ADDRESS`",
+                                list_of(codes)));
+  } else if (!is_in(kListed)) {
+    ask.ask.skipped("dns-blocklist", title,
+                    fmt::format("it answers {}, which is no list's answer: it is one no longer", list_of(codes)));
+  } else {
+    const auto reasons = records_of(ask.book.look({*name, DnsType::kTxt}, kAside), read_text);
+    const auto reason = reasons.empty() ? std::string() : fmt::format(": {}", shown(reasons.front()));
+    ask.ask.failed(
+        "dns-blocklist", title, fmt::format("it is, as {}{}", list_of(codes), reason),
+        fmt::format("look up why at {}'s own site, mend that (a sender that is misused, a former owner of the "
+                    "address), and ask there to have {} taken off the list",
+                    list.str(), address.to_string()));
+  }
+}
+
+}  // namespace
+
+void judge_ptr(const DnsInquiry& ask, const IpAddress& address) {
+  AddressJudge(ask, address).judge();
+}
+
+void judge_blocklists(const DnsInquiry& ask, const IpAddress& address) {
+  for (const auto& list : ask.expected.blocklists) {
+    judge_blocklist(ask, address, list);
+  }
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,385 @@
+// Judges what a probe saw. Each cause has an id of its own, so that the first that fails is the cause; what the checks
+// before the probe have found already is not given another.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/verify/lookups.hpp"
+#include "engine/verify/probe_request.hpp"
+#include "engine/verify/probe_words.hpp"
+#include "model/families.hpp"
+#include "model/inner.hpp"
+#include "model/private_networks.hpp"
+#include "net/contains.hpp"
+
+namespace smtpegress {
+namespace {
+
+/// One probe's sightings, and the checks that they become.
+class Judge {
+ public:
+  Judge(const Inquiry& ask, const ProbeRequest& request, const ProbeReport& report)
+      : ask_(ask), request_(request), report_(report) {
+    const auto failed = std::ranges::find(ask.checks, Outcome::kFailed, &Check::outcome);
+    cause_ = failed == ask.checks.end() ? std::string() : failed->id;
+  }
+
+  void judge() {
+    judge_names();
+    judge_tunnel();
+    for (const auto& seen : report_.sightings) {
+      if (at_home() && seen.address && is_private(*seen.address)) {
+        ask_.skipped("probe", fmt::format("SMTP with {}", server(seen)),
+                     "what is sent to private addresses goes as it would without us: this tells nothing");
+        continue;
+      }
+      judge_provider(seen);
+      judge_conversation(seen);
+      judge_large(seen);
+      judge_address(seen);
+    }
+  }
+
+ private:
+  [[nodiscard]] const Profile& profile() const { return ask_.view.profile; }
+  [[nodiscard]] bool at_home() const { return profile().side == Side::kHome; }
+  [[nodiscard]] std::string server(const ProbeSighting& seen) const {
+    const auto& server = request_.servers[seen.server];
+    const bool is_name = seen.address && seen.address->to_string() != server.host;
+    return is_name ? fmt::format("{} ({})", server.to_string(), seen.address->to_string()) : server.to_string();
+  }
+  [[nodiscard]] std::string who(const ProbeSighting& seen) const {
+    return words_for(request_.senders[seen.sender], seen);
+  }
+  static bool unanswered(const ProbeSighting& seen) {
+    return seen.step == ProbeStep::kConnect && seen.errnum == ETIMEDOUT && !seen.path_error;
+  }
+  /// What has failed already comes first: a probe that fails with it is no other fault.
+  [[nodiscard]] std::string mend(std::string text) const {
+    return cause_.empty() ? std::move(text) : fmt::format("first what failed above (`{}`); then verify again", cause_);
+  }
+
+  /// Where it broke, unless that is where something failed already; and what is shown to work by how far it came.
+  [[nodiscard]] PathScope at(Place place, std::vector<Place> shown = {}) const {
+    return {.place = cause_.empty() ? std::optional(place) : std::nullopt, .way = {}, .shown = std::move(shown)};
+  }
+  [[nodiscard]] Place this_host() const { return at_home() ? Place::kFirewall : Place::kVps; }
+  /// What a packet that comes from beyond the VPS tells of it. On the VPS a probe is no forwarded mail: nothing.
+  [[nodiscard]] std::vector<Place> passed_on() const {
+    return at_home() ? std::vector{Place::kVps, Place::kSnat} : std::vector<Place>{};
+  }
+  /// By an address of it that is known here: the tunnel's far end, or one in the tunnel's own network.
+  [[nodiscard]] bool is_vps(const IpAddress& address) const {
+    const auto& observed = ask_.view.seen.observed;
+    const auto* tunnel = observed.link(profile().tunnel);
+    const auto networks = tunnel == nullptr ? std::vector<Prefix>{} : observed.networks_on(*tunnel);
+    return at_home() &&
+           (request_.far_end[address.family] == address ||
+            std::ranges::any_of(networks, [&](const Prefix& network) { return network.contains(address); }));
+  }
+
+  /// Once for each server, whoever was to talk to it.
+  void judge_names() const {
+    std::vector<std::size_t> told;
+    for (const auto& seen : report_.sightings) {
+      if (seen.step != ProbeStep::kResolve || contains(told, seen.server)) {
+        continue;
+      }
+      told.push_back(seen.server);
+      const auto& host = request_.servers[seen.server].host;
+      ask_.failed("probe-name", fmt::format("this host knows an address of {}", host),
+                  seen.text.empty() ? "its resolver did not answer in time" : seen.text,
+                  fmt::format("`getent ahosts {}` asks the same; mend the resolver (/etc/resolv.conf), or name the "
+                              "server by its address",
+                              host));
+    }
+  }
+
+  [[nodiscard]] bool came_back_out() const {
+    return std::ranges::any_of(report_.sightings, [&](const ProbeSighting& seen) {
+      const auto place = reach_of(ask_, seen).place;
+      return seen.step > ProbeStep::kConnect || seen.far_end_answered == true || place > Reach::Place::kHere;
+    });
+  }
+
+  /// Packets went into it and none came out: that no object of this host's shows, as long as its last handshake is
+  /// young.
+  void judge_tunnel() {
+    const bool is_asked = at_home() && std::ranges::any_of(report_.sightings, unanswered);
+    const bool counted = report_.before && report_.after && report_.before->sent <= report_.after->sent &&
+                         report_.before->received <= report_.after->received;  // it was not made anew meanwhile
+    if (!is_asked || !counted) {
+      return;
+    }
+    const auto sent = report_.after->sent - report_.before->sent;
+    const auto received = report_.after->received - report_.before->received;
+    const auto& tunnel = profile().tunnel.str();
+    const auto title = fmt::format("what goes into {} is answered out of it", tunnel);
+    const auto detail = fmt::format("{} packets went into it and {} came out", sent, received);
+    if (sent == 0) {
+      ask_.failed("probe-tunnel", title, "not one packet of the probe went into it: it ended on this host",
+                  mend(fmt::format("`smtp-egress status {}`; then look for what drops it: `nft list ruleset`, and what "
+                                   "filters beside it (tc, eBPF)",
+                                   profile().name)),
+                  at(this_host()));
+    } else if (received == 0 && !came_back_out()) {
+      ask_.failed(
+          "probe-tunnel", title, detail + ": its far end is dead, or udp does not get through to it",
+          mend(fmt::format("`wg show {}` here and at the VPS: is it up there, do both firewalls and providers let "
+                           "its udp port through; then `smtp-egress verify` on the VPS",
+                           carrier_of(profile()).str())));
+    } else {
+      ask_.passed("probe-tunnel", title, detail);
+      return;
+    }
+    cause_ = cause_.empty() ? "probe-tunnel" : cause_;
+  }
+
+  /// On the VPS: another port's packets get farther than the mail's, on the same way.
+  void judge_provider(const ProbeSighting& seen) {
+    if (!unanswered(seen) || !seen.control || !seen.trace || seen.control->reach() <= seen.trace->reach()) {
+      return;
+    }
+    const auto port = request_.servers[seen.server].port.value_or(0);
+    const auto reach = [](const HopTrace& trace) {
+      return trace.server_answered ? std::string("the server")
+             : trace.hops.empty()
+                 ? "nowhere"
+                 : fmt::format("{}, hop {}", trace.hops.back().from.to_string(), trace.hops.back().ttl);
+    };
+    ask_.failed("probe-provider", fmt::format("the way to {} is open to tcp/{}", server(seen), port),
+                fmt::format("tcp/{} to it comes as far as {}, tcp/{} as far as {}: somebody on the way drops the mail",
+                            port, reach(*seen.trace), request_.control_port, reach(*seen.control)),
+                mend(fmt::format("ask the VPS's provider to open outgoing tcp/{}: many do so on request, or after a "
+                                 "while; or take another provider",
+                                 port)));
+    cause_ = cause_.empty() ? "probe-provider" : cause_;
+  }
+
+  void judge_conversation(const ProbeSighting& seen) const {
+    const auto title = fmt::format("SMTP with {} as {}", server(seen), who(seen));
+    switch (seen.step) {
+      case ProbeStep::kResolve:
+        return;  // told
+      case ProbeStep::kFamily:
+        ask_.skipped("probe", title,
+                     fmt::format("it has no {} address", traits_of(request_.senders[seen.sender].family).name));
+        return;
+      case ProbeStep::kAstray:
+        ask_.skipped("probe", title, "nothing was sent: it would not leave from an address of the sources");
+        return;
+      case ProbeStep::kSender:
+        ask_.skipped("probe", title,
+                     seen.errnum == EADDRNOTAVAIL
+                         ? fmt::format("there is nobody to send as: {}, and this host has no address there", seen.text)
+                         : fmt::format("it cannot be sent as: {}; run verify as root, with --probe",
+                                       ::strerrordesc_np(seen.errnum)));
+        return;
+      case ProbeStep::kConnect:
+        judge_connect(seen, title);
+        return;
+      case ProbeStep::kBanner:
+      case ProbeStep::kEhlo:
+        judge_reply(seen, title);
+        return;
+      case ProbeStep::kLarge:
+      case ProbeStep::kDone:
+        ask_.passed("probe", title, fmt::format("it answers {}", seen.banner.to_string()),
+                    {.place = {}, .way = {}, .shown = passed_on()});
+        if (ask_.sightings.spoke_with.empty()) {
+          ask_.sightings.spoke_with = fmt::format("{} answers {}", server(seen), seen.banner.to_string());
+        }
+        return;
+    }
+  }
+
+  void judge_connect(const ProbeSighting& seen, const std::string& title) const {
+    const auto status =
+        fmt::format("`smtp-egress status {}`, `{}`", profile().name,
+                    seen.address ? fmt::format("ip route get {}", seen.address->to_string()) : "ip route");
+    if (seen.path_error && is_own_address(ask_, seen.path_error->from)) {
+      ask_.failed("probe", title,
+                  fmt::format("this host refuses it, and nothing left: {}", words_for(*seen.path_error)),
+                  mend(status + " show what is missing"), at(this_host()));
+    } else if (seen.path_error) {
+      ask_.failed(
+          "probe", title,
+          fmt::format("{} refuses it: {}", seen.path_error->from.to_string(), words_for(*seen.path_error)),
+          mend(at_home() ? "`smtp-egress verify` on the VPS, if that is its address; else it is a router on the "
+                           "way that has no way to the server, or lets none through"
+                         : "that router has no way to the server, or lets none through: ask the provider"),
+          at(is_vps(seen.path_error->from) ? Place::kVps : Place::kInternet));
+    } else if (seen.errnum == ECONNREFUSED) {
+      ask_.failed("probe", title, "it is refused by a reset: nobody takes mail there, or a firewall says so",
+                  mend("try another server (--probe); if all refuse, a firewall on the way does: `smtp-egress verify "
+                       "--probe` at the other end tells which side it is on"));
+    } else if (unanswered(seen)) {
+      judge_silence(seen, title);
+    } else {
+      ask_.failed("probe", title, fmt::format("nothing left: {}", ::strerrordesc_np(seen.errnum)),
+                  mend(status + " show what is missing"), at(this_host()));
+    }
+  }
+
+  void judge_silence(const ProbeSighting& seen, const std::string& title) const {
+    const auto reach = reach_of(ask_, seen);
+    const auto vps = fmt::format(
+        "`smtp-egress verify --probe {}` on the VPS tells whether it is that, or its provider, "
+        "that drops the mail",
+        request_.servers[seen.server].host);
+    const bool is_beyond = reach.place >= Reach::Place::kBeyond;
+    if (at_home() && !is_beyond && seen.far_end_answered == true) {
+      ask_.failed("probe", title,
+                  reach.place == Reach::Place::kFarEnd
+                      ? "no answer: " + words_for(reach)
+                      : "no answer: the VPS itself answers through the tunnel, but passes nothing on",
+                  mend(vps), at(Place::kVps));
+    } else {
+      ask_.failed("probe", title, "no answer: " + words_for(reach),
+                  mend(at_home() && !is_beyond ? vps
+                                               : "try another server (--probe): this one may be down, or drop what "
+                                                 "comes from this address"),
+                  is_beyond ? at(Place::kInternet, passed_on()) : at(at_home() ? Place::kVps : Place::kInternet));
+    }
+  }
+
+  void judge_reply(const ProbeSighting& seen, const std::string& title) const {
+    const bool greeting = seen.step == ProbeStep::kBanner;
+    const auto& reply = greeting ? seen.banner : seen.ehlo;
+    const auto what = greeting ? "the greeting" : "EHLO";
+    if (reply.code == 0) {
+      const auto why = seen.errnum == ETIMEDOUT ? "it does not come in time"
+                       : seen.errnum != 0       ? ::strerrordesc_np(seen.errnum)
+                                                : "the connection is closed, or what comes is no SMTP";
+      ask_.failed(
+          "probe", title,
+          greeting ? fmt::format("connected, but no greeting: {}", why)
+                   : fmt::format("greeted, but no answer to EHLO: {}", why),
+          mend("a slow server: a longer --probe-timeout; else try another (--probe). If none speaks, something on "
+               "the way answers in their place"));
+      return;
+    }
+    const bool for_now = reply.code / 100 == 4;
+    ask_.failed("probe-banner", fmt::format("{} takes mail from {}", server(seen), who(seen)),
+                fmt::format("its answer to {} is: {}", what, reply.to_string()),
+                mend(for_now ? "it may be for now (greylisting, too many connections): verify again in a while. If it "
+                               "stays, it is as with a 5xx answer: the address is not trusted"
+                             : "it does not take mail from the VPS's address: look that up where the answer says, have "
+                               "it taken off the list, or let the mail leave as another (--public-ip)"),
+                at(Place::kInternet, passed_on()));
+  }
+
+  void judge_large(const ProbeSighting& seen) const {
+    if (seen.step < ProbeStep::kLarge) {
+      return;
+    }
+    const auto title = fmt::format("large segments arrive at {}", server(seen));
+    const auto numbers = fmt::format("{} bytes at once, in segments of {}; path MTU {}, {} sent again",
+                                     seen.large_write, seen.segment, seen.path_mtu, seen.retransmits);
+    if (seen.step == ProbeStep::kLarge) {
+      ask_.failed(
+          "probe-mtu", title,
+          fmt::format("small packets pass and large ones are lost: {}. Nobody tells that they are too big", numbers),
+          mend(at_home() ? fmt::format("`smtp-egress status` on the VPS: is its MSS clamp there; else lower {}'s "
+                                       "MTU at both ends (`MTU = 1280` in {}.conf)",
+                                       carrier_of(profile()).str(), carrier_of(profile()).str())
+                         : "a router on the way drops them, and its \"packet too big\" does not get here: let "
+                           "ICMP in; else a lower MTU on the WAN interface"));
+    } else if (seen.large_write == 0) {
+      ask_.skipped("probe-mtu", title, "it does not let commands be sent at once (no PIPELINING)");
+    } else {
+      ask_.passed("probe-mtu", title, numbers);
+    }
+  }
+
+  /// As what the world ought to see it; nothing where that is not known here.
+  [[nodiscard]] std::optional<IpAddress> public_address(const ProbeSighting& seen) const {
+    const auto family = request_.senders[seen.sender].family;
+    const auto& host = ask_.view.seen.host;
+    if (at_home()) {
+      return request_.far_end[family];
+    }
+    const auto& bound = request_.senders[seen.sender].bound;
+    if (host.tenants_snat_to.empty()) {
+      return host.public_ip[family];
+    }
+    return bound && !is_private(*bound) ? bound : std::nullopt;
+  }
+
+  /// Large providers tell whom they see. What echoes our own words does not count.
+  void judge_address(const ProbeSighting& seen) const {
+    if (seen.ehlo.code == 0) {
+      return;
+    }
+    const auto family = request_.senders[seen.sender].family;
+    auto told = seen.told;
+    std::erase_if(told, [&](const IpAddress& address) { return address.family != family || address == seen.address; });
+    const auto wanted = public_address(seen);
+    if (wanted && contains(told, *wanted)) {
+      ask_.passed("probe-seen-as", fmt::format("{} sees the mail's public address", server(seen)), wanted->to_string());
+      ask_.sightings.seen_as = wanted->to_string();
+      return;
+    }
+    std::erase_if(told, [&](const IpAddress& address) { return address == seen.sent_from; });
+    const auto title = fmt::format("{} sees the mail's public address", server(seen));
+    if (told.empty()) {
+      ask_.skipped("probe-seen-as", title, "it does not tell whom it sees");
+      return;
+    }
+    const auto as = fmt::format("it sees {}", told.back().to_string());
+    const bool is_own = is_own_address(ask_, told.back());
+    if (at_home() && is_own) {
+      ask_.failed(
+          "probe-seen-as", title, as + ", this host's own: the mail did not take the tunnel",
+          mend(fmt::format("`smtp-egress disable {}`, `{}`, and report it", profile().name, enable_command(profile()))),
+          at(Place::kTable));
+    } else if (at_home() || !wanted) {
+      ask_.skipped("probe-seen-as", title,
+                   wanted ? fmt::format("{}; the tunnel's far end is {}: right where the VPS has both and the mail "
+                                        "leaves as the first",
+                                        as, wanted->to_string())
+                          : as + "; which address it ought to be is not known here");
+    } else if (is_own) {
+      ask_.skipped("probe-seen-as", title,
+                   as + ", another of this host's own: a translation of others' (a masquerade) gives it to what this "
+                        "host itself sends. The mail meets ours first");
+    } else {
+      ask_.failed("probe-seen-as", title, fmt::format("{}, not {}", as, wanted->to_string()),
+                  mend(fmt::format("{}, if that is the VPS's; else its provider gives what leaves another address",
+                                   as_public(family, told.back()))));
+    }
+  }
+
+  /// How to let the mail leave as that address.
+  [[nodiscard]] std::string as_public(IpFamily family, const IpAddress& address) const {
+    const auto& traits = traits_of(family);
+    if (!profile().tenants.empty()) {
+      return fmt::format(R"("{}": "{}" for that tenant in its profile)", traits.public_key, address.to_string());
+    }
+    return fmt::format("`{} {} {}`", enable_command(profile(), {traits.public_key}), traits.public_option,
+                       address.to_string());
+  }
+
+  const Inquiry& ask_;
+  const ProbeRequest& request_;
+  const ProbeReport& report_;
+  std::string cause_;  ///< the id of what failed first; empty: nothing yet
+};
+
+}  // namespace
+
+void check_probe(const Inquiry& ask, Prober& prober, const std::vector<MailServer>& servers,
+                 std::chrono::milliseconds patience) {
+  const auto request = probe_request(ask, servers, patience);
+  if (request.senders.empty()) {
+    ask.skipped("probe", "SMTP through the tunnel", "there is nobody to send as: no address that the mail leaves as");
+    return;
+  }
+  const auto report = prober.probe(request);
+  Judge(ask, request, report).judge();
+  check_leak(ask, request, report);
+}
+
+}  // namespace smtpegress

@@ -1,0 +1,119 @@
+#include "engine/verify/probe_request.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/verify/endpoint.hpp"
+#include "engine/verify/lookups.hpp"
+#include "model/families.hpp"
+#include "model/inner.hpp"
+#include "model/private_networks.hpp"
+#include "net/contains.hpp"
+
+namespace smtpegress {
+namespace {
+
+constexpr std::size_t kMostServers = 8;  // each is a conversation, and a thread, for every sender
+constexpr std::size_t kMostSenders = 8;
+
+/// One of this host's own in that network.
+std::optional<IpAddress> own_address_in(const Inquiry& ask, const Prefix& network) {
+  const auto& addresses = ask.view.seen.observed.addresses;
+  const auto found =
+      std::ranges::find_if(addresses, [&](const InterfaceAddress& address) { return network.contains(address.local); });
+  return found == addresses.end() ? std::nullopt : std::optional(found->local);
+}
+
+std::vector<ProbeSender> senders_at_home(const Inquiry& ask) {
+  const auto& profile = ask.view.profile;
+  std::vector<ProbeSender> senders;
+  senders.reserve(profile.sources.size());
+  for (const auto& source : profile.sources) {
+    senders.push_back({.family = source.address.family,
+                       .source = source,
+                       .bound = own_address_in(ask, source),
+                       .mark = profile.steering == Steering::kMark ? profile.mark.value : 0,
+                       .uid = {}});
+  }
+  for (const auto& sender : profile.host_senders) {
+    for (const auto& address : sender.addresses) {
+      senders.push_back({.family = address.family,
+                         .source = {},
+                         .bound = address,
+                         .mark = 0,
+                         .uid = sender.who == HostSender::Who::kUser ? std::optional(sender.uid) : std::nullopt});
+    }
+  }
+  return senders;
+}
+
+/// Bound to what the mail leaves as, of every tenant.
+std::vector<ProbeSender> senders_on_the_vps(const Inquiry& ask) {
+  std::vector<ProbeSender> senders;
+  auto leaves_as = ask.view.seen.host.tenants_snat_to;
+  leaves_as.push_back(ask.view.seen.host.snat_to);
+  for (const auto& addresses : leaves_as) {
+    for (const auto family : families_of(ask.view.profile)) {
+      const auto& address = addresses[family];
+      if (address && !contains(senders, address, &ProbeSender::bound)) {
+        senders.push_back({.family = family, .source = {}, .bound = address, .mark = 0, .uid = {}});
+      }
+    }
+  }
+  return senders;
+}
+
+}  // namespace
+
+ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask) {
+  ByFamily<std::optional<IpAddress>> far_end;
+  const auto& profile = ask.view.profile;
+  const auto device = profile.inner ? Result<WireGuardDevice>(WireGuardDevice{}) : ask.kernel.wireguard(profile.tunnel);
+  for (const auto& peer : device ? device->peers : std::vector<WireGuardPeer>{}) {
+    const auto endpoint = endpoint_of(peer);
+    if (endpoint && !is_private(Prefix::of(endpoint->address)) && !is_link_local(endpoint->address)) {
+      far_end[endpoint->address.family] = endpoint->address;
+    }
+  }
+  return far_end;
+}
+
+Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const ProbeWish& wish) {
+  auto servers = wish.servers.empty() ? profile.probe : wish.servers;
+  if (wish.asked && servers.empty()) {
+    return usage_error("verify", "--probe",
+                       "name a mail server (--probe mx.example.org), or several in the profile's "
+                       "key probe");
+  }
+  if (servers.size() > kMostServers) {
+    return usage_error("verify", "--probe", fmt::format("takes {} mail servers at most", kMostServers));
+  }
+  for (auto& server : servers) {
+    server.port = server.port.value_or(profile.ports.empty() ? 0 : profile.ports.front().first);
+    const auto is_for = [&](const PortRange& ports) { return ports.contains(*server.port); };
+    if (std::ranges::none_of(profile.ports, is_for)) {
+      return usage_error("verify", fmt::format("--probe {}", server.to_string()),
+                         fmt::format("tcp/{} is not what {} sends through the tunnel", *server.port, profile.name));
+    }
+  }
+  return servers;
+}
+
+ProbeRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers, std::chrono::milliseconds patience) {
+  const bool home = ask.view.profile.side == Side::kHome;
+  ProbeRequest request{.senders = home ? senders_at_home(ask) : senders_on_the_vps(ask),
+                       .servers = std::move(servers),
+                       .patience = patience,
+                       .tunnel = home ? ask.view.profile.tunnel : IfName{},
+                       .far_end = {},
+                       .control_port = home ? std::uint16_t{0} : kHttps,
+                       .somewhere = {traits_of(IpFamily::kV4).somewhere, traits_of(IpFamily::kV6).somewhere}};
+  request.senders.resize(std::min(request.senders.size(), kMostSenders));
+  if (home) {
+    request.far_end = far_ends(ask);  // mail to it takes the tunnel too, and the VPS itself answers
+  }
+  return request;
+}
+
+}  // namespace smtpegress

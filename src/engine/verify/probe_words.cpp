@@ -1,0 +1,101 @@
+#include "engine/verify/probe_words.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "net/contains.hpp"
+
+namespace smtpegress {
+namespace {
+
+struct PathErrorName {
+  std::uint8_t type;
+  std::uint8_t code;
+  std::string_view name;
+};
+// RFC 792, RFC 1812 (section 5.2.7.1), RFC 4443
+constexpr PathErrorName kOfIcmp[]{{3, 0, "network unreachable"},
+                                  {3, 1, "host unreachable"},
+                                  {3, 2, "protocol unreachable"},
+                                  {3, 3, "port unreachable"},
+                                  {3, 4, "packet too big"},
+                                  {3, 9, "administratively prohibited"},
+                                  {3, 10, "administratively prohibited"},
+                                  {3, 13, "administratively prohibited"},
+                                  {11, 0, "time to live exceeded"}};
+constexpr PathErrorName kOfIcmpv6[]{
+    {1, 0, "no route"},         {1, 1, "administratively prohibited"}, {1, 3, "address unreachable"},
+    {1, 4, "port unreachable"}, {1, 5, "source address refused"},      {1, 6, "route rejected"},
+    {2, 0, "packet too big"},   {3, 0, "hop limit exceeded"}};
+
+template <class Names>
+std::string_view name_in(const Names& names, const PathError& error) {
+  const auto* found = std::ranges::find_if(
+      names, [&](const PathErrorName& name) { return name.type == error.type && name.code == error.code; });
+  return found == std::end(names) ? "unreachable" : found->name;
+}
+
+}  // namespace
+
+std::string words_for(const PathError& error) {
+  const bool v4 = error.from.family == IpFamily::kV4;
+  return fmt::format("{} ({} {}/{})", v4 ? name_in(kOfIcmp, error) : name_in(kOfIcmpv6, error), v4 ? "ICMP" : "ICMPv6",
+                     error.type, error.code);
+}
+
+std::string words_for(const ProbeSender& sender, const ProbeSighting& seen) {
+  if (seen.manner == ProbeManner::kNamespace) {
+    return fmt::format("{}, from its network namespace", seen.sent_from ? seen.sent_from->to_string() : "a container");
+  }
+  const auto from = seen.sent_from ? seen.sent_from : sender.bound;
+  if (seen.manner == ProbeManner::kNone || !from) {
+    return sender.source ? sender.source->to_string() : from ? from->to_string() : "this host";
+  }
+  const auto user = sender.uid ? fmt::format("user {}", *sender.uid) : std::string("this host");
+  return fmt::format("{} as {}{}", user, from->to_string(), seen.text.empty() ? "" : fmt::format(" ({})", seen.text));
+}
+
+bool is_own_address(const Inquiry& ask, const IpAddress& address) {
+  return contains(ask.view.seen.observed.addresses, address, &InterfaceAddress::local);
+}
+
+Reach reach_of(const Inquiry& ask, const ProbeSighting& seen) {
+  if (!seen.trace) {
+    return {};
+  }
+  if (seen.trace->server_answered) {
+    return {Reach::Place::kServer, {}};
+  }
+  if (seen.trace->hops.empty()) {
+    return {};
+  }
+  const auto& last = seen.trace->hops.back();
+  if (is_own_address(ask, last.from)) {
+    return {Reach::Place::kHere, last};
+  }
+  // From home the first router behind this host is the VPS: there is no other way into the tunnel.
+  const std::uint8_t far_end = seen.manner == ProbeManner::kNamespace ? 2 : 1;
+  const bool is_far_end = ask.view.profile.side == Side::kHome && last.ttl <= far_end;
+  return {is_far_end ? Reach::Place::kFarEnd : Reach::Place::kBeyond, last};
+}
+
+std::string words_for(const Reach& reach) {
+  switch (reach.place) {
+    case Reach::Place::kUnknown:
+      return "no router tells where they end";
+    case Reach::Place::kHere:
+      return "this host passes them on, and nobody behind it tells of them";
+    case Reach::Place::kFarEnd:
+      return fmt::format("they come as far as the VPS ({}), and nobody behind it tells of them",
+                         reach.hop->from.to_string());
+    case Reach::Place::kBeyond:
+      return fmt::format("they come as far as {}, {} hop{} away, and nobody behind it tells of them",
+                         reach.hop->from.to_string(), reach.hop->ttl, reach.hop->ttl == 1 ? "" : "s");
+    case Reach::Place::kServer:
+      return "others like them were answered: packets are lost on the way";
+  }
+  return {};
+}
+
+}  // namespace smtpegress

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -11,11 +12,27 @@
 
 namespace smtpegress {
 
+std::size_t control_at(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t place) {
+    return static_cast<unsigned char>(place < text.size() ? text[place] : ' ');
+  };
+  if (byte(at) < ' ' || byte(at) == 0x7f) {
+    return 1;
+  }
+  const bool is_c1 = byte(at) == 0xc2 && byte(at + 1) >= 0x80 && byte(at + 1) <= 0x9f;  // U+0080 to U+009F in UTF-8
+  return is_c1 ? 2 : 0;
+}
+
 std::string printable(std::string_view text) {
   std::string shown;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    shown += byte < ' ' || byte == 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  shown.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const auto length = control_at(text, at);
+    for (const char c : text.substr(at, length)) {
+      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+    shown += length == 0 ? text.substr(at, 1) : "";
+    at += std::max<std::size_t>(length, 1);
   }
   return shown;
 }

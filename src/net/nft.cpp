@@ -1,5 +1,6 @@
 #include "smtpegress/nft.hpp"
 #include "net/contains.hpp"
+#include "net/printable.hpp"
 
 #include <fmt/format.h>
 
@@ -203,21 +204,22 @@ std::string to_string(const Rule& rule) {
   for (const auto& statement : rule.statements) {
     add(std::visit(StatementText{context.is_ipv6}, statement));
   }
-  return text;
+  return printable(text);
 }
 
+// The kernel takes any bytes but NUL for a name.
 std::string to_string(const TableKey& table) {
-  return fmt::format("{} {}", family_text(table.family), table.name);
+  return fmt::format("{} {}", family_text(table.family), printable(table.name));
 }
 std::string to_string(const ChainKey& chain) {
-  return fmt::format("{} {}", to_string(chain.table), chain.name);
+  return fmt::format("{} {}", to_string(chain.table), printable(chain.name));
 }
 
 std::string to_string(const SetKey& set) {
-  return fmt::format("{} {}", to_string(set.table), set.name);
+  return fmt::format("{} {}", to_string(set.table), printable(set.name));
 }
 std::string to_string(const SetElement& element, const SetType& type) {
-  auto text = type.by_interface ? fmt::format("\"{}\"", element.interface) : std::string();
+  auto text = type.by_interface ? fmt::format("\"{}\"", printable(element.interface)) : std::string();
   if (type.by_address) {
     text += (text.empty() ? "" : " . ") + element.address.to_string();
   }

@@ -21,6 +21,14 @@ TEST(Error, Message_ControlCharacters_AreShownAndNotSent) {  // profiles and nam
   EXPECT_EQ(usage_error("read profile", "x.json: key '\x1b[2J'", "is\nnot known\x7f").error().message(),
             "read profile x.json: key '\\x1b[2J': is\\x0anot known\\x7f");
   EXPECT_EQ(usage_error("read profile", "größe", "…").error().message(), "read profile größe: …");
+  EXPECT_EQ(usage_error("read profile",
+                        "a\xc2\x9b"
+                        "2J",
+                        "\xc2\x80\xc2\x9f\xc2\xa0")
+                .error()
+                .message(),
+            "read profile a\\xc2\\x9b2J: \\xc2\\x80\\xc2\\x9f\xc2\xa0")
+      << "U+009B begins a terminal's command as well; U+00A0 is a space";
 }
 
 TEST(Error, Message_KernelTextAlone) {

@@ -109,6 +109,15 @@ TEST(Nft, OpaquePartsDiffer_NoTwoRulesAreTakenForEqual) {
   EXPECT_FALSE(same_rule(one, two));
 }
 
+TEST(Nft, OthersNames_CannotActOnATerminalNorMakeALineTwo) {  // the kernel takes any bytes but NUL
+  const TableKey table{Family::kInet, "t\n== status"};
+  EXPECT_EQ(to_string(table), "inet t\\x0a== status");
+  EXPECT_EQ(to_string(ChainKey{table, "c\x1b[2J"}), "inet t\\x0a== status c\\x1b[2J");
+  EXPECT_EQ(to_string(SetKey{table, "s\xc2\x9b"}), "inet t\\x0a== status s\\xc2\\x9b");
+  EXPECT_EQ(to_string(Rule{{MatchInterface{.way = Way::kIn, .name = "a\n"}}, {Verdict{VerdictCode::kJump, "c\n"}}, {}}),
+            "iifname \"a\\x0a\" jump c\\x0a");
+}
+
 TEST(Ruleset, FindAndHas_ByFullKey) {
   auto host = test::docker_home();
   const auto& ruleset = host.state.ruleset;

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "net/printable.hpp"
+
 namespace smtpegress::cli {
 namespace {
 
@@ -149,8 +151,11 @@ class Picture {
   }
   /// As it is to be printed: on one line, and in the characters that there are.
   [[nodiscard]] std::string printable(std::string text) const {
-    std::ranges::replace_if(
-        text, [](unsigned char byte) { return std::iscntrl(byte) != 0; }, ' ');
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      if (const auto length = control_at(text, at); length != 0) {
+        text.replace(at, length, " ");
+      }
+    }
     return drawing_.charset == Drawing::Charset::kAscii ? in_ascii(text) : text;
   }
 
@@ -221,13 +226,15 @@ std::string in_ascii(std::string_view text) {
   std::string ascii;
   while (!text.empty()) {
     const auto* like = std::ranges::find_if(kLike, [&](const auto& pair) { return text.starts_with(pair.first); });
-    const auto character = head_of(text, 1);
+    // A byte of ASCII has nothing that continues it, and one that continues nothing is by itself.
+    const bool leads = (static_cast<unsigned char>(text.front()) & 0xc0U) == 0xc0U;
+    const auto character = leads ? head_of(text, 1) : text.substr(0, 1);
     if (like != kLike.end()) {
       ascii += like->second;
     } else {
-      ascii += character.size() == 1 && static_cast<unsigned char>(character.front()) < 0x80 ? character : "?";
+      ascii += static_cast<unsigned char>(character.front()) < 0x80 ? character : "?";
     }
-    text.remove_prefix(std::max<std::size_t>(character.size(), 1));
+    text.remove_prefix(character.size());
   }
   return ascii;
 }

@@ -126,11 +126,14 @@ TEST(PathPicture, WordsFromOutside_StayOnTheirLine) {
   const auto text = picture_text({hop(kInternet, kOut, kOk, "mx", "220 \x1b[2Jhi\nthere")}, kUnicode);
   EXPECT_EQ(std::ranges::count(text, '\n'), 2);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  const std::string command = "\xc2\x9b";  // U+009B, as ESC and '['
+  EXPECT_FALSE(picture_text({hop(kInternet, kOut, kOk, "mx", command + "2J")}, kUnicode).contains(command));
 }
 
 TEST(PathPicture, InAscii_NothingElseIsLeft) {
   EXPECT_EQ(in_ascii("AllowedIPs = …, a — b – ü✓"), "AllowedIPs = ..., a - b - ??");
   EXPECT_EQ(in_ascii("\xff\x80z"), "?z");
+  EXPECT_EQ(in_ascii("\x80\nz\x80z"), "?\nz?z") << "a byte that continues nothing takes nothing with it";
 }
 
 Drawing drawn(Reader reader, const std::map<std::string, std::string>& environment) {

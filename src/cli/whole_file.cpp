@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 
 #include "net/file.hpp"
@@ -13,7 +14,7 @@
 namespace smtpegress::cli {
 namespace {
 
-/// Removed when it goes: what is to stay has another name by then.
+/// A file that was made here; removed when it goes: what is to stay has another name by then.
 class Scratch {
  public:
   explicit Scratch(std::string path) : path_(std::move(path)) {}
@@ -47,13 +48,14 @@ int write_whole_file(const std::string& path, std::string_view text, mode_t mode
   if (directory.get() < 0) {
     return errno;
   }
-  const Scratch beside(fmt::format("{}/.{}.{}", folder, target.filename().string(), ::getpid()));
-  {
-    const FileDescriptor file(
-        ::open(beside.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
-    if (const int failed = file.get() < 0 ? errno : write_all(file.get(), text, mode); failed != 0) {
-      return failed;
-    }
+  auto name = fmt::format("{}/.{}.XXXXXX", folder, target.filename().string());
+  const FileDescriptor file(::mkostemp(name.data(), O_CLOEXEC));  // mkstemp(3): a name that nothing has
+  if (file.get() < 0) {
+    return errno;
+  }
+  const Scratch beside(std::move(name));
+  if (const int failed = write_all(file.get(), text, mode); failed != 0) {
+    return failed;
   }
   const bool stands = existing == Existing::kReplace ? ::rename(beside.path().c_str(), path.c_str()) == 0
                                                      : ::link(beside.path().c_str(), path.c_str()) == 0;

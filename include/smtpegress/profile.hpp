@@ -202,9 +202,9 @@ std::vector<ProfileMistake> check_profile(std::string_view origin, std::string_v
 /// The profile as JSON text that parse_profile reads back to an equal one.
 [[nodiscard]] std::string profile_to_json(const Profile& profile);
 
-/// "smtp-egress enable mailu-home --tunnel wg1": what gives this very profile again, for a shell. The name alone would
-/// enable what the profile's file says, without what was said beside it. `without`: keys that the reader is about to
-/// set otherwise.
+/// "smtp-egress enable mailu-home --tunnel wg1": what gives this very profile again, but for its description. The name
+/// alone would enable what the profile's file says, without what was said beside it. `without`: keys that the reader is
+/// about to set otherwise.
 [[nodiscard]] std::string enable_command(const Profile& profile, std::initializer_list<std::string_view> without = {});
 
 /// Whether two profiles say the same, however they were asked for.

@@ -63,7 +63,7 @@ std::string enable_command(const Profile& profile, std::initializer_list<std::st
   const auto& asked = profile.asked_for;
   auto text = "smtp-egress enable " + shell_word(asked.instance.empty() ? profile.name : asked.instance);
   for (const auto& [key, value] : asked.overrides.settings) {
-    if (std::ranges::find(without, key) == without.end()) {
+    if (key != "description" && std::ranges::find(without, key) == without.end()) {
       text += option_for(key, value);
     }
   }

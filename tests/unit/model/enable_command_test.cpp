@@ -35,6 +35,11 @@ TEST(EnableCommand, SourcesThatNoOptionPuts_AreSet) {
             "smtp-egress enable home --set sources=172.18.0.0/16");
 }
 
+TEST(EnableCommand, LeavesOutAPersonsOwnWords) {
+  EXPECT_EQ(enable_command(asked("mailu-home", {{"description", "Alice Miller's mail"}, {"tunnel", "wg1"}})),
+            "smtp-egress enable mailu-home --tunnel wg1");
+}
+
 TEST(EnableCommand, LeavesOutWhatTheReaderIsAboutToSet) {
   EXPECT_EQ(enable_command(asked("vps", {{"public_ip", "203.0.113.9"}, {"wan", "eth0"}}), {"public_ip"}),
             "smtp-egress enable vps --wan eth0");

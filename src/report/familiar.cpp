@@ -8,7 +8,9 @@
 #include <iterator>
 
 #include "model/docker.hpp"
+#include "model/tenants.hpp"
 #include "net/contains.hpp"
+#include "report/names.hpp"
 #include "report/profile_text.hpp"
 
 namespace smtpegress::report {
@@ -23,11 +25,8 @@ constexpr std::array<std::string_view, 48> kPlainWords{
     "mox",    "name",    "nat",     "output", "peer",      "port",   "raw",     "router", "rule",  "server",
     "smtp",   "source",  "table",   "tcp",    "tunnel",    "user",   "vps",     "wg0"};
 
-void add_name(Familiar& known, std::string name, const char* kind) {
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-  while (name.ends_with('.')) {  // as one that is written out whole has it
-    name.pop_back();
-  }
+void add_name(Familiar& known, std::string_view text, const char* kind) {
+  auto name = bare_name(text);
   const bool is_number = std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; });
   if (!is_number && !contains(kPlainWords, name)) {
     known.names.try_emplace(std::move(name), kind);
@@ -38,7 +37,11 @@ void add_name(Familiar& known, std::string name, const char* kind) {
 void add_network(Familiar& known, const Prefix& source) {
   const bool is_known = contains(known.networks, source, &NamedNetwork::network);
   constexpr std::uint8_t kShortest = 4;  // bits; sidestep_network() takes no less
-  if (!tells_of_somebody(source.address) || source.length < kShortest || is_known) {
+  if (source.length < kShortest || is_known) {
+    return;
+  }
+  if (!tells_of_somebody(source.address)) {
+    known.of_nobody.push_back(sidestep_network(source));
     return;
   }
   constexpr std::size_t kEach = 2;  // a network and its sidestep
@@ -48,27 +51,68 @@ void add_network(Familiar& known, const Prefix& source) {
   known.networks.push_back({sidestep_network(source), fmt::format("sidestep{}-{}", family, number)});
 }
 
-void add_server(Familiar& known, const MailServer& server) {
+void add_server(Familiar& known, const MailServer& server, const char* kind) {
   if (!IpAddress::parse(server.host)) {
-    add_name(known, server.host, "server");
+    add_name(known, server.host, kind);
   }
+}
+
+/// A server's or a domain's, as somebody wrote it: "mx.example.org:smtp", "@example.org".
+void add_written(Familiar& known, const std::string& text, const char* kind) {
+  if (const auto server = MailServer::parse(text)) {
+    add_server(known, *server, kind);
+    return;
+  }
+  for (const auto& name : dotted_names_in(text)) {
+    add_name(known, name, kind);
+  }
+}
+
+/// A record has as a text what --set was given as JSON: [{\"name\": \"alice\"}].
+std::string without_escapes(std::string text) {
+  std::erase(text, '\\');
+  return text;
 }
 
 void add_named_in(Familiar& known, const std::string& text) {
   for (const auto& name : texts_of(text, "name")) {
     add_name(known, name, "tenant");
   }
-  for (const auto& [key, kind] : {std::pair{"mail_name", "server"}, {"mail_domains", "domain"}}) {
-    for (auto& name : texts_of(text, key)) {
-      add_name(known, std::move(name), kind);
+  for (const auto& [key, kind] : {std::pair{"probe", "server"},
+                                  {"mail_name", "server"},
+                                  {"mail_domains", "domain"},
+                                  {"blocklists", "blocklist"}}) {
+    for (const auto& name : texts_of(text, key)) {
+      add_written(known, name, kind);
     }
   }
-  for (const auto& name : texts_of(text, "probe")) {
-    if (const auto server = MailServer::parse(name)) {
-      add_server(known, *server);
-    } else {
-      add_name(known, name, "server");
-    }
+}
+
+void add_named_in(Familiar& known, const Profile& profile) {
+  for (const auto& server : profile.probe) {
+    add_server(known, server, "server");
+  }
+  for (const auto& tenant : profile.tenants) {
+    add_name(known, tenant.name, "tenant");
+  }
+  if (profile.dns.mail_name) {
+    add_name(known, profile.dns.mail_name->str(), "server");
+  }
+  for (const auto& domain : profile.dns.mail_domains) {
+    add_name(known, domain.str(), "domain");
+  }
+  for (const auto& zone : profile.dns.blocklists) {
+    add_name(known, zone.str(), "blocklist");
+  }
+}
+
+/// Interfaces' names stay, also of those that are not there.
+void keep_interfaces(Familiar& known, const Profile& profile) {
+  auto names = tunnels_of(profile);
+  names.push_back(profile.wan.value_or(IfName{}));
+  names.push_back(profile.inner ? profile.inner->link : IfName{});
+  for (const auto& name : names) {
+    known.kept.insert(bare_name(name.str()));
   }
 }
 
@@ -81,24 +125,23 @@ Familiar familiar_with(const Sources& sources) {
     add_name(known, name, "host");
   }
   for (const auto& profile : sources.profiles) {
-    for (const auto& server : profile.probe) {
-      add_server(known, server);
-    }
-    for (const auto& tenant : profile.tenants) {
-      add_name(known, tenant.name, "tenant");
-    }
-    if (profile.dns.mail_name) {
-      add_name(known, profile.dns.mail_name->to_string(), "server");
-    }
-    for (const auto& domain : profile.dns.mail_domains) {
-      add_name(known, domain.to_string(), "domain");
-    }
+    add_named_in(known, profile);
+    keep_interfaces(known, profile);
     for (const auto& source : profile.sources) {
       add_network(known, source);
     }
   }
+  for (const auto& name : sources.kept) {
+    known.kept.insert(bare_name(name));
+  }
   for (const auto& text : sources.texts) {
     add_named_in(known, text);
+    add_named_in(known, without_escapes(text));
+  }
+  for (const auto& text : sources.texts) {
+    for (const auto& name : full_names_in(text)) {
+      add_name(known, name, "name");
+    }
   }
   return known;
 }

@@ -16,10 +16,12 @@ struct Sources {
   std::vector<std::string> texts{};  ///< profiles' and records' as they stand in files, whether they can be read or not
   std::vector<std::string> own_names{};           ///< this host's
   std::vector<InterfaceAddress> own_addresses{};  ///< and its interfaces'
+  std::vector<std::string> kept{};                ///< names of interfaces and instances here, which stay
 };
 
-/// Mail servers and tenants by name, and this host, unless such a name is one of the words that a report is made of
-/// ("home"). Mail sources that are public networks, and this host's addresses.
+/// Mail servers, mail domains, blocklists and tenants by name, and this host, unless such a name is one of the words
+/// that a report is made of ("home"); of a text also what else looks like a full name. Mail sources that are public
+/// networks, and this host's addresses.
 [[nodiscard]] Familiar familiar_with(const Sources& sources);
 
 }  // namespace smtpegress::report

@@ -8,22 +8,25 @@
 #include <charconv>
 #include <optional>
 
+#include "model/families.hpp"
 #include "net/contains.hpp"
+#include "report/names.hpp"
 
 namespace smtpegress::report {
 namespace {
 
-constexpr std::size_t kLongestIpv6 = 45;  // characters; INET6_ADDRSTRLEN without its NUL
-constexpr std::size_t kKeyLength = 43;    // characters of base64 for 32 bytes, and a '='
-constexpr std::size_t kMacLength = 17;    // "02:73:6d:74:70:01"
+constexpr std::size_t kLongestIpv6 = 45;    // characters; INET6_ADDRSTRLEN without its NUL
+constexpr std::size_t kKeyLength = 43;      // characters of base64 for 32 bytes, and a '='
+constexpr std::size_t kLongestName = 1024;  // bytes; a domain name has 253: what is longer is none
+constexpr std::size_t kMacLength = 17;      // "02:73:6d:74:70:01"
 
 constexpr std::array kOfNobody{
     Prefix{{IpFamily::kV4, {0}}, 8},         Prefix{{IpFamily::kV4, {10}}, 8},
     Prefix{{IpFamily::kV4, {100, 64}}, 10},  Prefix{{IpFamily::kV4, {127}}, 8},
     Prefix{{IpFamily::kV4, {169, 254}}, 16}, Prefix{{IpFamily::kV4, {172, 16}}, 12},
-    Prefix{{IpFamily::kV4, {192, 168}}, 16}, Prefix{{IpFamily::kV4, {224}}, 3},
+    Prefix{{IpFamily::kV4, {192, 168}}, 16}, Prefix{{IpFamily::kV4, {224}}, 4},
     Prefix{{IpFamily::kV6, {}}, 127},    // unspecified, loopback
-    Prefix{{IpFamily::kV6, {0xe0}}, 3},  // the sidestep's, unique local, link-local, multicast; netmasks
+    Prefix{{IpFamily::kV6, {0xf0}}, 4},  // unique local, link-local, multicast; netmasks
 };
 
 /// A network shorter than that is no one's; AllowedIPs that leave a hole are made of such.
@@ -42,9 +45,6 @@ bool is_alnum(char c) {
 }
 bool is_base64(char c) {
   return is_alnum(c) || c == '+' || c == '/';
-}
-bool is_of_name(char c) {
-  return is_alnum(c) || c == '-' || c == '_' || c == '.';
 }
 bool is_of_ipv6(char c) {
   return is_hex(c) || c == ':' || c == '.';
@@ -72,6 +72,20 @@ bool is_host_mask(const IpAddress& address) {
          std::all_of(first + 1, bytes.end(), [](std::uint8_t byte) { return byte == 0xff; });
 }
 
+/// All ones, then all zeros.
+bool is_netmask(const IpAddress& address) {
+  const auto* const end = address.bytes.begin() + address.size();
+  const auto* const last = std::find_if(address.bytes.begin(), end, [](std::uint8_t byte) { return byte != 0xff; });
+  const auto rest = static_cast<std::uint8_t>(last == end ? 0 : ~*last);
+  return last == end || ((rest & (rest + 1)) == 0 && std::all_of(last + 1, end, [](auto byte) { return byte == 0; }));
+}
+
+/// In the /4 where replies to a source sidestep Docker's drop (model/docker.hpp). IPv4's has the netmasks as well.
+bool is_aside(const IpAddress& address) {
+  constexpr std::uint8_t kLength = 4;  // bits
+  return Prefix{traits_of(address.family).aside, kLength}.contains(address);
+}
+
 /// Made of the interface's Ethernet address (RFC 4291, appendix A).
 bool tells_a_mac(const IpAddress& address) {
   constexpr std::size_t kMiddle = 11;  // octet
@@ -91,6 +105,13 @@ std::optional<std::uint8_t> prefix_length_at(std::string_view text, std::size_t 
   const char next = char_at(text, behind);
   const bool goes_on = is_alnum(next) || next == ':' || (next == '.' && is_digit(char_at(text, behind + 1)));
   return code == std::errc{} && !goes_on ? std::optional(length) : std::nullopt;
+}
+
+/// Does it end in "\x1b", as printable() writes a byte that was part of no word?
+bool ends_in_escape(std::string_view text) {
+  constexpr std::size_t kLength = 4;
+  const auto end = text.substr(text.size() - std::min(text.size(), kLength));
+  return end.starts_with("\\x") && end.size() == kLength && is_hex(end[2]) && is_hex(end[3]);
 }
 
 /// Four numbers and three dots, leading zeros allowed; its length, or nothing.
@@ -120,7 +141,7 @@ std::optional<std::pair<IpAddress, std::size_t>> ipv4_in(std::string_view text, 
 bool tells_of_somebody(const IpAddress& address) {
   const bool is_of_nobody =
       std::ranges::any_of(kOfNobody, [&](const Prefix& network) { return network.contains(address); }) ||
-      (address.family == IpFamily::kV6 && is_host_mask(address));
+      (is_aside(address) && is_netmask(address)) || (address.family == IpFamily::kV6 && is_host_mask(address));
   return !is_of_nobody || tells_a_mac(address);
 }
 
@@ -134,12 +155,13 @@ std::string Masker::mask(std::string_view text) {
 }
 
 std::string Masker::mask_once(std::string_view text) {
-  constexpr std::array<Finder, 5> kFinders{&Masker::key_at, &Masker::name_at, &Masker::mac_at, &Masker::ipv6_at,
-                                           &Masker::ipv4_at};
+  constexpr std::array<Finder, 6> kFinders{&Masker::key_at,       &Masker::name_at, &Masker::mac_at,
+                                           &Masker::interface_at, &Masker::ipv6_at, &Masker::ipv4_at};
   std::string masked;
   masked.reserve(text.size());
   for (std::size_t at = 0; at < text.size();) {
-    const char before = masked.empty() ? '\0' : masked.back();  // a word's brace ends all that is before it
+    // A word's brace ends all that is before it.
+    const char before = masked.empty() || ends_in_escape(masked) ? '\0' : masked.back();
     Found found;
     for (auto finder = kFinders.begin(); finder != kFinders.end() && found.length == 0; ++finder) {
       found = (this->**finder)(text, at, before);
@@ -167,13 +189,36 @@ Masker::Found Masker::name_at(std::string_view text, std::size_t at, char before
   if (familiar_.names.empty() || is_of_name(before)) {
     return {};
   }
-  auto name = std::string(text.substr(at, run_at(text, at, text.size(), is_of_name)));
-  while (name.ends_with('.')) {  // of a sentence, or of a name that is written out whole
-    name.pop_back();
+  for (const auto is_part : {is_of_any_name, is_of_name}) {  // “alice”: quotation marks are beyond ASCII, too
+    const auto run = text.substr(at, run_at(text, at, kLongestName + 1, is_part));
+    if (run.size() > kLongestName) {
+      continue;
+    }
+    const auto dots = std::min(run.find_first_not_of('.'), run.size());  // of "*.example.org"
+    const auto name = bare_name(run);  // no dot of a sentence, or of a name that is written out whole
+    if (auto word = word_for_name(name); !word.empty()) {
+      return {dots + name.size(), std::string(run.substr(0, dots)) + word};
+    }
   }
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-  const auto known = familiar_.names.find(name);
-  return known == familiar_.names.end() ? Found{} : Found{name.size(), word_for(known->second, name)};
+  return {};
+}
+
+std::string Masker::word_for_name(const std::string& name) {
+  if (familiar_.kept.contains(name)) {
+    return {};
+  }
+  if (const auto known = familiar_.names.find(name); known != familiar_.names.end()) {
+    return word_for(known->second, name);
+  }
+  for (auto dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+    const auto domain = name.substr(dot + 1);
+    const auto known = familiar_.names.find(domain);
+    if (known != familiar_.names.end() && domain.contains('.')) {
+      const auto word = word_for(known->second, domain);  // "{domain-1}"
+      return word_for(word.substr(1, word.size() - 2) + "-host", name);
+    }
+  }
+  return {};
 }
 
 Masker::Found Masker::mac_at(std::string_view text, std::size_t at, char before) {
@@ -192,6 +237,23 @@ Masker::Found Masker::mac_at(std::string_view text, std::size_t at, char before)
   auto lower = std::string(mac);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
   return {mac.size(), word_for("mac", lower)};
+}
+
+/// "enx525400123456", which systemd calls an interface after its Ethernet address (systemd.net-naming-scheme(7)).
+Masker::Found Masker::interface_at(std::string_view text, std::size_t at, char before) {
+  constexpr std::array<std::string_view, 3> kKinds{"enx", "wlx", "wwx"};
+  constexpr std::size_t kKindLength = 3;
+  constexpr std::size_t kDigits = 12;
+  const auto kind = text.substr(at, kKindLength);
+  if (is_alnum(before) || !contains(kKinds, kind) || run_at(text, at + kKindLength, kDigits, is_hex) != kDigits ||
+      is_alnum(char_at(text, at + kKindLength + kDigits))) {
+    return {};
+  }
+  std::string mac;
+  for (const char digit : text.substr(at + kKindLength, kDigits)) {
+    mac += (mac.size() % 3 == 2 ? ":" : "") + std::string(1, static_cast<char>(std::tolower(digit)));
+  }
+  return {kKindLength + kDigits, std::string(kind) + word_for("mac", mac)};
 }
 
 /// The longest that is an address: "2001:db8::25" of "2001:db8::25: no route".
@@ -242,11 +304,16 @@ std::string Masker::word_for(const IpAddress& address, std::string_view text, st
     return known->network.address == address ? fmt::format("{{{}}}", known->name)
                                              : word_for(known->name + "-host", address.to_string());
   }
-  if (!tells_of_somebody(address)) {
+  const auto is_in = [&](const auto& networks) {
+    return std::ranges::any_of(networks, [&](const Prefix& network) { return network.contains(address); });
+  };
+  if (!tells_of_somebody(address) || (is_in(familiar_.of_nobody) && !tells_a_mac(address))) {
     return {};
   }
-  const bool is_local = std::ranges::any_of(kOfNobody, [&](const Prefix& one) { return one.contains(address); });
-  const auto* const kind = is_local ? "local" : contains(familiar_.own, address) ? "own" : "public";
+  if (is_aside(address)) {
+    return word_for(fmt::format("sidestep{}-unknown", family), address.to_string());
+  }
+  const auto* const kind = is_in(kOfNobody) ? "local" : contains(familiar_.own, address) ? "own" : "public";
   return word_for(std::string(kind) + family, address.to_string());
 }
 

@@ -9,17 +9,10 @@ namespace {
 
 constexpr auto kNowhere = std::string_view::npos;
 
-/// Where the next value of `key` begins; npos where there is none.
-std::size_t next_value(std::string_view json, std::string_view key, std::size_t from) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const auto quoted = fmt::format("\"{}\"", key);
-  for (auto at = json.find(quoted, from); at != kNowhere; at = json.find(quoted, at + 1)) {
-    const auto colon = json.find_first_not_of(kSpace, at + quoted.size());
-    if (colon != kNowhere && json[colon] == ':') {
-      return json.find_first_not_of(kSpace, colon + 1);
-    }
-  }
-  return kNowhere;
+constexpr std::string_view kSpace = " \t\r\n";
+
+std::size_t behind_space(std::string_view json, std::size_t at) {
+  return json.find_first_not_of(kSpace, at);
 }
 
 /// Where a text that begins at `at` ends, its closing quote left out.
@@ -28,6 +21,31 @@ std::size_t end_of_text(std::string_view json, std::size_t at) {
     at += json[at] == '\\' ? 2U : 1U;
   }
   return std::min(at, json.size());
+}
+
+/// Is what begins at `at` a text, and not the name of a key?
+bool is_value(std::string_view json, std::size_t at) {
+  if (at == kNowhere || json[at] != '"') {
+    return false;
+  }
+  const auto behind = behind_space(json, end_of_text(json, at + 1) + 1);
+  return behind == kNowhere || json[behind] != ':';
+}
+
+/// Where the next value of `key` begins, of "key": "value" or of ["key", "value"], as a record has what was set beside
+/// a profile; npos where there is none.
+std::size_t next_value(std::string_view json, std::string_view key, std::size_t from) {
+  const auto quoted = fmt::format("\"{}\"", key);
+  for (auto at = json.find(quoted, from); at != kNowhere; at = json.find(quoted, at + 1)) {
+    const auto mark = behind_space(json, at + quoted.size());
+    const auto value = mark == kNowhere ? kNowhere : behind_space(json, mark + 1);
+    const auto before = at == 0 ? kNowhere : json.find_last_not_of(kSpace, at - 1);
+    const bool is_first = before != kNowhere && json[before] == '[';
+    if (value != kNowhere && (json[mark] == ':' || (is_first && json[mark] == ',' && is_value(json, value)))) {
+      return value;
+    }
+  }
+  return kNowhere;
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ TEST(Mask, TheSameAddress_HasTheSameWordHoweverItIsWritten) {
 TEST(Mask, WhatTellsNobodyApart_Stays) {
   expect_kept("10.0.1.2/32 172.16.0.0/12 192.168.203.0/24 100.64.0.1 169.254.1.1 127.0.0.1 0.0.0.0/0");
   expect_kept("fd00:203::/64 fe80::1 ::1 ::/0 ff02::1");
-  expect_kept("ip daddr set ip daddr & 0.0.0.255 | 240.168.203.0, 255.255.255.0");
-  expect_kept("ip6 daddr & ::ffff:ffff:ffff:ffff | e000:203::, ffff:ffff:ffff:ffff::");
+  expect_kept("ip daddr & 0.0.0.255, 255.255.255.0, 255.255.240.0, 240.0.0.0/4, 255.255.255.255");
+  expect_kept("ip6 daddr & ::ffff:ffff:ffff:ffff, e000::/4, ffff:ffff:ffff:ffff::");
   expect_kept("0.0.0.0/1 128.0.0.0/1 64.0.0.0/2 2000::/3");  // AllowedIPs in place of a default route
 }
 
@@ -93,12 +93,44 @@ TEST(Mask, EthernetAddresses_AndWhatIsMadeOfThem) {
   EXPECT_EQ(masked("2a01:4f8::5054:ff:fe12:3456"), "{public6-1}");
 }
 
+TEST(Mask, AnInterfaceCalledAfterItsEthernetAddress_HasTheAddresssWord) {
+  EXPECT_EQ(masked("2: enx525400123456 up ether 52:54:00:12:34:56"), "2: enx{mac-1} up ether {mac-1}");
+  EXPECT_EQ(masked("net.ipv4.conf.wlx525400123456.rp_filter, net/ipv6/conf/wwx525400123456/forwarding"),
+            "net.ipv4.conf.wlx{mac-1}.rp_filter, net/ipv6/conf/wwx{mac-1}/forwarding");
+  EXPECT_EQ(masked("\"enx5254001234AB\" enx5254001234ab.7"), "\"enx{mac-1}\" enx{mac-1}.7");
+  expect_kept("enx5254001234567 xenx525400123456 enx52540012345 enp0s25 br-525400123456");
+}
+
 TEST(Mask, Names_AreWholeWordsInEitherCase) {
   const Familiar familiar{.names = {{"mx.example.org", "server"}, {"alice", "tenant"}, {"atlas", "host"}}};
   EXPECT_EQ(masked("mx.example.org:25, MX.Example.org. \"alice\" alice's Atlas", familiar),
             "{server-1}:25, {server-1}. \"{tenant-1}\" {tenant-1}'s {host-1}");
   EXPECT_EQ(masked("mx.example.organ smtp-alice alice-2 atlas_ a", familiar),
             "mx.example.organ smtp-alice alice-2 atlas_ a");
+}
+
+TEST(Mask, ANameOfAKnownDomain_KeepsItsTogetherness) {
+  const Familiar familiar{.names = {{"example.org", "domain"}, {"mail.example.org", "server"}, {"atlas", "host"}}};
+  EXPECT_EQ(masked("example.org mx1.example.org. _dmarc.Example.org @example.org *.example.org", familiar),
+            "{domain-1} {domain-1-host-1}. {domain-1-host-2} @{domain-1} *.{domain-1}");
+  EXPECT_EQ(masked("4.3.2.1.mail.example.org", familiar), "{server-1-host-1}");
+  EXPECT_EQ(masked("myexample.org example.org.net mx.atlas", familiar), "myexample.org example.org.net mx.atlas");
+}
+
+TEST(Mask, ANameBeyondAscii_IsOne) {
+  const Familiar familiar{.names = {{"müller.example", "domain"}, {"alice", "tenant"}}};
+  EXPECT_EQ(masked("müller.example mx.müller.example “alice”", familiar), "{domain-1} {domain-1-host-1} “{tenant-1}”");
+}
+
+TEST(Mask, WhatAnInterfaceOrAnInstanceIsCalled_Stays) {
+  const Familiar familiar{.names = {{"alice", "tenant"}, {"bob", "tenant"}}, .kept = {"alice"}};
+  EXPECT_EQ(masked("7: alice up, bob net.ipv4.conf.alice.rp_filter", familiar),
+            "7: alice up, {tenant-1} net.ipv4.conf.alice.rp_filter");
+}
+
+TEST(Mask, BehindAnEscape_SomethingElseBegins) {
+  EXPECT_EQ(masked("\\x09198.41.0.4 \\x1b2a01:4f8::1 \\x0aalice", {.names = {{"alice", "tenant"}}}),
+            "\\x09{public4-1} \\x1b{public6-1} \\x0a{tenant-1}");
 }
 
 TEST(Mask, ThisHostsOwnAddresses_AreToldFromOthers) {
@@ -112,7 +144,16 @@ TEST(Mask, AKnownNetwork_KeepsItsAddressesTogether) {
                                        {test::prefix("ea01:4f8:203::/64"), "sidestep6-1"}}};
   EXPECT_EQ(masked("2a01:4f8:203::/64 2a01:4f8:203::10 2a01:4f8:203::11 2a01:4f8:203::10/128", familiar),
             "{source6-1}/64 {source6-1-host-1} {source6-1-host-2} {source6-1-host-1}/128");
-  EXPECT_EQ(masked("ea01:4f8:203::10 e000::1", familiar), "{sidestep6-1-host-1} e000::1");
+  EXPECT_EQ(masked("ea01:4f8:203::10 e000::1", familiar), "{sidestep6-1-host-1} {sidestep6-unknown-1}");
+}
+
+TEST(Mask, WhereRepliesSidestepDocker_TellsOfASourceThatIsNotKnown) {
+  EXPECT_EQ(masked("| ea01:4f8:203::/64 ea01:4f8:203::"), "| {sidestep6-unknown-1}/64 {sidestep6-unknown-1}");
+  EXPECT_EQ(masked("& 0.0.0.255 | 246.41.0.0"), "& 0.0.0.255 | {sidestep4-unknown-1}");
+  const Familiar familiar{.of_nobody = {test::prefix("240.168.203.0/24"), test::prefix("ed00:203::/64")}};
+  EXPECT_EQ(masked("240.168.203.10 ed00:203::10 240.1.2.3", familiar),
+            "240.168.203.10 ed00:203::10 {sidestep4-unknown-1}");
+  EXPECT_EQ(masked("ed00:203::5054:ff:fe12:3456", familiar), "{sidestep6-unknown-1}") << "made of an Ethernet address";
 }
 
 TEST(Mask, WhatStandsBesideAnAddress_IsLookedAtOnceItIsGone) {

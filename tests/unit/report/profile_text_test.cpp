@@ -16,6 +16,14 @@ TEST(WithoutDescriptions, APersonsOwnWords_AreLeftOut) {
             R"([{"description": "..."}, {"description": "..."}])");
 }
 
+TEST(WithoutDescriptions, OneThatWasSetBesideTheProfile_IsAPair) {
+  EXPECT_EQ(without_descriptions("[[\n  \"description\",\n  \"Alice's\"\n], [\"wan\", \"eth0\"]]"),
+            "[[\n  \"description\",\n  \"...\"\n], [\"wan\", \"eth0\"]]");
+  EXPECT_EQ(without_descriptions(R"({"instance": "description", "description": "a"})"),
+            R"({"instance": "description", "description": "..."})");
+  EXPECT_EQ(without_descriptions(R"([["description", "cut o)"), R"([["description", "...)");
+}
+
 TEST(WithoutDescriptions, BrokenText_LosesWhatMayBeOne) {
   EXPECT_EQ(without_descriptions(R"({"description": "cut o)"), R"({"description": "...)");
   EXPECT_EQ(without_descriptions(R"({"description": "cut o\)"), R"({"description": "...)");
@@ -29,7 +37,12 @@ TEST(TextsOf, AKey_AreItsOwnAndThoseOfItsList) {
   EXPECT_EQ(texts_of(text, "name"), (Texts{"alice", "bob"}));
   EXPECT_EQ(texts_of(text, "probe"), (Texts{"mx", "mx2:25"}));
   EXPECT_EQ(texts_of(text, "tenants"), (Texts{"name", "alice", "x", "y", "name", "bob"}));
-  EXPECT_EQ(texts_of(text, "mx"), Texts{});
+  EXPECT_EQ(texts_of(text, "mx2:25"), Texts{});
+}
+
+TEST(TextsOf, AKeyThatWasSetBesideTheProfile_IsTheFirstOfAPair) {
+  EXPECT_EQ(texts_of(R"([["probe", "mx"], ["wan", "eth0"]])", "probe"), Texts{"mx"});
+  EXPECT_EQ(texts_of(R"({"tunnel": "probe", "wan": "eth0"})", "probe"), Texts{}) << "what follows is a key";
 }
 
 TEST(TextsOf, BrokenText_AreThoseThatBegan) {

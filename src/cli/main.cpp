@@ -193,13 +193,16 @@ class Run {
     });
   }
 
-  /// Also where nothing is enabled or configured: that may be what is asked about.
+  /// Also where nothing is enabled or configured, or where that cannot be found out: it may be what is asked about.
   Result<int> report() {
-    const Informants ask{engine_, *kernel_, store_, files_, seconds_since_epoch(), report::own_names()};
-    const auto done = with_enabled([&](const std::string& name, const std::optional<Profile>& known) {
-      return run_report(options_, ask, {name, options_.instance.empty() ? name : options_.instance, known});
+    const Informants ask{engine_, *kernel_, store_, files_, observe_parts, seconds_since_epoch(), report::own_names()};
+    const auto here = options_.instance.empty() ? instances_here() : std::vector{options_.instance};
+    if (!here || here->empty()) {
+      return run_report(options_, ask, {.problem = here ? std::nullopt : std::optional(here.error())});
+    }
+    return with_enabled([&](const std::string& name, const std::optional<Profile>& known) {
+      return run_report(options_, ask, {name, options_.instance.empty() ? name : options_.instance, known, {}});
     });
-    return !done && done.error().kind == ErrorKind::kNotEnabled ? run_report(options_, ask, {}) : done;
   }
 
   Result<int> profiles() {
@@ -296,15 +299,18 @@ class Run {
     return names && contains(*names, name);
   }
 
-  /// By the state files; where there are none, the only one configured, or the only one that stands in the kernel.
-  Result<std::string> only_enabled() {
+  /// By the state files; where there are none, the only one configured, or those that stand in the kernel.
+  Result<std::vector<std::string>> instances_here() {
     auto enabled = store_.list();
     if (enabled && enabled->empty()) {
-      if (auto configured = files_.only_configured(); configured) {
-        return *std::move(configured);
-      }
-      enabled = engine_.standing();
+      const auto configured = files_.only_configured();
+      return configured ? std::vector{*configured} : engine_.standing();
     }
+    return enabled;
+  }
+
+  Result<std::string> only_enabled() {
+    const auto enabled = instances_here();
     if (!enabled) {
       return std::unexpected(enabled.error());
     }

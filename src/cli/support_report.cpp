@@ -6,7 +6,6 @@
 #include <iterator>
 
 #include "cli/output.hpp"
-#include "engine/instances.hpp"
 #include "net/file.hpp"
 #include "net/list_of.hpp"
 #include "net/printable.hpp"
@@ -28,50 +27,70 @@ constexpr std::size_t kMostOfFile = 8 << 20;  // bytes; a record with 10,000 ten
 constexpr std::size_t kMostLines = 1000;
 constexpr std::size_t kLongestLine = 10'000;  // bytes
 
-std::unexpected<Error> nobody() {
-  return usage_error("this host", {}, "no instance is enabled or configured");
+std::unexpected<Error> nobody(const Subject& subject) {
+  return subject.problem ? std::unexpected(*subject.problem)
+                         : usage_error("this host", {}, "no instance is enabled or configured");
 }
 
-/// A person's own text, as it stands in the file; what is in it that cannot be shown as it is, escaped.
-Result<Lines> lines_of_file(const char* operation, const std::string& path, Symlinks symlinks) {
-  const auto text = read_text_file(operation, path, kMostOfFile, symlinks);
-  if (!text) {
-    return std::unexpected(text.error());
+/// A file that is shown. It is read once: what is shown is what is searched for names.
+struct ShownFile {
+  std::string path;
+  Result<std::string> text;
+};
+
+ShownFile shown(const char* operation, const std::string& path, Symlinks symlinks) {
+  return {path, read_text_file(operation, path, kMostOfFile, symlinks)};
+}
+
+/// The profile's is where a person says, by a link as well; the state's is written by this program, and never one.
+struct ShownFiles {
+  std::optional<ShownFile> profile;  ///< absent: there is no such profile
+  ShownFile state;
+};
+
+ShownFiles read_files(const Informants& ask, const Subject& subject) {
+  const auto profile = ask.files.find(subject.profile);
+  return {profile ? std::optional(shown("read profile", profile->path, Symlinks::kFollow)) : std::nullopt,
+          shown("read state", fmt::format("{}/{}.json", ask.store.directory(), subject.name), Symlinks::kRefuse)};
+}
+
+/// A person's own text, as it stands in the file.
+Result<Lines> lines_of_file(const ShownFile& file) {
+  if (!file.text) {
+    return std::unexpected(file.text.error());
   }
-  Lines lines{path + ":"};
-  std::ranges::transform(report::lines_of(report::without_descriptions(*text)), std::back_inserter(lines), printable);
+  Lines lines{file.path + ":"};
+  std::ranges::move(report::lines_of(report::without_descriptions(*file.text)), std::back_inserter(lines));
   return lines;
 }
 
 /// The file, and what is wrong with it.
-Section profile_section(const Informants& ask, const Subject& subject) {
+Section profile_section(const Informants& ask, const Subject& subject, const ShownFiles& files) {
   Section section{"profile", "The profile's file"};
-  const auto file = ask.files.find(subject.profile);
-  if (subject.name.empty() || !file) {
-    section.error = subject.name.empty() ? nobody().error().message() : "there is no such profile";
+  if (subject.name.empty() || !files.profile) {
+    section.error = subject.name.empty() ? nobody(subject).error().message() : "there is no such profile";
     return section;
   }
-  section = section_of(section.id, section.title, lines_of_file("read profile", file->path, Symlinks::kFollow));
+  section = section_of(section.id, section.title, lines_of_file(*files.profile));
   for (const auto& mistake : ask.files.check(subject.profile).mistakes) {
     section.lines.push_back("mistake: " + mistake.error.message());
   }
   return section;
 }
 
-std::string state_path(const Informants& ask, const Subject& subject) {
-  return fmt::format("{}/{}.json", ask.store.directory(), subject.name);
-}
-
 /// The record as it stands, and whether it is believed.
-Section state_section(const Informants& ask, const Subject& subject) {
+Section state_section(const Informants& ask, const Subject& subject, const ShownFiles& files) {
   Section section{"state", "The state file"};
   if (const auto enabled = ask.store.list()) {
     section.lines.push_back("state files: " + (enabled->empty() ? "none" : list_of(*enabled)));
+  } else {
+    section.lines.push_back("state files: " + enabled.error().message());
   }
   if (subject.name.empty()) {
+    section.error = subject.problem ? subject.problem->message() : "";
     return section;
   }
-  if (const auto lines = lines_of_file("read state", state_path(ask, subject), Symlinks::kRefuse)) {
+  if (const auto lines = lines_of_file(files.state)) {
     section.lines.insert(section.lines.end(), lines->begin(), lines->end());
   } else {
     section.error = lines.error().message();
@@ -93,73 +112,90 @@ Section command_section(std::string id, std::string title, const Result<Report>&
                     told ? Result<Lines>(report::lines_of(text(*told))) : std::unexpected(told.error()));
 }
 
-void add_commands(const Informants& ask, const Subject& subject, std::vector<Section>& sections) {
+/// The profile as the plan has it, which knows the networks of sources that are named; absent: there is no plan.
+std::optional<Profile> add_commands(const Informants& ask, const Subject& subject, std::vector<Section>& sections) {
   const auto named = [&](const auto& command) {
-    return subject.name.empty() ? decltype(command())(nobody()) : command();
+    return subject.name.empty() ? decltype(command())(nobody(subject)) : command();
   };
   const auto planned = [&]() -> Result<PlanReport> {
     const auto profile = subject.known_as ? Result<Profile>(*subject.known_as) : ask.files.load(subject.profile, {});
     return profile ? ask.engine.plan(*profile, LegacyScripts::kRefuse) : std::unexpected(profile.error());
   };
-  sections.push_back(command_section("plan", "smtp-egress plan, of the profile as it is enabled, else of its file",
-                                     named(planned), plan_text));
+  const auto plan = named(planned);
+  sections.push_back(
+      command_section("plan", "smtp-egress plan, of the profile as it is enabled, else of its file", plan, plan_text));
   sections.push_back(command_section("status", "smtp-egress status",
                                      named([&] { return ask.engine.status(subject.name, subject.known_as); }),
                                      status_text));
   sections.push_back(command_section("verify", "smtp-egress verify, without a probe",
                                      named([&] { return ask.engine.verify(subject.name, subject.known_as); }),
                                      [](const VerifyReport& report) { return verify_text(report, {}); }));
+  return plan ? std::optional(plan->profile) : std::nullopt;
 }
 
 /// All that tells what is to be masked.
-report::Sources known_to(const Informants& ask, const Subject& subject, const Result<ObservedState>& observed) {
-  report::Sources sources{.own_names = ask.own_names};
+report::Sources known_to(const Informants& ask, const Subject& subject, const ShownFiles& files,
+                         const ObservedState& observed) {
+  report::Sources sources{.own_names = ask.own_names, .own_addresses = observed.addresses, .kept = {subject.name}};
   if (subject.known_as) {
     sources.profiles.push_back(*subject.known_as);
   }
   if (auto written = ask.files.load(subject.profile, {})) {
     sources.profiles.push_back(*std::move(written));
   }
-  if (const auto others = other_instances(ask.store, subject.name)) {
-    std::ranges::transform(others->records, std::back_inserter(sources.profiles), &InstanceRecord::profile);
+  for (const auto& name : ask.store.list().value_or(std::vector<std::string>{})) {
+    if (const auto record = ask.store.load(name); record && *record) {
+      sources.profiles.push_back((*record)->profile);
+      std::ranges::copy((*record)->former, std::back_inserter(sources.profiles));
+    }
+    sources.kept.push_back(name);
   }
-  const auto file = ask.files.find(subject.profile);
-  for (const auto& path : {file ? file->path : std::string(), state_path(ask, subject)}) {
-    sources.texts.push_back(read_text_file("read", path, kMostOfFile, Symlinks::kRefuse).value_or(""));
+  for (const auto& file : ask.files.list()) {
+    sources.kept.push_back(file.name);
   }
-  if (observed) {
-    sources.own_addresses = observed->addresses;
+  for (const auto& link : observed.links) {
+    sources.kept.push_back(link.name.str());
   }
+  if (files.profile) {
+    sources.texts.push_back(files.profile->text.value_or(""));
+  }
+  sources.texts.push_back(files.state.text.value_or(""));
   return sources;
 }
 
+/// Texts of others cannot act on a terminal, nor make a line two.
 void mask(std::vector<Section>& sections, report::Masker masker) {
   for (auto& section : sections) {
     report::shorten(section.lines, kMostLines);
     for (auto& line : section.lines) {
-      line = masker.mask(line);
+      line = masker.mask(printable(line));
       report::shorten(line, kLongestLine);
     }
-    section.error = masker.mask(section.error);
+    section.error = masker.mask(printable(section.error));
   }
 }
 
 }  // namespace
 
 Result<SupportReport> collect_report(const Informants& ask, Subject subject) {
-  const auto observed = ask.kernel.observe();
-  if (!observed && observed.error().kind == ErrorKind::kPermission) {
-    return std::unexpected(observed.error());
+  const auto observed = ask.observe();
+  if (const auto* error = observed.first_error(); error != nullptr && error->kind == ErrorKind::kPermission) {
+    return std::unexpected(*error);
   }
   SupportReport told{std::move(subject), {}};
+  const auto files = read_files(ask, told.subject);
   auto& sections = told.sections;
-  sections.push_back(profile_section(ask, told.subject));
-  sections.push_back(state_section(ask, told.subject));
-  add_commands(ask, told.subject, sections);
+  sections.push_back(profile_section(ask, told.subject, files));
+  sections.push_back(state_section(ask, told.subject, files));
+  const auto planned = add_commands(ask, told.subject, sections);
   const auto& known = told.subject.known_as;
   std::ranges::move(report::facts(ask.kernel, observed, {.profile = known ? &*known : nullptr, .now = ask.now}),
                     std::back_inserter(sections));
-  mask(sections, report::Masker(report::familiar_with(known_to(ask, told.subject, observed))));
+  auto sources = known_to(ask, told.subject, files, observed.state);
+  if (planned) {
+    sources.profiles.push_back(*planned);
+  }
+  mask(sections, report::Masker(report::familiar_with(sources)));
   // Versions, which may look like addresses, tell of nobody.
   sections.insert(sections.begin(),
                   {{"program", "The program", report::program_lines()}, {"host", "The host", report::host_lines()}});
@@ -169,8 +205,8 @@ Result<SupportReport> collect_report(const Informants& ask, Subject subject) {
 std::string report_text(const SupportReport& report) {
   auto text = fmt::format(
       "smtp-egress report{}{}\n\n"
-      "Keys, Ethernet and public addresses, and names of mail servers, tenants and of this host stand as words in\n"
-      "braces here, the same for the same. Read it through before you give it to anybody.\n",
+      "Keys, Ethernet and public addresses, and names of mail servers, domains, blocklists, tenants and of this host\n"
+      "stand as words in braces here, the same for the same. Read it through before you give it to anybody.\n",
       report.subject.name.empty() ? "" : " of ", report.subject.name);
   for (const auto& section : report.sections) {
     text += fmt::format("\n== {}: {}\n", section.id, section.title);

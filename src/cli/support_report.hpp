@@ -12,6 +12,7 @@
 #include "report/section.hpp"
 #include "smtpegress/engine.hpp"
 #include "smtpegress/kernel.hpp"
+#include "smtpegress/observed_parts.hpp"
 
 namespace smtpegress::cli {
 
@@ -21,6 +22,7 @@ struct Informants {
   Kernel& kernel;
   const StateStore& store;
   const ProfileFiles& files;
+  ObserveParts observe;
   std::int64_t now = 0;                     ///< seconds since the epoch
   std::vector<std::string> own_names = {};  ///< this host's
 };
@@ -30,6 +32,7 @@ struct Subject {
   std::string name{};                 ///< the instance's; empty: nothing is enabled or configured here
   std::string profile{};              ///< the same, or the path of its profile as a person gave it
   std::optional<Profile> known_as{};  ///< as it is enabled, else as its profile says; absent: neither can be read
+  std::optional<Error> problem{};     ///< why no name is known, where that could not be found out
 };
 
 struct SupportReport {

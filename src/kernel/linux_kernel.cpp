@@ -1,4 +1,4 @@
-// smtpegress/kernel.hpp over netlink and /proc/sys.
+// smtpegress/kernel.hpp and observed_parts.hpp over netlink and /proc/sys.
 #include <algorithm>
 #include <iterator>
 #include <optional>
@@ -13,6 +13,7 @@
 #include "netlink/trace_socket.hpp"
 #include "netlink/wireguard.hpp"
 #include "smtpegress/kernel.hpp"
+#include "smtpegress/observed_parts.hpp"
 
 namespace smtpegress {
 namespace {
@@ -46,39 +47,43 @@ auto with(Lazy<Socket>& lazy, Use use) -> decltype(use(std::declval<Socket&>()))
   return use(**socket);
 }
 
+/// The one look at a host. Each part by itself: an older kernel without nf_tables has routes all the same.
+ObservedParts parts_by(Lazy<netlink::RouteSocket>& by_route, Lazy<netlink::NftSocket>& by_nft) {
+  ObservedParts parts;
+  auto& state = parts.state;
+  const auto put = [](auto listed, auto& into, std::optional<Error>& error) {
+    if (listed && !error) {
+      into.insert(into.end(), std::move_iterator(listed->begin()), std::move_iterator(listed->end()));
+      return;
+    }
+    into.clear();  // of one family alone it would be taken for the whole
+    if (!error) {
+      error = std::move(listed).error();
+    }
+  };
+  put(with(by_route, [](netlink::RouteSocket& route) { return route.links(); }), state.links, parts.links);
+  put(with(by_route, [](netlink::RouteSocket& route) { return route.addresses(); }), state.addresses, parts.links);
+  for (const auto family : kBothFamilies) {
+    put(with(by_route, [&](netlink::RouteSocket& route) { return route.rules(family); }), state.rules, parts.rules);
+    put(with(by_route, [&](netlink::RouteSocket& route) { return route.routes(family, state.links); }), state.routes,
+        parts.routes);
+  }
+  if (auto ruleset = with(by_nft, [](netlink::NftSocket& nft) { return nft.observe(); })) {
+    state.ruleset = *std::move(ruleset);
+  } else {
+    parts.ruleset = std::move(ruleset).error();
+  }
+  return parts;
+}
+
 class LinuxKernel final : public Kernel {
  public:
   Result<ObservedState> observe() override {
-    return with(route_, [this](netlink::RouteSocket& route) -> Result<ObservedState> {
-      auto links = route.links();
-      if (!links) {
-        return std::unexpected(links.error());
-      }
-      auto addresses = route.addresses();
-      if (!addresses) {
-        return std::unexpected(addresses.error());
-      }
-      std::vector<PolicyRule> rules;
-      std::vector<Route> routes;
-      for (const auto family : kBothFamilies) {
-        auto listed = route.rules(family);
-        if (!listed) {
-          return std::unexpected(listed.error());
-        }
-        auto ways = route.routes(family, *links);
-        if (!ways) {
-          return std::unexpected(ways.error());
-        }
-        std::ranges::move(*listed, std::back_inserter(rules));
-        std::ranges::move(*ways, std::back_inserter(routes));
-      }
-      auto ruleset = with(nft_, [](netlink::NftSocket& nft) { return nft.observe(); });
-      if (!ruleset) {
-        return std::unexpected(ruleset.error());
-      }
-      return ObservedState{*std::move(links), *std::move(addresses), std::move(rules), std::move(routes),
-                           *std::move(ruleset)};
-    });
+    auto parts = parts_by(route_, nft_);
+    if (const auto* error = parts.first_error()) {
+      return std::unexpected(*error);
+    }
+    return std::move(parts.state);
   }
 
   Result<nft::Ruleset> legacy_tables() override { return netlink::read_iptables_legacy(); }
@@ -143,6 +148,12 @@ class LinuxKernel final : public Kernel {
 
 std::unique_ptr<Kernel> make_linux_kernel() {
   return std::make_unique<LinuxKernel>();
+}
+
+ObservedParts observe_parts() {
+  Lazy<netlink::RouteSocket> by_route;
+  Lazy<netlink::NftSocket> by_nft;
+  return parts_by(by_route, by_nft);
 }
 
 }  // namespace smtpegress

@@ -109,7 +109,7 @@ Lines route_lines(const ObservedState& observed, const Focus& focus) {
 }
 
 /// Whose settings count: the tunnels, the ways to the internet, the sources' interfaces; behind "all" and "default".
-std::vector<std::string> interfaces_that_count(const Result<ObservedState>& observed, const Focus& focus) {
+std::vector<std::string> interfaces_that_count(const ObservedState& observed, const Focus& focus) {
   std::vector<std::string> names{"all", "default"};
   const auto add = [&](const IfName& name) {
     if (!name.empty() && !contains(names, name.str())) {
@@ -120,16 +120,13 @@ std::vector<std::string> interfaces_that_count(const Result<ObservedState>& obse
   if (focus.profile != nullptr && focus.profile->wan) {
     add(*focus.profile->wan);
   }
-  if (!observed) {
-    return names;
-  }
-  for (const auto& route : observed->routes) {
+  for (const auto& route : observed.routes) {
     if (route.table == kMainTable && route.destination.is_internet()) {
       add(route.interface);
     }
   }
-  for (const auto& link : observed->links) {
-    const auto networks = observed->networks_on(link);
+  for (const auto& link : observed.links) {
+    const auto networks = observed.networks_on(link);
     if (std::ranges::any_of(networks, [&](const Prefix& on) { return focus.sources.overlapping(on).has_value(); })) {
       add(link.name);
     }
@@ -222,27 +219,28 @@ Passes passes_of(const Profile* profile) {
 
 }  // namespace
 
-std::vector<Section> facts(Kernel& kernel, const Result<ObservedState>& observed, const Viewpoint& from) {
+std::vector<Section> facts(Kernel& kernel, const ObservedParts& observed, const Viewpoint& from) {
   const Focus focus(from.profile);
   const auto passes = passes_of(from.profile);
-  const auto seen = [&](std::string id, std::string title, const std::function<Lines(const ObservedState&)>& lines) {
-    return section_of(std::move(id), std::move(title),
-                      observed ? Result<Lines>(lines(*observed)) : std::unexpected(observed.error()));
+  const auto& state = observed.state;
+  const auto seen = [&](std::string id, std::string title, const std::optional<Error>& error,
+                        const std::function<Lines()>& lines) {
+    return section_of(std::move(id), std::move(title), error ? std::unexpected(*error) : Result<Lines>(lines()));
   };
   const auto legacy = kernel.legacy_tables();
   std::vector<Section> sections;
-  sections.push_back(seen("neighbours", "Programs that have rules here", [&](const ObservedState& state) {
-    return neighbour_lines(state.ruleset, kernel.legacy_table_names());
-  }));
-  sections.push_back(seen("interfaces", "Interfaces and their addresses", interface_lines));
-  sections.push_back(seen("policy-rules", "Policy rules", rule_lines));
-  sections.push_back(seen("routes", "Routes that bear on the mail",
-                          [&](const ObservedState& state) { return route_lines(state, focus); }));
-  sections.push_back(section_of("sysctls", "Sysctls", sysctl_lines(kernel, interfaces_that_count(observed, focus))));
+  sections.push_back(seen("neighbours", "Programs that have rules here", observed.ruleset,
+                          [&] { return neighbour_lines(state.ruleset, kernel.legacy_table_names()); }));
+  sections.push_back(
+      seen("interfaces", "Interfaces and their addresses", observed.links, [&] { return interface_lines(state); }));
+  sections.push_back(seen("policy-rules", "Policy rules", observed.rules, [&] { return rule_lines(state); }));
+  sections.push_back(
+      seen("routes", "Routes that bear on the mail", observed.routes, [&] { return route_lines(state, focus); }));
+  sections.push_back(section_of("sysctls", "Sysctls", sysctl_lines(kernel, interfaces_that_count(state, focus))));
   sections.push_back(section_of("wireguard", "WireGuard", wireguard_lines(kernel, focus, from.now)));
   sections.push_back(section_of("flows", "Connection tracking", flow_lines(kernel, focus)));
-  sections.push_back(seen("nftables", "nf_tables: our tables, and the chains that the mail passes",
-                          [&](const ObservedState& state) { return ruleset_lines(state.ruleset, passes); }));
+  sections.push_back(seen("nftables", "nf_tables: our tables, and the chains that the mail passes", observed.ruleset,
+                          [&] { return ruleset_lines(state.ruleset, passes); }));
   sections.push_back(
       section_of("iptables-legacy", "iptables-legacy's tables",
                  legacy ? Result<Lines>(ruleset_lines(*legacy, passes)) : std::unexpected(legacy.error())));

@@ -6,6 +6,7 @@
 
 #include "report/section.hpp"
 #include "smtpegress/kernel.hpp"
+#include "smtpegress/observed_parts.hpp"
 #include "smtpegress/profile.hpp"
 
 namespace smtpegress::report {
@@ -17,8 +18,8 @@ struct Viewpoint {
 };
 
 /// Sections for interfaces, policy rules, routes, sysctls, WireGuard, connection tracking, nf_tables, iptables-legacy
-/// and the programs that have rules there. What fails, or was not observed, is told in its section. Nothing is changed,
-/// and no packet sent.
-[[nodiscard]] std::vector<Section> facts(Kernel& kernel, const Result<ObservedState>& observed, const Viewpoint& from);
+/// and the programs that have rules there. What fails, or could not be observed, is told in its section. Nothing is
+/// changed, and no packet sent.
+[[nodiscard]] std::vector<Section> facts(Kernel& kernel, const ObservedParts& observed, const Viewpoint& from);
 
 }  // namespace smtpegress::report

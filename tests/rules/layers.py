@@ -46,13 +46,13 @@ PUBLIC_FOR = {
     "model": VOCABULARY | {"profile.hpp", "state.hpp"},
     "plan": VOCABULARY | {"profile.hpp", "state.hpp", "plan.hpp"},
     "netlink": VOCABULARY,
-    "kernel": VOCABULARY | {"kernel.hpp"},
+    "kernel": VOCABULARY | {"kernel.hpp", "observed_parts.hpp"},
     "docker": VOCABULARY,
     "probe": VOCABULARY,
     "dns": VOCABULARY,
     "engine": None,  # all
     "setup": None,
-    "report": VOCABULARY | {"profile.hpp", "state.hpp", "kernel.hpp"},
+    "report": VOCABULARY | {"profile.hpp", "state.hpp", "kernel.hpp", "observed_parts.hpp"},
     "cli": None,
 }
 # What a public header may include of the others: the same order.
@@ -70,6 +70,7 @@ PUBLIC_HEADERS = {
     "trace.hpp": VOCABULARY,
     "profile.hpp": VOCABULARY,
     "kernel.hpp": VOCABULARY,
+    "observed_parts.hpp": VOCABULARY | {"kernel.hpp"},
     "state.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp"},
     "plan.hpp": VOCABULARY | {"profile.hpp", "kernel.hpp", "state.hpp"},
     "mail_path.hpp": set(),

@@ -59,7 +59,8 @@ class Report(Scenario):
             self.assertNotIn(word, text)
 
     def test_both_ends_tell_all_and_of_nobody(self) -> None:
-        self.egress(self.lab.vps, *ENABLE_VPS, "--set", "mail_name=mail.carol.example", "--set", "mail_domains=bob.example")
+        self.egress(self.lab.vps, *ENABLE_VPS, "--set", "mail_name=mail.carol.example", "--set", "mail_domains=bob.example",
+                    "--set", "blocklists=bobs-key.example", "--set", "description=alice's mail")
         self.enable_home()
         self.assert_mail_passes()
         self.lab.home.run(["nft", "-f", "-"], input=OTHERS)
@@ -113,6 +114,24 @@ class Report(Scenario):
         self.assertIn("no instance is enabled or configured", told["verify"])
         self.assertIn(at.TUNNEL, told["interfaces"])
         self.assertIn("DOCKER-FORWARD", told["nftables"])
+
+    def test_a_state_directory_that_is_none(self) -> None:
+        self.enable_home()
+        told = self.report(self.lab.home, "--state-dir", "/dev/null")
+        self.assertIn("ENOTDIR", told["state"])
+        self.assertIn("ENOTDIR", told["verify"])
+        self.assertIn(at.TUNNEL, told["interfaces"])
+        self.assertIn("DOCKER-FORWARD", told["nftables"])
+
+    def test_a_kernel_without_nf_tables(self) -> None:
+        """As a socket that is refused: what rtnetlink told before it is there."""
+        home, told = self.lab.home, []
+        for first in range(2, 6):
+            done = home.run(["strace", "-qq", "-o", "/dev/null", "-e", "trace=socket", "-e",
+                             f"inject=socket:error=EPROTONOSUPPORT:when={first}+", PROGRAM, "report", "mailu-home"])
+            interfaces, _, rest = done.stdout.partition("== interfaces")[2].partition("== policy-rules")
+            told.append(at.TUNNEL in interfaces and "EPROTONOSUPPORT" in rest.partition("== nftables")[2])
+        self.assertIn(True, told)
 
     def test_a_name_that_nobody_has(self) -> None:
         done = self.egress(self.lab.home, "report", "mailu-hom", expect=REFUSED)

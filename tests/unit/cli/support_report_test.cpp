@@ -28,8 +28,10 @@ class SupportReportTest : public testing::Test {
   SupportReportTest(const SupportReportTest&) = delete;
   SupportReportTest& operator=(const SupportReportTest&) = delete;
 
-  Result<SupportReport> collect(const Subject& subject) {
-    return collect_report({box_.engine, box_.kernel, box_.store, *files_, test::kNow, {"atlas"}}, subject);
+  Result<SupportReport> collect(const Subject& subject) { return collect_report(informants({"atlas"}), subject); }
+  Informants informants(const std::vector<std::string>& own_names) {
+    parts_.state = box_.host().state;
+    return {box_.engine, box_.kernel, box_.store, *files_, [this] { return parts_; }, test::kNow, own_names};
   }
   [[nodiscard]] Subject enabled() const { return {"mailu-home", "mailu-home", profile_}; }
 
@@ -41,6 +43,7 @@ class SupportReportTest : public testing::Test {
   }
 
   EngineHost box_{test::docker_home()};
+  ObservedParts parts_{};  ///< its errors are what a look at the host ends with
   Profile profile_ = test::home_profile();
   std::optional<ProfileFiles> files_;
 };
@@ -76,6 +79,84 @@ TEST_F(SupportReportTest, APersonsOwnWordsAndThisHostsName_AreNotTold) {
   EXPECT_FALSE(text.contains("Alice"));
   EXPECT_FALSE(text.contains("atlas"));
   EXPECT_TRUE(text.contains(R"("description": "...")"));
+}
+
+TEST_F(SupportReportTest, ADescriptionThatWasSetBesideTheProfile_IsNotToldEither) {
+  profile_ = test::home_profile({{{"description", "Alice Miller's"}}});
+  profile_.asked_for = {"mailu-home", {{{"description", "Alice Miller's"}}}};
+  ASSERT_TRUE(box_.enable(profile_));
+  box_.host().state.rules.clear();  // so that status says how to mend it
+  const auto text = report_text(*collect(enabled()));
+  EXPECT_TRUE(text.contains("smtp-egress enable mailu-home")) << text;
+  EXPECT_FALSE(text.contains("Alice")) << text;
+}
+
+TEST_F(SupportReportTest, AProfileBehindALinkThatCannotBeRead_IsSearchedForNamesToo) {
+  box_.directory.write("broken.json", R"({"probe": ["mx.example.org"], "tenants": [{"name": "alice"}], 7)");
+  std::filesystem::remove(box_.directory.file("etc/mailu-home.json"));
+  std::filesystem::create_symlink("../broken.json", box_.directory.file("etc/mailu-home.json"));
+  const auto report = collect({"mailu-home", "mailu-home", {}, {}});
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_EQ(section(*report, "profile").lines.at(1),
+            R"({"probe": ["{server-1}"], "tenants": [{"name": "{tenant-1}"}], 7)");
+}
+
+TEST_F(SupportReportTest, WhereAPublicSourcesRepliesSidestepDocker_IsMaskedWhereThePlanAloneKnowsIt) {
+  auto profile = test::home_profile({{{"sources", R"([{"docker_network": "mail"}])"}, {"docker", "sidestep"}}});
+  box_.docker_networks["mail"] = {test::prefix("2a01:4f8:203::/64")};
+  box_.host().state.addresses.clear();
+  const auto text = report_text(*collect({"mailu-home", "mailu-home", profile, {}}));
+  EXPECT_FALSE(text.contains("4f8:203")) << text;
+  EXPECT_TRUE(text.contains("{sidestep6-1}")) << text;
+}
+
+TEST_F(SupportReportTest, WhatAnInterfaceOrThisInstanceIsCalled_IsMaskedNowhere) {
+  ASSERT_TRUE(box_.enable(test::home_profile()));
+  const auto report = collect_report(informants({"mailu-home", "wg0", "docker0"}), enabled());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_FALSE(report_text(*report).contains("{host-"));
+}
+
+TEST_F(SupportReportTest, WhatCannotBeObserved_LeavesTheOtherParts) {
+  ASSERT_TRUE(box_.enable(profile_));
+  parts_.ruleset = system_error("read ruleset", "", EPROTONOSUPPORT).error();
+  const auto report = collect(enabled());
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_TRUE(section(*report, "nftables").error.contains("EPROTONOSUPPORT"));
+  EXPECT_FALSE(section(*report, "interfaces").lines.empty());
+  EXPECT_FALSE(section(*report, "routes").lines.empty());
+}
+
+TEST_F(SupportReportTest, WhereNobodyKnowsWhatIsEnabled_SaysWhyAndTellsTheRest) {
+  Subject nobody;
+  nobody.problem = system_error("read state directory", "/run/smtp-egress", ENOTDIR).error();
+  const auto report = collect(nobody);
+  ASSERT_TRUE(report) << test::said(report);
+  EXPECT_TRUE(section(*report, "state").error.contains("ENOTDIR"));
+  EXPECT_TRUE(section(*report, "verify").error.contains("ENOTDIR"));
+  EXPECT_FALSE(section(*report, "interfaces").lines.empty());
+}
+
+TEST_F(SupportReportTest, AStateDirectoryThatCannotBeListed_IsSaid) {
+  box_.directory.write("state", "a file");
+  EXPECT_TRUE(section(*collect(enabled()), "state").lines.front().contains("ENOTDIR"));
+}
+
+TEST_F(SupportReportTest, OthersNames_ForgeNoPartAndCommandNoTerminal) {
+  ASSERT_TRUE(box_.enable(profile_));
+  auto& ruleset = box_.host().state.ruleset;
+  const nft::TableKey table{nft::Family::kInet, "x\n== verify: forged\xc2\x9b"};
+  ruleset.tables.push_back(table);
+  nft::ObservedChain chain;
+  chain.key = {table, "c\n== status: forged\x1b[2J"};
+  chain.hook = {nft::ChainType::kFilter, nft::Hook::kForward, -200, nft::Policy::kDrop};
+  chain.devices = {{.name = "d\n== plan: forged"}};
+  ruleset.chains.push_back(chain);
+  const auto text = report_text(*collect(enabled()));
+  EXPECT_TRUE(text.contains("x\\x0a== verify: forged\\xc2\\x9b c\\x0a== status: forged\\x1b[2J"));
+  EXPECT_FALSE(text.contains(": forged\n"));
+  EXPECT_FALSE(text.contains("\n== status: forged") || text.contains("\n== plan: forged")) << text;
+  EXPECT_FALSE(text.contains("\x1b") || text.contains("\xc2\x9b"));
 }
 
 TEST_F(SupportReportTest, WhereNothingIsEnabled_ThePlanIsWhatEnableWouldDo) {

@@ -17,7 +17,10 @@ using test::EngineHost;
 
 class Facts : public testing::Test {
  protected:
-  std::vector<Section> sections() { return facts(box_.kernel, box_.kernel.observe(), {&profile_, test::kNow}); }
+  std::vector<Section> sections() {
+    parts_.state = box_.host().state;
+    return facts(box_.kernel, parts_, {&profile_, test::kNow});
+  }
 
   static std::string text(const std::vector<Section>& sections, std::string_view id) {
     const auto found = std::ranges::find(sections, id, &Section::id);
@@ -26,6 +29,7 @@ class Facts : public testing::Test {
   }
 
   EngineHost box_{test::docker_home()};
+  ObservedParts parts_{.state = box_.host().state};
   Profile profile_ = test::home_profile();
 };
 
@@ -54,11 +58,24 @@ TEST_F(Facts, OthersComments_AreLeftOut) {
 }
 
 TEST_F(Facts, WhereNothingCouldBeObserved_TheRestIsTold) {
-  const auto told = facts(box_.kernel, system_error("list", "links", ENOBUFS), {&profile_, test::kNow});
-  EXPECT_TRUE(text(told, "interfaces").contains("ENOBUFS"));
-  EXPECT_TRUE(text(told, "nftables").contains("ENOBUFS"));
+  const auto lost = system_error("list", "links", ENOBUFS).error();
+  parts_ = {.links = lost, .rules = lost, .routes = lost, .ruleset = lost};
+  const auto told = sections();
+  for (const auto* id : {"interfaces", "policy-rules", "routes", "nftables", "neighbours"}) {
+    EXPECT_TRUE(text(told, id).contains("ENOBUFS")) << id;
+  }
   EXPECT_TRUE(text(told, "sysctls").contains("net.ipv4.ip_forward = "));
   EXPECT_TRUE(text(told, "wireguard").contains("1 peer"));
+}
+
+TEST_F(Facts, WhereOnePartCouldNotBeObserved_TheOthersAreTold) {
+  ASSERT_TRUE(box_.enable(profile_));
+  parts_.ruleset = system_error("read ruleset", "", EPROTONOSUPPORT).error();
+  const auto told = sections();
+  EXPECT_TRUE(text(told, "nftables").contains("EPROTONOSUPPORT"));
+  EXPECT_TRUE(text(told, "interfaces").contains("wg0 up wireguard"));
+  EXPECT_TRUE(text(told, "policy-rules").contains("10025: from all fwmark 0x19 lookup 100"));
+  EXPECT_TRUE(text(told, "routes").contains("default dev wg0 table 100"));
 }
 
 TEST_F(Facts, AWireGuardThatDoesNotAnswer_IsSaid) {
@@ -68,7 +85,7 @@ TEST_F(Facts, AWireGuardThatDoesNotAnswer_IsSaid) {
 }
 
 TEST_F(Facts, OfNoInstance_AreThoseOfTheHost) {
-  const auto told = facts(box_.kernel, box_.kernel.observe(), {nullptr, test::kNow});
+  const auto told = facts(box_.kernel, parts_, {nullptr, test::kNow});
   EXPECT_TRUE(text(told, "wireguard").contains("no instance"));
   EXPECT_TRUE(text(told, "routes").contains("default via 192.168.1.1 dev eth0"));
 }

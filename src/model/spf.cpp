@@ -194,26 +194,30 @@ class Evaluation {
                                fmt::format("'{}' has more than {} mail servers", shown(term.text), kMostNames)};
       return match;
     }
-    for (const auto& server : servers) {
-      if (match.error || !DnsName::parse(server.exchange.str())) {
+    for (const auto& server : servers) {  // one after the other, as the terms: the first that says something ends it
+      if (match.error || match.matches) {
+        break;
+      }
+      if (!DnsName::parse(server.exchange.str())) {
         continue;
       }
       const auto& addresses = book_.look(address_of(server.exchange));
       if (!is_clear(addresses)) {
         match.error = SpfVerdict{SpfResult::kTempError, fmt::format("no answer for {}", server.exchange.str())};
       }
-      match.matches = match.matches || is_among(addresses, term);
+      match.matches = is_among(addresses, term);
     }
     return match;
   }
 
-  /// Section 5.5: errors are no match. It is not to be used, and some have it.
+  /// Section 5.5: errors are no match, and nobody's fault. It is not to be used, and some have it.
   Match by_ptr(const DnsName& target) {
-    auto names = records_of(book_.look({reverse_name(address_), DnsType::kPtr}), DnsName::from_wire);
+    constexpr auto kAside = DnsBook::Matter::kAside;
+    auto names = records_of(book_.look({reverse_name(address_), DnsType::kPtr}, kAside), DnsName::from_wire);
     names.resize(std::min(names.size(), kMostNames));
     return {.matches = std::ranges::any_of(names, [&](const DnsName& name) {
               return name.is_within(target) && DnsName::parse(name.str()) &&
-                     contains(records_of(book_.look(address_of(name)), read_address), address_);
+                     contains(records_of(book_.look(address_of(name), kAside), read_address), address_);
             })};
   }
 

@@ -132,6 +132,46 @@ TEST(SpfRecords, OfManyMailServers_AreAnError) {
   EXPECT_EQ(verdict.result, kPermError) << verdict.why;
 }
 
+/// A domain's verdict, and what of it is somebody's fault.
+struct Judged {
+  SpfResult result;
+  std::size_t failed;
+  auto operator<=>(const Judged&) const = default;
+};
+Judged with_faults(FakeDns& dns, std::string_view domain) {
+  return test::judged(dns, [&](DnsBook& book) {
+    const auto verdict = check_spf(book, dns_name(domain), test::address(kV4), "");
+    return Judged{verdict.result, book.failed().size()};
+  });
+}
+
+TEST(SpfRecords, WhatStandsBehindAMatch_IsNoFault) {
+  FakeDns dns;
+  internet(dns);
+  dns.txt("first.test", "v=spf1 a:mail.example.org include:dead.test -all");
+  EXPECT_EQ(with_faults(dns, "first.test"), (Judged{kPass, 0}));
+  dns.txt("last.test", "v=spf1 include:dead.test a:mail.example.org -all");
+  EXPECT_EQ(with_faults(dns, "last.test"), (Judged{kTempError, 1}));
+}
+
+TEST(SpfRecords, OfMailServers_TheFirstThatSaysSomethingEndsIt) {
+  FakeDns dns;
+  internet(dns);
+  dns.txt("mx1.test", "v=spf1 mx -all").mx("mx1.test", 10, "mail.example.org").mx("mx1.test", 20, "dead.test");
+  EXPECT_EQ(with_faults(dns, "mx1.test"), (Judged{kPass, 0}));
+  dns.txt("mx2.test", "v=spf1 mx -all").mx("mx2.test", 10, "dead.test").mx("mx2.test", 20, "mail.example.org");
+  EXPECT_EQ(with_faults(dns, "mx2.test"), (Judged{kTempError, 1}));
+}
+
+TEST(SpfRecords, OfPtr_ErrorsAreNoMatch_AndNoFault) {
+  FakeDns dns;
+  internet(dns);
+  dns.txt("ptr.test", "v=spf1 ptr:dead.test ~all").ptr("10.113.0.203.in-addr.arpa", "dead.test");
+  EXPECT_EQ(with_faults(dns, "ptr.test"), (Judged{kSoftFail, 0}));
+  dns.instead["10.113.0.203.in-addr.arpa. PTR"] = {.status = DnsStatus::kFailed, .why = "SERVFAIL"};
+  EXPECT_EQ(with_faults(dns, "ptr.test"), (Judged{kSoftFail, 0}));
+}
+
 TEST(SpfRecords, WhatARecordIncludes_IsAskedAtOnce) {
   FakeDns dns;
   internet(dns);
@@ -180,16 +220,36 @@ TEST(DnsBook, WhatIsAside_IsAskedWhenNothingGraveIsLeft_AndIsNoFault) {
   DnsBook book;
   const DnsQuestion grave{dns_name("example.org"), DnsType::kMx};
   const DnsQuestion aside{dns_name("bl.test"), DnsType::kA};
-  (void)book.look(grave);
-  (void)book.look(aside, DnsBook::Matter::kAside);
-  EXPECT_EQ(book.take_wanted(), std::vector{grave});
+  const auto look_at_both = [&] {
+    (void)book.look(grave);
+    (void)book.look(aside, DnsBook::Matter::kAside);
+    return book.take_wanted();
+  };
+  EXPECT_EQ(look_at_both(), std::vector{grave});
   book.add(grave, {.status = DnsStatus::kFailed});
-  (void)book.look(aside, DnsBook::Matter::kAside);
-  EXPECT_EQ(book.take_wanted(), std::vector{aside});
+  EXPECT_EQ(look_at_both(), std::vector{aside});
   book.add(aside, {.status = DnsStatus::kUnanswered});
+  EXPECT_TRUE(look_at_both().empty());
   EXPECT_EQ(book.size(), 1U);
   ASSERT_EQ(book.failed().size(), 1U);
   EXPECT_EQ(book.failed().front().question, grave);
+}
+
+TEST(DnsBook, WhatTheLastJudgementDidNotLookAt_IsNoFault) {
+  DnsBook book;
+  const DnsQuestion needless{dns_name("dead.test"), DnsType::kA};
+  const DnsQuestion needed{dns_name("example.org"), DnsType::kA};
+  (void)book.look(needless);
+  (void)book.look(needed, DnsBook::Matter::kAside);
+  (void)book.look(needed);  // one of those who look is enough
+  EXPECT_EQ(book.take_wanted(), (std::vector{needless, needed}));
+  book.add(needless, {.status = DnsStatus::kFailed});
+  book.add(needed, {.status = DnsStatus::kFailed});
+  (void)book.look(needed);
+  EXPECT_TRUE(book.take_wanted().empty());
+  EXPECT_EQ(book.size(), 1U);
+  ASSERT_EQ(book.failed().size(), 1U);
+  EXPECT_EQ(book.failed().front().question, needed);
 }
 
 TEST(DnsBook, TakesALimitedNumberOfQuestions) {
@@ -200,6 +260,8 @@ TEST(DnsBook, TakesALimitedNumberOfQuestions) {
   EXPECT_EQ(book.take_wanted().size(), 600U);
   EXPECT_EQ(book.look({dns_name("n699.test"), DnsType::kA}).status, DnsStatus::kUnanswered);
   EXPECT_TRUE(book.take_wanted().empty());
+  ASSERT_EQ(book.failed().size(), 1U);
+  EXPECT_FALSE(book.failed().front().is_asked);
 }
 
 }  // namespace

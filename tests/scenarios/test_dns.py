@@ -119,6 +119,13 @@ class Healthy(WithDns):
         self.assertEqual(self.outcomes(checks)["dns-dnssec"], ["skipped", "skipped"])
         self.assertEqual(self.outcomes(checks)["dns-spf"], ["passed", "passed"])
 
+    def test_of_debians_two_trust_anchors_one_may_be_stale(self) -> None:
+        self.lab.vps.run(["sh", "-ec", "mount -t tmpfs none /var/lib; mkdir /var/lib/unbound; mount -t tmpfs none /usr/share; "
+                          f"mkdir /usr/share/dns; echo '. IN DS 1 13 2 {'00' * 32}' > /var/lib/unbound/root.key; "
+                          f"cp {TRUST_ANCHOR} /usr/share/dns/root.key"])
+        done = self.json_of(self.lab.vps, "verify", "mailu-vps", "--dns", *NAMED)
+        self.assertEqual([c["outcome"] for c in done["checks"] if c["id"] == "dns-dnssec"], ["passed", "skipped"], done)
+
     def test_progress_on_a_terminal(self) -> None:
         said = self.lab.vps.output(["script", "-qec", f"{PROGRAM} verify mailu-vps --dns --mail-name {MAIL_NAME} "
                                     f"--trust-anchor {TRUST_ANCHOR}", "/dev/null"])

@@ -186,7 +186,7 @@ class SpfMended : public testing::TestWithParam<std::vector<std::string>> {};
 TEST_P(SpfMended, LetsTheAddressSend_WithoutALookup) {
   for (const auto from : {kV4, kV6}) {
     FakeDns dns;
-    const auto record = spf_covering(GetParam(), test::address(from));
+    const auto record = spf_covering(GetParam(), {test::address(from)}).record;
     dns.txt("example.org", record);
     const auto verdict = test::judged(
         dns, [&](DnsBook& book) { return check_spf(book, dns_name("example.org"), test::address(from), ""); });
@@ -205,15 +205,29 @@ INSTANTIATE_TEST_SUITE_P(
                                              "a:8.test a:9.test a:10.test a:11.test -all"}));
 
 TEST(SpfCovering, KeepsWhatStoodThere_AndEndsAsItEnded) {
-  const auto address = test::address(kV4);
-  EXPECT_EQ(spf_covering({}, address), "v=spf1 ip4:203.0.113.10 ~all");
-  EXPECT_EQ(spf_covering({"v=spf1 mx -all"}, address), "v=spf1 ip4:203.0.113.10 mx -all");
-  EXPECT_EQ(spf_covering({"v=spf1 mx"}, address), "v=spf1 ip4:203.0.113.10 mx ~all");
-  EXPECT_EQ(spf_covering({"v=spf1 redirect=b.test"}, address), "v=spf1 ip4:203.0.113.10 redirect=b.test");
-  EXPECT_EQ(spf_covering({"v=spf1 mx -all", "v=spf1 mx a redirect=b.test"}, address),
+  const std::vector<IpAddress> one{test::address(kV4)};
+  const auto record = [&](const std::vector<std::string>& records) { return spf_covering(records, one).record; };
+  EXPECT_EQ(record({}), "v=spf1 ip4:203.0.113.10 ~all");
+  EXPECT_EQ(record({"v=spf1 mx -all"}), "v=spf1 ip4:203.0.113.10 mx -all");
+  EXPECT_EQ(record({"v=spf1 mx"}), "v=spf1 ip4:203.0.113.10 mx");
+  EXPECT_EQ(record({"v=spf1 redirect=b.test"}), "v=spf1 ip4:203.0.113.10 redirect=b.test");
+  EXPECT_EQ(record({"v=spf1 mx -all", "v=spf1 mx a redirect=b.test"}),
             "v=spf1 ip4:203.0.113.10 mx a include:b.test -all");
-  EXPECT_EQ(spf_covering({"v=spf1 mxx a -all exp=why.test"}, test::address(kV6)),
-            "v=spf1 ip6:2001:db8::10 a -all exp=why.test");
+}
+
+TEST(SpfCovering, SeveralAddresses_AreInOneRecord) {
+  EXPECT_EQ(spf_covering({"v=spf1 ip4:203.0.113.10 -all"}, {test::address(kV4), test::address(kV6)}),
+            SpfCovering{"v=spf1 ip4:203.0.113.10 ip6:2001:db8::10 -all"});
+}
+
+TEST(SpfCovering, WhatIsNoTerm_IsRepairedOrNamed) {
+  const std::vector<IpAddress> one{test::address(kV6)};
+  EXPECT_EQ(spf_covering({"v=spf1 mxx a -all exp=why.test"}, one),
+            (SpfCovering{"v=spf1 ip6:2001:db8::10 a -all exp=why.test", {"mxx"}}));
+  EXPECT_EQ(spf_covering({"v=spf1 ipv4:198.51.100.7 ?IPv6:2001:db8::/32 -all"}, one),
+            SpfCovering{"v=spf1 ip6:2001:db8::10 ip4:198.51.100.7 ?IP6:2001:db8::/32 -all"});
+  EXPECT_EQ(spf_covering({"v=spf1 ipv4:mail.test -all v pv", "v=spf1 ~all"}, one),
+            (SpfCovering{"v=spf1 ip6:2001:db8::10 -all", {"ipv4:mail.test", "v", "pv", "~all"}}));
 }
 
 TEST(DnsBook, WhatIsAside_IsAskedWhenNothingGraveIsLeft_AndIsNoFault) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <iterator>
 #include <optional>
 #include <ranges>
 
@@ -226,16 +227,38 @@ class UnboundResolver final : public DnsResolver {
     if (auto found = find_resolvers(); !found) {
       return found;
     }
-    find_trust_anchor();
+    const auto anchors = trust_anchors();
     until_ = Clock::now() + options_.patience;
-    if (options_.trust_anchor.empty()) {
+    if (anchors.empty()) {
       why_unjudged_ = "there is no trust anchor (Debian's package dns-root-data, or --trust-anchor FILE)";
       return start("");
     }
-    if (auto started = start(options_.trust_anchor); !started) {
-      return started;
+    return start_with_one_of(anchors);
+  }
+
+  /// The first that vouches for what the resolver says: one may be of a key that the root has no more.
+  Result<void> start_with_one_of(const std::vector<std::string>& anchors) {
+    std::string why;
+    for (const auto& anchor : anchors) {
+      if (auto started = start(anchor); !started) {
+        return started;
+      }
+      const auto root = ask_for_the_root();
+      if (!root) {
+        return std::unexpected(root.error());
+      }
+      if (root->security == DnsSecurity::kSecure) {
+        return {};
+      }
+      if (root->security != DnsSecurity::kBogus) {
+        why = fmt::format("{} does not tell the root's key", asked());
+        break;  // to nobody
+      }
+      why = fmt::format("{} gives no signatures that {} vouches for ({}); another, `--resolver ADDRESS`, may", asked(),
+                        list_of(anchors, " or "), root->why);
     }
-    return see_whether_signatures_come();
+    why_unjudged_ = why;
+    return start("");
   }
 
   Result<void> start(const std::string& trust_anchor) {
@@ -248,23 +271,14 @@ class UnboundResolver final : public DnsResolver {
   }
 
   /// By a resolver that drops signatures, everything on the internet would be bogus.
-  Result<void> see_whether_signatures_come() {
+  Result<DnsAnswer> ask_for_the_root() {
     const auto until = std::min(until_, Clock::now() + options_.patience / 3);
     tell(fmt::format("asking {} for the root's key", asked()));
     const auto answers = context_->ask({{DnsName(), DnsType::kDnskey}}, until, [](std::size_t) {});
     if (!answers) {
       return std::unexpected(answers.error());
     }
-    const auto& root = answers->front();
-    if (root.security == DnsSecurity::kSecure) {
-      return {};
-    }
-    why_unjudged_ =
-        root.security == DnsSecurity::kBogus
-            ? fmt::format("{} gives no signatures that {} vouches for ({}); another, `--resolver ADDRESS`, may",
-                          asked(), options_.trust_anchor, root.why)
-            : fmt::format("{} does not tell the root's key", asked());
-    return start("");
+    return answers->front();
   }
 
   Result<void> find_resolvers() {
@@ -281,12 +295,14 @@ class UnboundResolver final : public DnsResolver {
     return {};
   }
 
-  void find_trust_anchor() {
-    for (const auto* path : kTrustAnchors) {
-      if (options_.trust_anchor.empty() && ::access(path, R_OK) == 0) {
-        options_.trust_anchor = path;
-      }
+  [[nodiscard]] std::vector<std::string> trust_anchors() const {
+    if (!options_.trust_anchor.empty()) {
+      return {options_.trust_anchor};
     }
+    std::vector<std::string> anchors;
+    std::ranges::copy_if(kTrustAnchors, std::back_inserter(anchors),
+                         [](const char* path) { return ::access(path, R_OK) == 0; });
+    return anchors;
   }
 
   ResolverOptions options_;

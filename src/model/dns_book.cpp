@@ -5,8 +5,6 @@
 namespace smtpegress {
 namespace {
 
-constexpr std::size_t kMostQuestions = 600;  // however much the records of others send one on to
-
 const DnsAnswer kNothingYet{.status = DnsStatus::kNoRecords};
 const DnsAnswer kTooMany{.status = DnsStatus::kUnanswered, .why = "too many questions, and it was not asked"};
 
@@ -14,13 +12,16 @@ const DnsAnswer kTooMany{.status = DnsStatus::kUnanswered, .why = "too many ques
 
 const DnsAnswer& DnsBook::look(const DnsQuestion& question, Matter matter) {
   const auto found = pages_.find(question);
+  const bool is_grave = matter == Matter::kGrave;
   if (found != pages_.end()) {
+    found->second.is_grave |= is_grave;
     return found->second.answer;
   }
   if (pages_.size() + wanted_.size() >= kMostQuestions && !wanted_.contains(question)) {
-    return pages_.emplace(question, Page{kTooMany, matter}).first->second.answer;
+    return pages_.emplace(question, Page{kTooMany, false, is_grave}).first->second.answer;
   }
-  wanted_.emplace(question, matter);
+  auto& wanted = wanted_.emplace(question, matter).first->second;
+  wanted = std::min(wanted, matter);
   return kNothingYet;
 }
 
@@ -30,7 +31,12 @@ std::vector<DnsQuestion> DnsBook::take_wanted() {
   for (const auto& [question, matter] : wanted_) {
     if (matter == Matter::kGrave || !is_grave) {
       questions.push_back(question);
-      pages_.emplace(question, Page{{}, matter});
+      pages_.emplace(question, Page{});
+    }
+  }
+  if (!questions.empty()) {
+    for (auto& [question, page] : pages_) {
+      page.is_grave = false;
     }
   }
   wanted_.clear();
@@ -45,8 +51,8 @@ template <class Is>
 std::vector<DnsBook::Entry> DnsBook::grave_ones(Is is) const {
   std::vector<Entry> entries;
   for (const auto& [question, page] : pages_) {
-    if (page.matter == Matter::kGrave && is(page.answer)) {
-      entries.push_back({question, page.answer, page.matter});
+    if (page.is_grave && is(page.answer)) {
+      entries.push_back({question, page.answer, page.is_asked});
     }
   }
   return entries;

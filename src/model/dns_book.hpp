@@ -20,19 +20,21 @@ class DnsBook {
   struct Entry {
     DnsQuestion question;
     DnsAnswer answer;
-    Matter matter = Matter::kGrave;
+    bool is_asked = true;  ///< or the book was full, and nobody was
   };
+  static constexpr std::size_t kMostQuestions = 600;  // however much the records of others send one on to
 
   /// Of an answer that is not there yet: for now, that there are no records.
   [[nodiscard]] const DnsAnswer& look(const DnsQuestion& question, Matter matter = Matter::kGrave);
   [[nodiscard]] bool has(const DnsQuestion& question) const { return pages_.contains(question); }
 
   /// What was looked for in vain since the last time, each once. What is aside comes only where nothing grave is left:
-  /// whoever is slow there holds nothing else up.
+  /// whoever is slow there holds nothing else up. Where there is anything, the judgement so far is void, and what it
+  /// looked at counts no more: it may have looked only for want of an answer that makes it needless.
   [[nodiscard]] std::vector<DnsQuestion> take_wanted();
   void add(const DnsQuestion& question, DnsAnswer answer);
 
-  /// How many grave ones were asked; by their questions, in order:
+  /// Of the grave ones that this judgement looked at: how many; and by their questions, in order:
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::vector<Entry> failed() const;  ///< no answer, or none that says anything
   [[nodiscard]] std::vector<Entry> bogus() const;
@@ -40,7 +42,8 @@ class DnsBook {
  private:
   struct Page {
     DnsAnswer answer;
-    Matter matter = Matter::kGrave;
+    bool is_asked = true;
+    bool is_grave = false;  ///< to the judgement that goes on
   };
   template <class Is>
   [[nodiscard]] std::vector<Entry> grave_ones(Is is) const;

@@ -194,26 +194,30 @@ class Evaluation {
                                fmt::format("'{}' has more than {} mail servers", shown(term.text), kMostNames)};
       return match;
     }
-    for (const auto& server : servers) {
-      if (match.error || !DnsName::parse(server.exchange.str())) {
+    for (const auto& server : servers) {  // one after the other, as the terms: the first that says something ends it
+      if (match.error || match.matches) {
+        break;
+      }
+      if (!DnsName::parse(server.exchange.str())) {
         continue;
       }
       const auto& addresses = book_.look(address_of(server.exchange));
       if (!is_clear(addresses)) {
         match.error = SpfVerdict{SpfResult::kTempError, fmt::format("no answer for {}", server.exchange.str())};
       }
-      match.matches = match.matches || is_among(addresses, term);
+      match.matches = is_among(addresses, term);
     }
     return match;
   }
 
-  /// Section 5.5: errors are no match. It is not to be used, and some have it.
+  /// Section 5.5: errors are no match, and nobody's fault. It is not to be used, and some have it.
   Match by_ptr(const DnsName& target) {
-    auto names = records_of(book_.look({reverse_name(address_), DnsType::kPtr}), DnsName::from_wire);
+    constexpr auto kAside = DnsBook::Matter::kAside;
+    auto names = records_of(book_.look({reverse_name(address_), DnsType::kPtr}, kAside), DnsName::from_wire);
     names.resize(std::min(names.size(), kMostNames));
     return {.matches = std::ranges::any_of(names, [&](const DnsName& name) {
               return name.is_within(target) && DnsName::parse(name.str()) &&
-                     contains(records_of(book_.look(address_of(name)), read_address), address_);
+                     contains(records_of(book_.look(address_of(name), kAside), read_address), address_);
             })};
   }
 
@@ -224,6 +228,21 @@ class Evaluation {
   int lookups_ = 0;
   int void_ = 0;
 };
+
+SpfTerm term_of(std::string_view text) {
+  return parse_spf(fmt::format("v=spf1 {}", text)).front();
+}
+
+/// "ipv4:203.0.113.10" is no term, and there is no doubt what it means: ip4.
+SpfTerm repaired(SpfTerm term) {
+  auto text = term.text;
+  const auto v = text.find_first_of("vV");
+  if (term.kind != Kind::kWrong || v == std::string::npos || v == 0 || (text[v - 1] != 'p' && text[v - 1] != 'P')) {
+    return term;
+  }
+  auto mended = term_of(text.erase(v, 1));
+  return mended.kind == Kind::kIp ? mended : term;
+}
 
 }  // namespace
 
@@ -257,28 +276,42 @@ std::vector<std::string> spf_records(const DnsAnswer& texts) {
   return records;
 }
 
-std::string spf_covering(const std::vector<std::string>& records, const IpAddress& address) {
-  const bool is_v4 = address.family == IpFamily::kV4;
-  auto terms = parse_spf(fmt::format("v=spf1 {}:{}", is_v4 ? "ip4" : "ip6", address.to_string()));
+SpfCovering spf_covering(const std::vector<std::string>& records, const std::vector<IpAddress>& addresses) {
+  SpfCovering covering;
+  std::vector<SpfTerm> terms;
+  terms.reserve(addresses.size());
+  for (const auto& address : addresses) {
+    terms.push_back(
+        term_of(fmt::format("{}:{}", address.family == IpFamily::kV4 ? "ip4" : "ip6", address.to_string())));
+  }
   std::vector<SpfTerm> last;  // all, exp, a single record's redirect: behind everything that may match
   for (const auto& record : records) {
-    for (auto& term : parse_spf(record)) {
+    for (const auto& written : parse_spf(record)) {
+      auto term = repaired(written);
       if (term.kind == Kind::kRedirect && records.size() > 1) {
-        term = parse_spf(fmt::format("v=spf1 include:{}", term.domain)).front();
+        term = term_of(fmt::format("include:{}", term.domain));
       }
       const bool is_last = term.kind == Kind::kAll || term.kind == Kind::kRedirect || term.kind == Kind::kExplanation;
-      const bool is_there =
-          is_last ? contains(last, term.kind, &SpfTerm::kind) : contains(terms, term.text, &SpfTerm::text);
-      if (term.kind != Kind::kWrong && !is_there) {
-        (is_last ? last : terms).push_back(term);
+      auto& place = is_last ? last : terms;
+      if (contains(place, term.text, &SpfTerm::text)) {
+        continue;
+      }
+      if (term.kind == Kind::kWrong || (is_last && contains(last, term.kind, &SpfTerm::kind))) {
+        covering.left_out.push_back(written.text);
+      } else {
+        place.push_back(term);
       }
     }
   }
-  if (!contains(last, Kind::kAll, &SpfTerm::kind) && !contains(last, Kind::kRedirect, &SpfTerm::kind)) {
-    last.push_back(parse_spf("v=spf1 ~all").front());
+  // Records that end without "all" or "redirect" say nothing of the domain's other senders, and go on doing so. A new
+  // one says something: "?all" would tell receivers no more than no record does, and "-all" would have refused whom
+  // whoever publishes it forgot.
+  if (records.empty()) {
+    last.push_back(term_of("~all"));
   }
   terms.insert(terms.end(), last.begin(), last.end());
-  return spf_text(terms);
+  covering.record = spf_text(terms);
+  return covering;
 }
 
 }  // namespace smtpegress

@@ -22,8 +22,14 @@ struct SpfVerdict {
 /// A domain's own records; the RFC knows what to do with one alone.
 [[nodiscard]] std::vector<std::string> spf_records(const DnsAnswer& texts);
 
-/// One record for those of a domain (none, one, several), which lets the address send, and what they let send: the
-/// address in front, so that nothing behind it is looked up for it; what is no term left out.
-[[nodiscard]] std::string spf_covering(const std::vector<std::string>& records, const IpAddress& address);
+struct SpfCovering {
+  std::string record;
+  std::vector<std::string> left_out{};  ///< terms of the old ones that are not in it, and no others say the same
+  auto operator<=>(const SpfCovering&) const = default;
+};
+/// One record for those of a domain (none, one, several), which lets the addresses send, and what they let send: the
+/// addresses in front, so that nothing behind them is looked up for them. It ends as they ended.
+[[nodiscard]] SpfCovering spf_covering(const std::vector<std::string>& records,
+                                       const std::vector<IpAddress>& addresses);
 
 }  // namespace smtpegress

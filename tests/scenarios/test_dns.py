@@ -33,6 +33,17 @@ DOMAINS = ("--mail-domain", DOMAIN, "--mail-domain", UNSIGNED, "--blocklist", LI
 NAMED = ("--mail-name", MAIL_NAME, *DOMAINS)
 
 
+_RECORD = re.compile(r"(publish|in place of|and|or)?\s*`([^`]* IN [^`]*)`")
+
+
+def follow(dns: Dns, mend: str) -> None:
+    """Publishes what it says, in place of what it says."""
+    removing = False
+    for word, record in _RECORD.findall(mend):
+        removing = word == "in place of" or (removing and word != "publish")
+        (dns.remove if removing else dns.add)(record)
+
+
 class WithDns(Scenario):
     dns: Dns
 
@@ -119,6 +130,13 @@ class Healthy(WithDns):
         self.assertEqual(self.outcomes(checks)["dns-dnssec"], ["skipped", "skipped"])
         self.assertEqual(self.outcomes(checks)["dns-spf"], ["passed", "passed"])
 
+    def test_of_debians_two_trust_anchors_one_may_be_stale(self) -> None:
+        self.lab.vps.run(["sh", "-ec", "mount -t tmpfs none /var/lib; mkdir /var/lib/unbound; mount -t tmpfs none /usr/share; "
+                          f"mkdir /usr/share/dns; echo '. IN DS 1 13 2 {'00' * 32}' > /var/lib/unbound/root.key; "
+                          f"cp {TRUST_ANCHOR} /usr/share/dns/root.key"])
+        done = self.json_of(self.lab.vps, "verify", "mailu-vps", "--dns", *NAMED)
+        self.assertEqual([c["outcome"] for c in done["checks"] if c["id"] == "dns-dnssec"], ["passed", "skipped"], done)
+
     def test_progress_on_a_terminal(self) -> None:
         said = self.lab.vps.output(["script", "-qec", f"{PROGRAM} verify mailu-vps --dns --mail-name {MAIL_NAME} "
                                     f"--trust-anchor {TRUST_ANCHOR}", "/dev/null"])
@@ -164,6 +182,15 @@ class DualStack(WithDns):
         checks = self.looked_up(self.lab.vps, *NAMED)
         self.assertEqual(self.outcomes(checks)["dns-ehlo"], ["passed", "passed"])
         self.assertEqual(self.outcomes(checks)["dns-spf"], ["passed"] * 4)
+        # One record is for both, and not two, which would be an error.
+        self.dns.remove(SPF)
+        self.dns.publish()
+        failed = [c for c in self.looked_up(self.lab.vps, *NAMED, expect=NOT_AS_IT_SHOULD_BE) if c["outcome"] == "failed"]
+        mends = {check["mend"] for check in failed if DOMAIN in check["title"]}
+        self.assertEqual(len(mends), 1, failed)
+        follow(self.dns, mends.pop())
+        self.dns.publish()
+        self.assertEqual(self.outcomes(self.looked_up(self.lab.vps, *NAMED))["dns-spf"], ["passed"] * 4)
 
 
 Deed = Callable[[Dns], object]
@@ -213,6 +240,10 @@ FAULTS = [
     Fault("PTR names another, which leads back", swap(PTR, PTR.replace(MAIL_NAME, f"host10.{UNSIGNED}"), f"host10.{UNSIGNED}. IN A {at.VPS}"),
           "dns-ehlo", (f"the address's name is host10.{UNSIGNED}",)),
     Fault("its name leads to another address", swap(ADDRESS, f"{MAIL_NAME}. IN A 203.0.113.99"), "dns-forward", ("203.0.113.99",), alone=False),
+    Fault("its name is an alias of another host's", swap(ADDRESS, f"{MAIL_NAME}. IN CNAME home.{DOMAIN}.", f"home.{DOMAIN}. IN A 203.0.113.99"),
+          "dns-forward", ("203.0.113.99",), alone=False),
+    Fault("EHLO's name leads nowhere, and another one back", swap(ADDRESS, PTR.replace(MAIL_NAME, f"host10.{UNSIGNED}"), f"host10.{UNSIGNED}. IN A {at.VPS}"),
+          "dns-ehlo", ("has no address",), alone=False),
     Fault("EHLO says another name", swap("", f"smtp.{DOMAIN}. IN A 203.0.113.99"), "dns-ehlo", (f"smtp.{DOMAIN} has 203.0.113.99",),
           options=("--mail-name", f"smtp.{DOMAIN}"), mended=lambda dns: None),
     Fault("EHLO says a name that there is not", swap(""), "dns-ehlo", ("has no address",), options=("--mail-name", f"smtp.{DOMAIN}"),
@@ -228,7 +259,9 @@ FAULTS = [
     Fault("MX to an alias", swap(MX, f"{DOMAIN}. IN MX 10 mx.{DOMAIN}.", f"mx.{DOMAIN}. IN CNAME {MAIL_NAME}."), "dns-mx", ("an alias",)),
     Fault("MX to nowhere", swap(MX, f"{DOMAIN}. IN MX 10 gone.{DOMAIN}."), "dns-mx", (f"gone.{DOMAIN} has no address",), alone=False),
     Fault("MX to a private address", swap(MX, f"{DOMAIN}. IN MX 10 home.{DOMAIN}.", f"home.{DOMAIN}. IN A 192.168.1.25"), "dns-mx",
-          ("private",), alone=False),
+          ("no public address",), alone=False),
+    Fault("MX to loopback", swap(MX, f"{DOMAIN}. IN MX 10 home.{DOMAIN}.", f"home.{DOMAIN}. IN A 127.0.0.1"), "dns-mx",
+          ("no public address",), alone=False),
     Fault("null MX", swap(MX, f"{DOMAIN}. IN MX 0 ."), "dns-mx", ("takes no mail",), alone=False),
     Fault("signatures that have expired", signatures(expired=True), "dns-dnssec", ("expired",), mended=signatures(expired=False)),
     Fault("an altered record in a signed zone", signatures(altered=("IN\tA\t203.0.113.10", "IN\tA\t203.0.113.11")), "dns-dnssec",
@@ -237,6 +270,8 @@ FAULTS = [
           "dns-dnssec", ("expired",), mended=signatures(expired=False)),
     Fault("MTA-STS twice", swap("", STS.replace("2026", "2027")), "dns-mta-sts", ("2 records",)),
     Fault("MTA-STS without an id", swap(STS, f'_mta-sts.{DOMAIN}. IN TXT "v=STSv1"'), "dns-mta-sts", ("no id",)),
+    Fault("MTA-STS without an id, by an alias", swap(STS, f"_mta-sts.{DOMAIN}. IN CNAME _mta-sts.{UNSIGNED}.", f'_mta-sts.{UNSIGNED}. IN TXT "v=STSv1"'),
+          "dns-mta-sts", ("no id",), alone=False),
     Fault("listed", swap("", LISTED + "127.0.0.4", LISTED.replace(" IN A ", " IN TXT ") + '"caught a worm"'), "dns-blocklist",
           ("127.0.0.4", "caught a worm"), mended=lambda dns: (dns.remove(LISTED + "127.0.0.4"))),
     Fault("a resolver that is dead", lambda dns: setattr(dns, "resolves", False), "dns-resolver", ("no answer in time",),
@@ -255,11 +290,12 @@ TOLD: list[tuple[str, Deed, str, str]] = [
     ("not signed, and TLSA of no effect", signatures(signed=False), "dns-tlsa", "not signed"),
     ("a list that refuses", swap("", LISTED + "127.255.255.254"), "dns-blocklist", "does not serve this resolver"),
     ("a list that is none any more", swap("", LISTED + "198.51.100.7"), "dns-blocklist", "one no longer"),
+    ("a list that there is not", swap(f"2.0.0.127.{LIST}. IN A 127.0.0.2"), "dns-blocklist", "nor is 127.0.0.2"),
+    ("a list of everything", swap("", LISTED + "127.0.0.2", f"1.0.0.127.{LIST}. IN A 127.0.0.2"), "dns-blocklist", "127.0.0.1 too"),
+    ("no MX, and an address", lambda dns: (swap(MX, f"{DOMAIN}. IN A 203.0.113.99")(dns), swap(SPF, SPF.replace(" mx ", f" a:{MAIL_NAME} "))(dns)),
+     "dns-mx", "no mail server"),
     ("a list that does not answer", lambda dns: dns.dead.add(f"{LIST}."), "dns-blocklist", "does not answer"),
 ]
-
-_RECORD = re.compile(r"(publish|in place of|and|or)?\s*`([^`]* IN [^`]*)`")
-
 
 class Faults(WithDns):
     def setUp(self) -> None:
@@ -272,13 +308,6 @@ class Faults(WithDns):
         checks = self.looked_up(self.lab.vps, *named, *options, expect=None)
         return [check for check in checks if check["outcome"] == "failed"]
 
-    def follow(self, mend: str) -> None:
-        """Publishes what it says, in place of what it says."""
-        removing = False
-        for word, record in _RECORD.findall(mend):
-            removing = word == "in place of" or (removing and word != "publish")
-            (self.dns.remove if removing else self.dns.add)(record)
-
     def mend_all(self, fault: Fault, failed: list[dict[str, Any]]) -> None:
         """The first that fails, and then what fails still: of domains that go by each other's records."""
         if fault.mended is not None:
@@ -288,7 +317,7 @@ class Faults(WithDns):
         for _ in range(3):
             if not failed:
                 return
-            self.follow(failed[0]["mend"])
+            follow(self.dns, failed[0]["mend"])
             self.dns.publish()
             failed = self.failed(*fault.options)
 

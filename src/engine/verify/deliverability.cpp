@@ -68,6 +68,13 @@ DnsExpectations expected_of(const Profile& profile, const DnsWish& wish) {
   return expected;
 }
 
+/// "-p 5353 @192.0.2.53", as dig(1) has "192.0.2.53@5353".
+std::string dig_server(std::string_view resolver) {
+  const auto at = resolver.find('@');
+  return at == std::string_view::npos ? fmt::format("@{}", resolver)
+                                      : fmt::format("-p {} @{}", resolver.substr(at + 1), resolver.substr(0, at));
+}
+
 /// Whoever does not answer is one fault, however many checks want to know.
 void judge_resolver(const DnsInquiry& ask, const DnsResolver& resolver) {
   const auto failed = ask.book.failed();
@@ -78,15 +85,21 @@ void judge_resolver(const DnsInquiry& ask, const DnsResolver& resolver) {
     return;
   }
   const auto detail = fmt::format("not {}", list_of_entries(failed));
+  const auto refused = std::ranges::find(failed, true, &DnsBook::Entry::is_asked);
   if (failed.size() == ask.book.size()) {
     ask.ask.failed("dns-resolver", title, detail,
-                   fmt::format("is it up: `dig @{} example.org`; mend /etc/resolv.conf, or ask another: `--resolver "
+                   fmt::format("is it up: `dig {} example.org`; mend /etc/resolv.conf, or ask another: `--resolver "
                                "ADDRESS`",
-                               who.substr(0, who.find(','))));
+                               dig_server(who.substr(0, who.find(',')))));
+  } else if (refused == failed.end()) {  // by nobody
+    ask.ask.failed("dns-resolver", title, detail,
+                   fmt::format("more than {} questions are not asked at once: ask about fewer addresses and domains, "
+                               "`--address ADDR --mail-domain DOMAIN`",
+                               DnsBook::kMostQuestions));
   } else {
     ask.ask.failed("dns-resolver", title, detail,
                    fmt::format("the name servers of these zones do not answer, or answer wrongly: `dig +trace {} {}`",
-                               failed.front().question.name.to_string(), to_string(failed.front().question.type)));
+                               refused->question.name.to_string(), to_string(refused->question.type)));
   }
 }
 
@@ -165,28 +178,50 @@ bool DnsInquiry::is_obstructed(const DnsAnswer& answer, std::string_view id, std
   if (is_clear(answer)) {
     return false;
   }
-  const auto cause = answer.security == DnsSecurity::kBogus ? "dns-dnssec" : "dns-resolver";
-  ask.skipped(std::string(id), std::string(title), fmt::format("first what failed above (`{}`)", cause));
+  ask.skipped(std::string(id), std::string(title), fmt::format("first what failed above (`{}`)", fault_of(answer)));
   return true;
 }
 
-std::vector<IpAddress> DnsInquiry::addresses_of(const DnsName& name) const {
+std::vector<IpAddress> DnsInquiry::addresses_of(const DnsName& name, DnsBook::Matter matter) const {
   std::vector<IpAddress> of_name;
   if (DnsName::parse(name.str())) {
     for (const auto type : {DnsType::kA, DnsType::kAaaa}) {
-      const auto found = records_of(book.look({name, type}), read_address);
+      const auto found = records_of(book.look({name, type}, matter), read_address);
       of_name.insert(of_name.end(), found.begin(), found.end());
     }
   }
   return of_name;
 }
 
-std::string record_text(const DnsName& name, DnsType type, std::string_view data) {
-  return fmt::format("`{} IN {} {}`", name.to_string(), to_string(type), data);
+std::optional<DnsName> DnsInquiry::alias_of(const DnsName& name) const {
+  if (!DnsName::parse(name.str())) {
+    return std::nullopt;
+  }
+  auto targets = records_of(book.look({name, DnsType::kCname}, DnsBook::Matter::kAside), DnsName::from_wire);
+  return targets.empty() ? std::nullopt : std::optional(std::move(targets.front()));
 }
 
-std::string address_record(const DnsName& name, const IpAddress& address) {
-  return record_text(name, address_type(address.family), address.to_string());
+std::string DnsInquiry::publish(const DnsName& name, DnsType type, std::string_view data,
+                                const std::vector<std::string>& old) const {
+  auto text = fmt::format("publish {}", record_text(name, type, data));
+  if (const auto target = alias_of(name)) {  // RFC 1034, section 3.6.2
+    return fmt::format(
+        "{} in place of {}: no record may stand beside an alias, and what else is found by it needs one "
+        "of its own",
+        text, record_text(name, DnsType::kCname, target->to_string()));
+  }
+  for (const auto& record : old) {
+    text += fmt::format("{} {}", &record == &old.front() ? " in place of" : " and", record);
+  }
+  return text;
+}
+
+std::string_view fault_of(const DnsAnswer& answer) {
+  return answer.security == DnsSecurity::kBogus ? "dns-dnssec" : "dns-resolver";
+}
+
+std::string record_text(const DnsName& name, DnsType type, std::string_view data) {
+  return fmt::format("`{} IN {} {}`", name.to_string(), to_string(type), data);
 }
 
 Result<void> check_deliverability(const Inquiry& ask, const DnsWish& wish) {

@@ -21,16 +21,24 @@ struct DnsInquiry {
   /// Where an answer is none that can be judged, `id` is skipped, because of what failed above.
   [[nodiscard]] bool is_obstructed(const DnsAnswer& answer, std::string_view id, std::string_view title) const;
   /// The answer's addresses, both families' of a name; none where the name is none that can be asked for.
-  [[nodiscard]] std::vector<IpAddress> addresses_of(const DnsName& name) const;
+  [[nodiscard]] std::vector<IpAddress> addresses_of(const DnsName& name,
+                                                    DnsBook::Matter matter = DnsBook::Matter::kGrave) const;
+  /// What a name is an alias of (CNAME); absent: it is none, or nobody tells.
+  [[nodiscard]] std::optional<DnsName> alias_of(const DnsName& name) const;
+  /// "publish `mail.example.org. IN A 203.0.113.10`", in place of the old records, as record_text() has them. Where the
+  /// name is an alias they are not its own, and it is in place of that.
+  [[nodiscard]] std::string publish(const DnsName& name, DnsType type, std::string_view data,
+                                    const std::vector<std::string>& old = {}) const;
   /// "mail.example.org" as its own server says it in EHLO; absent where it is not known.
   [[nodiscard]] const std::optional<DnsName>& mail_name() const { return expected.mail_name; }
 };
 
+/// The id of the check that fails where an answer is none that can be judged.
+[[nodiscard]] std::string_view fault_of(const DnsAnswer& answer);
 /// "mail.example.org. IN A 203.0.113.10", in backticks.
 [[nodiscard]] std::string record_text(const DnsName& name, DnsType type, std::string_view data);
 /// "mail.example.org. A (why), …": the first few, and how many more.
 [[nodiscard]] std::string list_of_entries(const std::vector<DnsBook::Entry>& entries);
-[[nodiscard]] std::string address_record(const DnsName& name, const IpAddress& address);
 
 void judge_ptr(const DnsInquiry& ask, const IpAddress& address);          ///< dns-ptr, dns-forward, dns-ehlo
 void judge_blocklists(const DnsInquiry& ask, const IpAddress& address);   ///< dns-blocklist

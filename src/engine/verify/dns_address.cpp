@@ -36,11 +36,6 @@ bool is_generic(const DnsName& name, const IpAddress& address) {
                      [&](std::uint8_t byte) { return contains(numbers, unsigned{byte}); });
 }
 
-std::string ptr_record(const IpAddress& address, const std::optional<DnsName>& name) {
-  return record_text(reverse_name(address), DnsType::kPtr,
-                     name ? name->to_string() : "<the name that the mail server says in EHLO>.");
-}
-
 constexpr std::string_view kWhoNames = "where the VPS's provider lets you name its address (\"reverse DNS\")";
 
 std::string texts_of(const std::vector<IpAddress>& addresses) {
@@ -72,13 +67,32 @@ class AddressJudge {
     std::ranges::transform(names_, std::back_inserter(texts), &DnsName::str);
     return list_of(texts);
   }
+  /// A provider may have handed a few addresses' names on to another zone (RFC 2317): there the record belongs.
+  [[nodiscard]] std::string ptr_record(const std::string& name) const {
+    const auto place = reverse_name(address_);
+    return record_text(ask_.alias_of(place).value_or(place), DnsType::kPtr, name);
+  }
   /// The wanted name's record, in place of those that are there.
   [[nodiscard]] std::string other_ptr(const DnsName& wanted) const {
-    auto text = fmt::format("publish {}", ptr_record(address_, wanted));
+    auto text = fmt::format("publish {}", ptr_record(wanted.to_string()));
     for (const auto& name : names_) {
-      text += fmt::format("{} {}", &name == &names_.front() ? " in place of" : " and", ptr_record(address_, name));
+      text += fmt::format("{} {}", &name == &names_.front() ? " in place of" : " and", ptr_record(name.to_string()));
     }
     return fmt::format("{}, {}", text, kWhoNames);
+  }
+  /// The address among a name's, and what becomes of those who look the name up for another reason.
+  [[nodiscard]] std::string publish_address(const DnsName& name) const {
+    auto others = ask_.addresses_of(name);
+    std::erase_if(others, [&](const IpAddress& other) { return contains(ask_.addresses, other); });
+    auto mend = ask_.publish(name, address_type(address_.family), shown_address());
+    if (others.empty()) {
+      return mend;
+    }
+    return fmt::format(
+        "{}. But {} leads to {} now: mail programs, and mail that comes in by that name, would come to "
+        "{} {}. Where they are not to, give {} a name of its own: its address record, the PTR, and "
+        "EHLO (mail_name)",
+        mend, name.str(), list_of(others), shown_address(), ask_.alias_of(name) ? "instead" : "too", shown_address());
   }
   [[nodiscard]] bool leads_back(const DnsName& name) const { return contains(ask_.addresses_of(name), address_); }
   /// Of a name's addresses of this one's family.
@@ -95,7 +109,10 @@ class AddressJudge {
     }
     if (names_.empty()) {
       ask_.ask.failed("dns-ptr", title, "it has none, and many receivers refuse mail from such an address",
-                      fmt::format("publish {}, {}", ptr_record(address_, ask_.mail_name()), kWhoNames));
+                      fmt::format("publish {}, {}",
+                                  ptr_record(ask_.mail_name() ? ask_.mail_name()->to_string()
+                                                              : "<the name that the mail server says in EHLO>."),
+                                  kWhoNames));
       return false;
     }
     auto detail = names();
@@ -121,6 +138,7 @@ class AddressJudge {
         return;
       }
     }
+    forward_failed_ = true;
     ask_.ask.failed("dns-forward", title, list_of(told), mend_forward());
   }
 
@@ -128,11 +146,10 @@ class AddressJudge {
   [[nodiscard]] std::string mend_forward() const {
     const auto& wanted = ask_.mail_name();
     if (!wanted || contains(names_, *wanted)) {
-      return fmt::format("publish {}", address_record(wanted.value_or(names_.front()), address_));
+      return publish_address(wanted.value_or(names_.front()));
     }
-    return leads_back(*wanted)
-               ? other_ptr(*wanted)
-               : fmt::format("{}; and publish {}", other_ptr(*wanted), address_record(*wanted, address_));
+    return leads_back(*wanted) ? other_ptr(*wanted)
+                               : fmt::format("{}; and {}", other_ptr(*wanted), publish_address(*wanted));
   }
 
   void judge_ehlo(const DnsName& wanted) {
@@ -141,33 +158,68 @@ class AddressJudge {
       return;
     }
     const bool is_named = contains(names_, wanted);
-    if (!leads_back(wanted) && is_named) {
+    if (!leads_back(wanted) && is_named && forward_failed_) {
       ask_.ask.skipped("dns-ehlo", title, "first what failed above (`dns-forward`)");
     } else if (!leads_back(wanted)) {
       ask_.ask.failed("dns-ehlo", title, fmt::format("{} has {}", wanted.str(), texts_of(ask_.addresses_of(wanted))),
-                      fmt::format("publish {}", address_record(wanted, address_)));
+                      publish_address(wanted));
     } else if (names_.empty()) {
       ask_.ask.skipped("dns-ehlo", title,
                        fmt::format("it has that address; first what failed above (`{}`)",
-                                   is_clear(answer_) ? "dns-ptr" : "dns-resolver"));
+                                   is_clear(answer_) ? "dns-ptr" : fault_of(answer_)));
     } else if (!is_named) {
       ask_.ask.failed("dns-ehlo", title, fmt::format("the address's name is {}", names()),
-                      fmt::format("{}; or have the mail server say {} in EHLO, and name that in mail_name",
-                                  other_ptr(wanted), names_.front().str()));
+                      other_ptr(wanted) + or_its_own_name());
     } else {
-      ask_.ask.passed("dns-ehlo", title, "by both");
+      const auto target = ask_.alias_of(wanted);  // RFC 5321, section 2.3.5, wants a name that has addresses itself
+      ask_.ask.passed("dns-ehlo", title,
+                      target ? fmt::format("by both; but it is an alias of {}: EHLO is to say a name with addresses of "
+                                           "its own, and some receivers insist on it",
+                                           target->str())
+                             : "by both");
     }
+  }
+
+  [[nodiscard]] std::string or_its_own_name() const {
+    const auto name = std::ranges::find_if(names_, [&](const DnsName& own) { return leads_back(own); });
+    return name == names_.end()
+               ? std::string()
+               : fmt::format("; or have the mail server say {} in EHLO, and name that in mail_name", name->str());
   }
 
   const DnsInquiry& ask_;
   const IpAddress& address_;
   const DnsAnswer& answer_;
   std::vector<DnsName> names_;
+  bool forward_failed_ = false;
 };
 
 // RFC 5782, section 2.1: an address of 127.0.0.0/8 lists; 127.255.255.0/24 is how lists say that they do not answer.
 constexpr Prefix kListed{{IpFamily::kV4, {127}}, 8};
 constexpr Prefix kRefused{{IpFamily::kV4, {127, 255, 255}}, 24};
+
+// Section 5: every list has the one, and none the other. Of IPv6 they are these, mapped.
+constexpr ByFamily<IpAddress> kOnEveryList{
+    .v4 = {IpFamily::kV4, {127, 0, 0, 2}},
+    .v6 = {IpFamily::kV6, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 2}},
+};
+constexpr ByFamily<IpAddress> kOnNoList{
+    .v4 = {IpFamily::kV4, {127, 0, 0, 1}},
+    .v6 = {IpFamily::kV6, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}},
+};
+
+bool is_any_in(const std::vector<IpAddress>& codes, const Prefix& network) {
+  return std::ranges::any_of(codes, [&](const IpAddress& code) { return network.contains(code); });
+}
+
+bool has_on_it(const DnsInquiry& ask, const DnsName& list, const IpAddress& address) {
+  const auto name = list.with_prefix(reversed_labels(address));
+  if (!name) {
+    return false;
+  }
+  const auto codes = records_of(ask.book.look({*name, DnsType::kA}, DnsBook::Matter::kAside), read_address);
+  return is_any_in(codes, kListed) && !is_any_in(codes, kRefused);
+}
 
 void judge_blocklist(const DnsInquiry& ask, const IpAddress& address, const DnsName& list) {
   constexpr auto kAside = DnsBook::Matter::kAside;
@@ -183,19 +235,27 @@ void judge_blocklist(const DnsInquiry& ask, const IpAddress& address, const DnsN
     return;
   }
   const auto codes = records_of(answer, read_address);
-  const auto is_in = [&](const Prefix& network) {
-    return std::ranges::any_of(codes, [&](const IpAddress& code) { return network.contains(code); });
-  };
-  if (codes.empty()) {
+  const bool is_kept = has_on_it(ask, list, kOnEveryList[address.family]);
+  const bool has_all = has_on_it(ask, list, kOnNoList[address.family]);
+  if (codes.empty() && is_kept) {
     ask.ask.passed("dns-blocklist", title, "");
-  } else if (is_in(kRefused)) {
+  } else if (codes.empty()) {
+    ask.ask.skipped("dns-blocklist", title,
+                    fmt::format("nor is {}, which every list has so that it can be tested: it is mistyped, a list no "
+                                "longer, none of such addresses, or it does not answer this resolver",
+                                kOnEveryList[address.family].to_string()));
+  } else if (is_any_in(codes, kRefused)) {
     ask.ask.skipped("dns-blocklist", title,
                     fmt::format("it answers {}: it does not serve this resolver (a public one, or too many questions); "
                                 "ask another, `--resolver ADDRESS`",
                                 list_of(codes)));
-  } else if (!is_in(kListed)) {
+  } else if (!is_any_in(codes, kListed)) {
     ask.ask.skipped("dns-blocklist", title,
                     fmt::format("it answers {}, which is no list's answer: it is one no longer", list_of(codes)));
+  } else if (has_all) {
+    ask.ask.skipped("dns-blocklist", title,
+                    fmt::format("it lists {} too, which no list does: it lists everything, and is one no longer",
+                                kOnNoList[address.family].to_string()));
   } else {
     const auto reasons = records_of(ask.book.look({*name, DnsType::kTxt}, kAside), read_text);
     const auto reason = reasons.empty() ? std::string() : fmt::format(": {}", shown(reasons.front()));

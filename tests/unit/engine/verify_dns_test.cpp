@@ -4,82 +4,38 @@
 #include <algorithm>
 #include <functional>
 
-#include "support/engine_host.hpp"
-#include "support/fake_dns.hpp"
-#include "support/faults.hpp"
+#include "support/dns_checks.hpp"
 
 namespace smtpegress {
 namespace {
 
+using test::bogus;
+using test::checks_of;
 using test::dns_name;
 using test::EngineHost;
+using test::expected;
 using test::FakeDns;
-
-constexpr std::string_view kReverse = "10.113.0.203.in-addr.arpa";
-constexpr std::string_view kMail = "mail.example.org";
-constexpr std::string_view kVps = "203.0.113.10";
-constexpr std::string_view kListed = "10.113.0.203.bl.test";
-
-/// As it should be.
-void good_dns(FakeDns& dns) {
-  dns.ptr(kReverse, kMail).a(kMail, kVps).mx("example.org", 10, kMail).txt("example.org", "v=spf1 mx -all");
-  dns.txt("example.org", "other=text")
-      .txt("_mta-sts.example.org", "v=STSv1; id=7;")
-      .tlsa("_25._tcp.mail.example.org", 3);
-}
-
-DnsExpectations expected() {
-  return {.mail_name = dns_name(kMail), .mail_domains = {dns_name("example.org")}, .blocklists = {dns_name("bl.test")}};
-}
-
-std::vector<Check> checks_of(EngineHost& box, FakeDns& dns, const DnsExpectations& instead, const std::string& name) {
-  const auto report = box.engine.verify(name, {}, {}, {.resolver = &dns, .instead = instead});
-  EXPECT_TRUE(report) << test::said(report);
-  auto checks = report ? report->checks : std::vector<Check>{};
-  std::erase_if(checks, [](const Check& check) { return !check.id.starts_with("dns-"); });
-  return checks;
-}
-
-std::vector<Check> on_the_vps(FakeDns& dns, const DnsExpectations& instead = expected()) {
-  EngineHost box(test::vps());
-  EXPECT_TRUE(box.enable(test::vps_profile()));
-  const auto before = box.now();
-  auto checks = checks_of(box, dns, instead, "mailu-vps");
-  EXPECT_EQ(box.now(), before);
-  return checks;
-}
-
-std::vector<std::string> ids_of(const std::vector<Check>& checks, Outcome outcome) {
-  std::vector<std::string> ids;
-  for (const auto& check : checks) {
-    if (check.outcome == outcome) {
-      ids.push_back(check.id);
-    }
-  }
-  return ids;
-}
-
-std::string told_by(const std::vector<Check>& checks) {
-  std::string told;
-  for (const auto& check : checks) {
-    told += check.id + ": " + check.title + ": " + check.detail + " | " + check.mend + "\n";
-  }
-  return told;
-}
+using test::good_dns;
+using test::Ids;
+using test::ids_of;
+using test::kListed;
+using test::kMail;
+using test::kReverse;
+using test::kVps;
+using test::on_the_vps;
+using test::servfail;
+using test::told_by;
 
 TEST(VerifyDns, AllIsWell_ThatIsTold) {
   FakeDns dns;
   good_dns(dns);
   const auto checks = on_the_vps(dns);
-  EXPECT_EQ(ids_of(checks, Outcome::kPassed),
-            (std::vector<std::string>{"dns-resolver", "dns-dnssec", "dns-ptr", "dns-forward", "dns-ehlo", "dns-mx",
-                                      "dns-spf", "dns-tlsa", "dns-mta-sts", "dns-blocklist"}))
+  EXPECT_EQ(ids_of(checks, Outcome::kPassed), (Ids{"dns-resolver", "dns-dnssec", "dns-ptr", "dns-forward", "dns-ehlo",
+                                                   "dns-mx", "dns-spf", "dns-tlsa", "dns-mta-sts", "dns-blocklist"}))
       << told_by(checks);
   EXPECT_EQ(checks.size(), 10U);
   EXPECT_LE(dns.calls, 3U);
 }
-
-using Ids = std::vector<std::string>;
 
 struct DnsFault {
   std::string name;
@@ -88,13 +44,6 @@ struct DnsFault {
   std::string said;  ///< by one of them
   friend void PrintTo(const DnsFault& value, std::ostream* out) { *out << value.name; }
 };
-
-DnsAnswer servfail() {
-  return {.status = DnsStatus::kFailed, .why = "SERVFAIL"};
-}
-DnsAnswer bogus() {
-  return {.status = DnsStatus::kFailed, .security = DnsSecurity::kBogus, .why = "signature expired"};
-}
 
 auto spf(std::string record) {
   return [record = std::move(record)](FakeDns& dns) {
@@ -160,7 +109,7 @@ std::vector<DnsFault> dns_faults() {
       {"mx_is_an_alias",
        [](FakeDns& dns) { dns.mx("example.org", 20, "mx.test").cname("mx.test", kMail).a("mx.test", kVps); },
        {"dns-mx"},
-       "publish `mx.test. IN A 203.0.113.10` in place of `mx.test. IN CNAME mail.example.org.`"},
+       "publish `example.org. IN MX 20 mail.example.org.` in place of `example.org. IN MX 20 mx.test.`"},
       {"mx_to_nowhere",
        [](FakeDns& dns) { dns.mx("example.org", 5, "gone.test"); },
        {"dns-mx"},
@@ -168,7 +117,7 @@ std::vector<DnsFault> dns_faults() {
       {"mx_to_a_private_address",
        [](FakeDns& dns) { dns.mx("example.org", 5, "home.test").a("home.test", "192.168.1.25"); },
        {"dns-mx"},
-       "private addresses alone (192.168.1.25)"},
+       "no public address, but 192.168.1.25"},
       {"null_mx",
        [](FakeDns& dns) {
          dns.remove("example.org", DnsType::kMx);

@@ -132,6 +132,46 @@ TEST(SpfRecords, OfManyMailServers_AreAnError) {
   EXPECT_EQ(verdict.result, kPermError) << verdict.why;
 }
 
+/// A domain's verdict, and what of it is somebody's fault.
+struct Judged {
+  SpfResult result;
+  std::size_t failed;
+  auto operator<=>(const Judged&) const = default;
+};
+Judged with_faults(FakeDns& dns, std::string_view domain) {
+  return test::judged(dns, [&](DnsBook& book) {
+    const auto verdict = check_spf(book, dns_name(domain), test::address(kV4), "");
+    return Judged{verdict.result, book.failed().size()};
+  });
+}
+
+TEST(SpfRecords, WhatStandsBehindAMatch_IsNoFault) {
+  FakeDns dns;
+  internet(dns);
+  dns.txt("first.test", "v=spf1 a:mail.example.org include:dead.test -all");
+  EXPECT_EQ(with_faults(dns, "first.test"), (Judged{kPass, 0}));
+  dns.txt("last.test", "v=spf1 include:dead.test a:mail.example.org -all");
+  EXPECT_EQ(with_faults(dns, "last.test"), (Judged{kTempError, 1}));
+}
+
+TEST(SpfRecords, OfMailServers_TheFirstThatSaysSomethingEndsIt) {
+  FakeDns dns;
+  internet(dns);
+  dns.txt("mx1.test", "v=spf1 mx -all").mx("mx1.test", 10, "mail.example.org").mx("mx1.test", 20, "dead.test");
+  EXPECT_EQ(with_faults(dns, "mx1.test"), (Judged{kPass, 0}));
+  dns.txt("mx2.test", "v=spf1 mx -all").mx("mx2.test", 10, "dead.test").mx("mx2.test", 20, "mail.example.org");
+  EXPECT_EQ(with_faults(dns, "mx2.test"), (Judged{kTempError, 1}));
+}
+
+TEST(SpfRecords, OfPtr_ErrorsAreNoMatch_AndNoFault) {
+  FakeDns dns;
+  internet(dns);
+  dns.txt("ptr.test", "v=spf1 ptr:dead.test ~all").ptr("10.113.0.203.in-addr.arpa", "dead.test");
+  EXPECT_EQ(with_faults(dns, "ptr.test"), (Judged{kSoftFail, 0}));
+  dns.instead["10.113.0.203.in-addr.arpa. PTR"] = {.status = DnsStatus::kFailed, .why = "SERVFAIL"};
+  EXPECT_EQ(with_faults(dns, "ptr.test"), (Judged{kSoftFail, 0}));
+}
+
 TEST(SpfRecords, WhatARecordIncludes_IsAskedAtOnce) {
   FakeDns dns;
   internet(dns);
@@ -146,7 +186,7 @@ class SpfMended : public testing::TestWithParam<std::vector<std::string>> {};
 TEST_P(SpfMended, LetsTheAddressSend_WithoutALookup) {
   for (const auto from : {kV4, kV6}) {
     FakeDns dns;
-    const auto record = spf_covering(GetParam(), test::address(from));
+    const auto record = spf_covering(GetParam(), {test::address(from)}).record;
     dns.txt("example.org", record);
     const auto verdict = test::judged(
         dns, [&](DnsBook& book) { return check_spf(book, dns_name("example.org"), test::address(from), ""); });
@@ -165,31 +205,65 @@ INSTANTIATE_TEST_SUITE_P(
                                              "a:8.test a:9.test a:10.test a:11.test -all"}));
 
 TEST(SpfCovering, KeepsWhatStoodThere_AndEndsAsItEnded) {
-  const auto address = test::address(kV4);
-  EXPECT_EQ(spf_covering({}, address), "v=spf1 ip4:203.0.113.10 ~all");
-  EXPECT_EQ(spf_covering({"v=spf1 mx -all"}, address), "v=spf1 ip4:203.0.113.10 mx -all");
-  EXPECT_EQ(spf_covering({"v=spf1 mx"}, address), "v=spf1 ip4:203.0.113.10 mx ~all");
-  EXPECT_EQ(spf_covering({"v=spf1 redirect=b.test"}, address), "v=spf1 ip4:203.0.113.10 redirect=b.test");
-  EXPECT_EQ(spf_covering({"v=spf1 mx -all", "v=spf1 mx a redirect=b.test"}, address),
+  const std::vector<IpAddress> one{test::address(kV4)};
+  const auto record = [&](const std::vector<std::string>& records) { return spf_covering(records, one).record; };
+  EXPECT_EQ(record({}), "v=spf1 ip4:203.0.113.10 ~all");
+  EXPECT_EQ(record({"v=spf1 mx -all"}), "v=spf1 ip4:203.0.113.10 mx -all");
+  EXPECT_EQ(record({"v=spf1 mx"}), "v=spf1 ip4:203.0.113.10 mx");
+  EXPECT_EQ(record({"v=spf1 redirect=b.test"}), "v=spf1 ip4:203.0.113.10 redirect=b.test");
+  EXPECT_EQ(record({"v=spf1 mx -all", "v=spf1 mx a redirect=b.test"}),
             "v=spf1 ip4:203.0.113.10 mx a include:b.test -all");
-  EXPECT_EQ(spf_covering({"v=spf1 mxx a -all exp=why.test"}, test::address(kV6)),
-            "v=spf1 ip6:2001:db8::10 a -all exp=why.test");
+}
+
+TEST(SpfCovering, SeveralAddresses_AreInOneRecord) {
+  EXPECT_EQ(spf_covering({"v=spf1 ip4:203.0.113.10 -all"}, {test::address(kV4), test::address(kV6)}),
+            SpfCovering{"v=spf1 ip4:203.0.113.10 ip6:2001:db8::10 -all"});
+}
+
+TEST(SpfCovering, WhatIsNoTerm_IsRepairedOrNamed) {
+  const std::vector<IpAddress> one{test::address(kV6)};
+  EXPECT_EQ(spf_covering({"v=spf1 mxx a -all exp=why.test"}, one),
+            (SpfCovering{"v=spf1 ip6:2001:db8::10 a -all exp=why.test", {"mxx"}}));
+  EXPECT_EQ(spf_covering({"v=spf1 ipv4:198.51.100.7 ?IPv6:2001:db8::/32 -all"}, one),
+            SpfCovering{"v=spf1 ip6:2001:db8::10 ip4:198.51.100.7 ?IP6:2001:db8::/32 -all"});
+  EXPECT_EQ(spf_covering({"v=spf1 ipv4:mail.test -all v pv", "v=spf1 ~all"}, one),
+            (SpfCovering{"v=spf1 ip6:2001:db8::10 -all", {"ipv4:mail.test", "v", "pv", "~all"}}));
 }
 
 TEST(DnsBook, WhatIsAside_IsAskedWhenNothingGraveIsLeft_AndIsNoFault) {
   DnsBook book;
   const DnsQuestion grave{dns_name("example.org"), DnsType::kMx};
   const DnsQuestion aside{dns_name("bl.test"), DnsType::kA};
-  (void)book.look(grave);
-  (void)book.look(aside, DnsBook::Matter::kAside);
-  EXPECT_EQ(book.take_wanted(), std::vector{grave});
+  const auto look_at_both = [&] {
+    (void)book.look(grave);
+    (void)book.look(aside, DnsBook::Matter::kAside);
+    return book.take_wanted();
+  };
+  EXPECT_EQ(look_at_both(), std::vector{grave});
   book.add(grave, {.status = DnsStatus::kFailed});
-  (void)book.look(aside, DnsBook::Matter::kAside);
-  EXPECT_EQ(book.take_wanted(), std::vector{aside});
+  EXPECT_EQ(look_at_both(), std::vector{aside});
   book.add(aside, {.status = DnsStatus::kUnanswered});
+  EXPECT_TRUE(look_at_both().empty());
   EXPECT_EQ(book.size(), 1U);
   ASSERT_EQ(book.failed().size(), 1U);
   EXPECT_EQ(book.failed().front().question, grave);
+}
+
+TEST(DnsBook, WhatTheLastJudgementDidNotLookAt_IsNoFault) {
+  DnsBook book;
+  const DnsQuestion needless{dns_name("dead.test"), DnsType::kA};
+  const DnsQuestion needed{dns_name("example.org"), DnsType::kA};
+  (void)book.look(needless);
+  (void)book.look(needed, DnsBook::Matter::kAside);
+  (void)book.look(needed);  // one of those who look is enough
+  EXPECT_EQ(book.take_wanted(), (std::vector{needless, needed}));
+  book.add(needless, {.status = DnsStatus::kFailed});
+  book.add(needed, {.status = DnsStatus::kFailed});
+  (void)book.look(needed);
+  EXPECT_TRUE(book.take_wanted().empty());
+  EXPECT_EQ(book.size(), 1U);
+  ASSERT_EQ(book.failed().size(), 1U);
+  EXPECT_EQ(book.failed().front().question, needed);
 }
 
 TEST(DnsBook, TakesALimitedNumberOfQuestions) {
@@ -200,6 +274,8 @@ TEST(DnsBook, TakesALimitedNumberOfQuestions) {
   EXPECT_EQ(book.take_wanted().size(), 600U);
   EXPECT_EQ(book.look({dns_name("n699.test"), DnsType::kA}).status, DnsStatus::kUnanswered);
   EXPECT_TRUE(book.take_wanted().empty());
+  ASSERT_EQ(book.failed().size(), 1U);
+  EXPECT_FALSE(book.failed().front().is_asked);
 }
 
 }  // namespace

@@ -62,9 +62,9 @@ struct HopTrace {
     IpAddress from;
     auto operator<=>(const Hop&) const = default;
   };
-  std::vector<Hop> hops{};                            ///< by ttl, those that told
-  bool server_answered = false;                       ///< it accepted, or refused
-  [[nodiscard]] std::uint8_t reach() const noexcept;  ///< the farthest hop that told; 255: the server; 0: none
+  std::vector<Hop> hops{};                               ///< by ttl, those that told
+  bool server_answered = false;                          ///< it accepted, or refused
+  [[nodiscard]] std::uint8_t last_hop() const noexcept;  ///< the ttl of the farthest that told; 0: none did
   auto operator<=>(const HopTrace&) const = default;
 };
 
@@ -103,12 +103,14 @@ struct ProbeSighting {
   std::optional<PathError> path_error{};
   SmtpReply banner{};
   SmtpReply ehlo{};
-  std::vector<IpAddress> told{};  ///< addresses that the answer to EHLO has in it
+  bool knows_no_ehlo = false;     ///< then `ehlo` is its answer to HELO
+  std::vector<IpAddress> told{};  ///< addresses that this answer has in it
   // Of the connection, once there is one.
   std::uint32_t segment = 0;      ///< bytes; the largest that are sent (TCP_INFO's snd_mss)
   std::uint32_t path_mtu = 0;     ///< bytes, as the kernel knows it by now
   std::uint32_t retransmits = 0;  ///< packets sent again
   std::uint32_t large_write = 0;  ///< bytes sent at once; 0: not tried
+  bool large_arrived = false;     ///< it was answered, or all of it acknowledged
   // Where nobody answered.
   std::optional<HopTrace> trace{};
   std::optional<HopTrace> control{};       ///< the same to the control port

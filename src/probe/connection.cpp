@@ -1,8 +1,10 @@
 #include "probe/connection.hpp"
 
 #include <linux/errqueue.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <cerrno>
@@ -186,7 +188,10 @@ TcpFacts Connection::facts() const {
   if (fd() < 0 || ::getsockopt(fd(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) {
     return {};
   }
-  return {info.tcpi_snd_mss, info.tcpi_pmtu, info.tcpi_unacked, info.tcpi_total_retrans};
+  int waiting = 0;  // bytes that are not sent, or not acknowledged; of a connection that was reset it tells nothing
+  const bool stands = info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_CLOSE_WAIT;
+  const bool acknowledged = stands && ::ioctl(fd(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
+  return {info.tcpi_snd_mss, info.tcpi_pmtu, info.tcpi_unacked, info.tcpi_total_retrans, acknowledged};
 }
 
 void Connection::end_politely() {

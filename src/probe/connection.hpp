@@ -32,6 +32,7 @@ struct TcpFacts {
   std::uint32_t path_mtu = 0;
   std::uint32_t unacknowledged = 0;  ///< packets
   std::uint32_t retransmits = 0;     ///< packets, of the connection's whole life
+  bool all_acknowledged = false;     ///< what was written: the other side has it, and has not reset the connection
 };
 
 /// Ends with a reset unless it is let go by end_politely(): nothing of it outlives the process, however that ends.

@@ -1,6 +1,7 @@
 #include "probe/linux_prober.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "net/file.hpp"
@@ -54,6 +56,32 @@ std::optional<LinkCounters> counters_of(const IfName& interface) {
   }
   return std::nullopt;
 }
+
+/// As many file descriptors as this process may have, while it lives: the search for where a silent server's packets
+/// end has some dozens open, in each conversation.
+class MoreDescriptors {
+ public:
+  MoreDescriptors() : known_(::getrlimit(RLIMIT_NOFILE, &before_) == 0) {
+    if (known_) {
+      set(before_.rlim_max);
+    }
+  }
+  MoreDescriptors(const MoreDescriptors&) = delete;
+  MoreDescriptors& operator=(const MoreDescriptors&) = delete;
+  ~MoreDescriptors() {
+    if (known_) {
+      set(before_.rlim_cur);
+    }
+  }
+
+ private:
+  void set(rlim_t soft) const {
+    const rlimit limit{.rlim_cur = soft, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // where it is refused, a search that has too few tells so
+  }
+  rlimit before_{};
+  bool known_;
+};
 
 /// A name that a server can make something of, or none.
 std::string host_name() {
@@ -119,18 +147,24 @@ class Conversations {
     std::vector<std::thread> threads;
     threads.reserve(sightings_.size());
     for (auto& sighting : sightings_) {
-      threads.emplace_back([this, &sighting] {
-        converse(sighting);
-        const std::lock_guard lock(mutex_);
-        ++done_;
-        changed_.notify_all();
-      });
+      try {
+        threads.emplace_back([this, &sighting] {
+          converse(sighting);
+          has_ended();
+        });
+      } catch (const std::system_error& error) {  // no more threads; those that run are joined
+        sighting.step = ProbeStep::kSender;
+        sighting.errnum = error.code().value();
+        has_ended();
+      }
     }
     std::unique_lock lock(mutex_);
     for (std::size_t told = sightings_.size() + 1; done_ != sightings_.size();) {
-      if (told != done_ && progress) {
+      if (told != done_) {
         told = done_;
-        progress(fmt::format("asking {}: {} of {} answers", servers(), told, sightings_.size()));
+        if (progress) {
+          progress(fmt::format("asking {}: {} of {} answers", servers(), told, sightings_.size()));
+        }
       }
       changed_.wait(lock, [&] { return done_ != told || done_ == sightings_.size(); });
     }
@@ -142,6 +176,11 @@ class Conversations {
   }
 
  private:
+  void has_ended() {
+    const std::lock_guard lock(mutex_);
+    ++done_;
+    changed_.notify_all();
+  }
   std::string servers() const {
     std::string text;
     for (const auto& server : request_.servers) {
@@ -229,6 +268,7 @@ class LinuxProber final : public Prober {
   explicit LinuxProber(std::function<void(const std::string&)> progress) : progress_(std::move(progress)) {}
 
   ProbeReport probe(const ProbeRequest& request) override {
+    const MoreDescriptors more;
     const auto deadline = Deadline::in(request.patience);
     std::vector<Resolution> resolutions;
     resolutions.reserve(request.servers.size());

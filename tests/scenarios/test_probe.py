@@ -69,6 +69,36 @@ class Healthy(Probing):
         self.assertEqual(checks["probe"], {"passed"})
         self.assertEqual((checks["probe-mtu"], checks["probe-seen-as"]), ({"skipped"}, {"skipped"}))
 
+    def test_a_server_older_than_ehlo_is_no_fault(self) -> None:
+        self.enable_both()
+        speaker = self.lab.mx.speak("old")
+        for host in (self.lab.home, self.lab.vps):
+            checks = self.probe(host)
+            self.assertEqual(self.outcomes(checks)["probe"], {"passed"}, checks)
+            [large] = [check for check in checks if check["id"] == "probe-mtu"]
+            self.assertEqual((large["outcome"], large["detail"][:17]), ("skipped", "it knows no EHLO,"))
+        self.assertIn("HELO", read_until(speaker.stdout, b"QUIT", "the polite end"))
+
+    def test_a_reset_is_no_proof_that_large_segments_arrive(self) -> None:
+        self.enable_both()
+        self.lab.mx.speak("reset")
+        for host in (self.lab.home, self.lab.vps):
+            checks = self.outcomes(self.probe(host))
+            self.assertEqual((checks["probe"], checks["probe-mtu"]), ({"passed"}, {"skipped"}))
+
+    def test_few_file_descriptors(self) -> None:
+        """The search takes as many as it may have; with too few it says so, and not that nobody tells."""
+        self.enable_both()
+        self.lab.isp.run(["nft", "add table inet fault; add chain inet fault c { type filter hook forward priority -310; }; "
+                          f"add rule inet fault c ip daddr {at.MX} drop"])
+        for limit, said in (("20:4096", f"as far as {at.VPS_ROUTER}"), ("20:20", "was not looked for: too few")):
+            for host in (self.lab.home, self.lab.vps):
+                with self.subTest(f"{host.name}: {limit}"), self.no_leak():
+                    checks = self.probe(host, "--probe-timeout", "4", expect=NOT_AS_IT_SHOULD_BE,
+                                        before=("prlimit", f"--nofile={limit}"))
+                    [talk] = [check for check in checks if check["id"] == "probe"]
+                    self.assertIn(said, talk["detail"])
+
     def test_without_a_probe_nobody_is_contacted(self) -> None:
         self.enable_both()
         with self.lab.capture(self.lab.mx, at.UPLINK, "tcp") as capture:

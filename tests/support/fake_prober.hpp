@@ -49,6 +49,7 @@ class FakeProber final : public Prober {
     seen.segment = 1380;
     seen.path_mtu = 1420;
     seen.large_write = 1632;
+    seen.large_arrived = true;
     return seen;
   }
 

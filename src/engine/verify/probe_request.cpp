@@ -79,6 +79,17 @@ ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask) {
   return far_end;
 }
 
+std::optional<IpAddress> public_address(const Inquiry& ask, const ProbeRequest& request, const ProbeSender& sender) {
+  const auto& host = ask.view.seen.host;
+  if (ask.view.profile.side == Side::kHome) {
+    return request.far_end[sender.family];
+  }
+  if (host.tenants_snat_to.empty()) {
+    return host.public_ip[sender.family];
+  }
+  return sender.bound && !is_private(*sender.bound) ? sender.bound : std::nullopt;
+}
+
 Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const ProbeWish& wish) {
   auto servers = wish.servers.empty() ? profile.probe : wish.servers;
   if (wish.asked && servers.empty()) {

@@ -14,6 +14,10 @@ namespace smtpegress {
 /// Home: the VPS's public address, as the tunnel knows it.
 [[nodiscard]] ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask);
 
+/// As what the world ought to see that sender; nothing where that is not known here.
+[[nodiscard]] std::optional<IpAddress> public_address(const Inquiry& ask, const ProbeRequest& request,
+                                                      const ProbeSender& sender);
+
 /// The servers to talk to, each with a port: those of `wish`, else the profile's. None: no probe is wanted. kUsage
 /// where one is wanted and nobody named, too many are, or one on a port whose tcp does not take the tunnel.
 Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const ProbeWish& wish);

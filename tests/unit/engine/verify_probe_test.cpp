@@ -164,14 +164,31 @@ std::vector<Seen> sightings() {
       {"others_like_it_were_answered", true, silent(trace({}, true), {}), {"probe"}, "packets are lost"},
       {"the_provider_blocks_it",
        false,
-       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}})),
+       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}, {3, "203.0.115.1"}})),
        {"probe-provider", "probe"},
        "ask the VPS's provider to open outgoing tcp/25"},
       {"the_provider_blocks_it_at_once",
        false,
-       silent(trace({}), {}, trace({}, true)),
+       silent(trace({}), {}, trace({{1, "203.0.113.1"}}, true)),
        {"probe-provider", "probe"},
        "tcp/443 as far as the server"},
+      {"one_router_more_tells_of_the_other_port",
+       false,
+       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}})),
+       {"probe"},
+       "as far as 203.0.113.1, 1 hop away"},
+      {"the_server_itself_drops_it",
+       false,
+       silent(trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}}), {},
+              trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}}, true)),
+       {"probe"},
+       "it, or what is right in front of it, drops the mail from this address"},
+      {"the_server_answers_the_other_port_and_no_router_tells",
+       false,
+       silent(trace({}), {}, trace({}, true)),
+       {"probe"},
+       "no router tells which of them drops the mail"},
+      {"where_it_ends_could_not_be_looked_for", true, silent({}, true), {"probe"}, "too few file descriptors"},
       {"the_server_is_down",
        false,
        silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}})),
@@ -339,6 +356,26 @@ TEST(VerifyWithAProbe, WhereRepliesAloneAreDropped_ThePictureShowsTheWayOutWhole
   for (const auto& hop : report.path) {
     EXPECT_EQ(hop.outcome == HopOutcome::kBroken, hop.place == Place::kFirewall && hop.way == MailWay::kBack)
         << id_of(hop.place) << ": " << hop.seen;
+  }
+}
+
+TEST(VerifyWithAProbe, LargeSegmentsOfWhichNothingIsKnown_AreNotSaidToArrive) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const std::vector<std::pair<std::function<void(ProbeSighting&)>, std::string>> unseen{
+      {[](ProbeSighting& s) { s.large_arrived = false; }, "it ended before that could be seen"},
+      {[](ProbeSighting& s) { s.large_write = 0; }, "no PIPELINING"},
+      {[](ProbeSighting& s) {
+         s.large_write = 0;
+         s.knows_no_ehlo = true;
+       },
+       "it knows no EHLO"}};
+  for (const auto& [fault, said] : unseen) {
+    FakeProber prober([&](ProbeReport& report) { fault(report.sightings.front()); });
+    const auto report = box.engine.verify("mailu-home", {}, wish(prober)).value();
+    const auto check = std::ranges::find(report.checks, "probe-mtu", &Check::id);
+    EXPECT_EQ(check->outcome, Outcome::kSkipped);
+    EXPECT_NE(check->detail.find(said), std::string::npos) << check->detail;
   }
 }
 

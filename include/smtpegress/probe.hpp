@@ -24,6 +24,8 @@ struct ProbeSender {
   std::optional<IpAddress> bound{};
   std::uint32_t mark = 0;              ///< of this host's own packets; 0: none
   std::optional<std::uint32_t> uid{};  ///< they count as sent by this user; absent: by whoever runs the program
+  /// Of a container: neither guard nor policy rules would keep what it sends off the home line. Then nothing is sent.
+  bool exposed = false;
   auto operator<=>(const ProbeSender&) const = default;
 };
 
@@ -80,7 +82,8 @@ enum class ProbeStep : std::uint8_t {
   kResolve,  ///< the name has no address, or none was found in time (errnum 0)
   kFamily,   ///< the name has addresses, but none of the sender's family
   kSender,   ///< there is nobody to send as, and nothing was sent
-  kAstray,   ///< it would be sent from an address of no sender's, and nothing was; sent_from is that
+  kAstray,   ///< it would be sent past the tunnel, and nothing was: from an address of no sender's (sent_from), of
+             ///< a sender that is exposed, or of this host itself by another interface (leaves_by)
   kConnect,  ///< errnum says why; ETIMEDOUT: nobody answered
   kBanner,   ///< connected, and no greeting, or one that turns us away
   kEhlo,     ///< greeted, and no answer to EHLO, or one that turns us away
@@ -100,6 +103,7 @@ struct ProbeSighting {
   ProbeManner manner = ProbeManner::kNone;
   std::optional<IpAddress> address{};    ///< the server's
   std::optional<IpAddress> sent_from{};  ///< the sender's own, as the kernel chose it or as it was bound
+  IfName leaves_by{};  ///< kAstray, of kHost: where the kernel would send it; empty: not one interface
   std::optional<PathError> path_error{};
   SmtpReply banner{};
   SmtpReply ehlo{};

@@ -24,6 +24,8 @@ struct Sending {
   std::optional<IpAddress> bound{};
   std::uint32_t mark = 0;
   std::uint8_t ttl = 0;  ///< 0: the system's; else its SYN is sent a few times at most
+  /// The only one that it may leave by, and its answers come in by, whatever becomes of the routes; empty: any.
+  IfName device{};
 };
 
 /// Of TCP_INFO.

@@ -162,7 +162,7 @@ class Judge {
                      fmt::format("it has no {} address", traits_of(request_.senders[seen.sender].family).name));
         return;
       case ProbeStep::kAstray:
-        ask_.skipped("probe", title, "nothing was sent: it would not leave from an address of the sources");
+        judge_astray(seen, title);
         return;
       case ProbeStep::kSender:
         ask_.skipped("probe", title,
@@ -187,6 +187,23 @@ class Judge {
         }
         return;
     }
+  }
+
+  /// Of a container leak.cpp tells more, by its other ways out. This host's own packets take the mail's policy rules.
+  void judge_astray(const ProbeSighting& seen, const std::string& title) const {
+    if (seen.manner == ProbeManner::kNamespace) {
+      ask_.skipped("probe", title,
+                   request_.senders[seen.sender].exposed
+                       ? "nothing was sent: nothing of ours would keep it off the home line"
+                       : "nothing was sent: it would not leave from an address of the sources");
+      return;
+    }
+    ask_.failed("probe", title,
+                fmt::format("nothing was sent: it would leave {}, past the tunnel",
+                            seen.leaves_by.empty() ? "by several interfaces" : "by " + seen.leaves_by.str()),
+                mend(fmt::format("`smtp-egress status {}` shows what is missing; `{} rule`, what comes first",
+                                 profile().name, traits_of(request_.senders[seen.sender].family).ip)),
+                at(Place::kTable));
   }
 
   void judge_connect(const ProbeSighting& seen, const std::string& title) const {

@@ -24,6 +24,8 @@ struct ProbeSender {
   std::optional<IpAddress> bound{};
   std::uint32_t mark = 0;              ///< of this host's own packets; 0: none
   std::optional<std::uint32_t> uid{};  ///< they count as sent by this user; absent: by whoever runs the program
+  /// Of a container: neither guard nor policy rules would keep what it sends off the home line. Then nothing is sent.
+  bool exposed = false;
   auto operator<=>(const ProbeSender&) const = default;
 };
 
@@ -62,9 +64,9 @@ struct HopTrace {
     IpAddress from;
     auto operator<=>(const Hop&) const = default;
   };
-  std::vector<Hop> hops{};                            ///< by ttl, those that told
-  bool server_answered = false;                       ///< it accepted, or refused
-  [[nodiscard]] std::uint8_t reach() const noexcept;  ///< the farthest hop that told; 255: the server; 0: none
+  std::vector<Hop> hops{};                               ///< by ttl, those that told
+  bool server_answered = false;                          ///< it accepted, or refused
+  [[nodiscard]] std::uint8_t last_hop() const noexcept;  ///< the ttl of the farthest that told; 0: none did
   auto operator<=>(const HopTrace&) const = default;
 };
 
@@ -80,7 +82,8 @@ enum class ProbeStep : std::uint8_t {
   kResolve,  ///< the name has no address, or none was found in time (errnum 0)
   kFamily,   ///< the name has addresses, but none of the sender's family
   kSender,   ///< there is nobody to send as, and nothing was sent
-  kAstray,   ///< it would be sent from an address of no sender's, and nothing was; sent_from is that
+  kAstray,   ///< it would be sent past the tunnel, and nothing was: from an address of no sender's (sent_from), of
+             ///< a sender that is exposed, or of this host itself by another interface (leaves_by)
   kConnect,  ///< errnum says why; ETIMEDOUT: nobody answered
   kBanner,   ///< connected, and no greeting, or one that turns us away
   kEhlo,     ///< greeted, and no answer to EHLO, or one that turns us away
@@ -100,15 +103,18 @@ struct ProbeSighting {
   ProbeManner manner = ProbeManner::kNone;
   std::optional<IpAddress> address{};    ///< the server's
   std::optional<IpAddress> sent_from{};  ///< the sender's own, as the kernel chose it or as it was bound
+  IfName leaves_by{};  ///< kAstray, of kHost: where the kernel would send it; empty: not one interface
   std::optional<PathError> path_error{};
   SmtpReply banner{};
   SmtpReply ehlo{};
-  std::vector<IpAddress> told{};  ///< addresses that the answer to EHLO has in it
+  bool knows_no_ehlo = false;     ///< then `ehlo` is its answer to HELO
+  std::vector<IpAddress> told{};  ///< addresses that this answer has in it
   // Of the connection, once there is one.
   std::uint32_t segment = 0;      ///< bytes; the largest that are sent (TCP_INFO's snd_mss)
   std::uint32_t path_mtu = 0;     ///< bytes, as the kernel knows it by now
   std::uint32_t retransmits = 0;  ///< packets sent again
   std::uint32_t large_write = 0;  ///< bytes sent at once; 0: not tried
+  bool large_arrived = false;     ///< it was answered, or all of it acknowledged
   // Where nobody answered.
   std::optional<HopTrace> trace{};
   std::optional<HopTrace> control{};       ///< the same to the control port

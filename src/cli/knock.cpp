@@ -26,6 +26,10 @@ struct Sender {
   std::string told;
 };
 
+bool is_source(const Profile& profile, const IpAddress& address) {
+  return std::ranges::any_of(profile.sources, [&](const Prefix& source) { return source.contains(address); });
+}
+
 std::optional<Sender> sender_here(const Profile& profile, IpFamily family) {
   for (const auto& sender : profile.host_senders) {
     const auto address = std::ranges::find(sender.addresses, family, &IpAddress::family);
@@ -38,8 +42,7 @@ std::optional<Sender> sender_here(const Profile& profile, IpFamily family) {
     return Sender{.how = {.bound = *address}, .uid = {}, .told = sender.to_string()};
   }
   for (const auto& address : probe::addresses_here()) {
-    const bool is_source = std::ranges::any_of(profile.sources, [&](const Prefix& s) { return s.contains(address); });
-    if (address.family == family && is_source) {
+    if (address.family == family && is_source(profile, address)) {
       return Sender{
           .how = {.bound = address, .mark = profile.mark.value},
           .uid = {},
@@ -57,6 +60,64 @@ std::optional<probe::SourceNamespace> find_namespace(const Profile& profile, con
   auto search = probe::find_namespaces(sources, {}, to.port, probe::Deadline::in(kLooking));
   const auto found = std::ranges::find_if(search.found, [](const auto& place) { return place.has_value(); });
   return found == search.found.end() ? std::nullopt : std::move(*found);
+}
+
+std::string whither(const probe::Endpoint& to, const std::string& from) {
+  return fmt::format("at {} from {}", to.address.to_string(), from);
+}
+
+/// Before the container is entered: something of ours must stand between it and the home line.
+Result<probe::Sending> not_exposed(const Profile& profile, const probe::Endpoint& to, const IpAddress& address,
+                                   const std::string& told, const KnockQuestions& ask) {
+  const auto exposed = ask.is_exposed(address);
+  if (!exposed) {
+    return std::unexpected(exposed.error());
+  }
+  if (*exposed) {
+    return usage_error(kOperation, whither(to, told),
+                       fmt::format("nothing of ours would keep it off the home line: nothing was sent. `smtp-egress "
+                                   "status {}` shows what is missing",
+                                   profile.name));
+  }
+  return probe::Sending{.bound = address};
+}
+
+/// In the container, which may have its way out by another network than the mail's. Bound to an address of the sources,
+/// which is what the guard knows the mail by.
+Result<probe::Sending> as_container(const Profile& profile, const probe::Endpoint& to, const IpAddress& address,
+                                    const std::string& told) {
+  const auto from = probe::source_towards(to.address);
+  if (from && !is_source(profile, *from)) {
+    return usage_error(
+        kOperation, whither(to, told),
+        fmt::format("it would leave as {}, which no source names, past the tunnel: nothing was sent. Name "
+                    "its network among the sources, at home and on the VPS; or take that network from "
+                    "the container",
+                    from->to_string()));
+  }
+  return probe::Sending{.bound = from.value_or(address)};
+}
+
+/// As this host itself, by the tunnel or not at all: no guard stands behind the policy rules. Bound to it too, should
+/// they go before the last SYN.
+Result<probe::Sending> as_this_host(const Profile& profile, const probe::Endpoint& to, const Sender& here,
+                                    const probe::RouteLookup& look_up) {
+  const auto way = probe::way_out(look_up, to, here.how, here.uid);
+  if (!way) {
+    return std::unexpected(way.error());
+  }
+  if (way->errnum != 0) {
+    return system_error(kOperation, whither(to, here.told), way->errnum);
+  }
+  if (way->interface != profile.tunnel) {
+    return usage_error(kOperation, whither(to, here.told),
+                       fmt::format("it would leave by {}, past the tunnel: nothing was sent. `smtp-egress status {}` "
+                                   "shows what is missing",
+                                   way->interface.empty() ? "several interfaces" : way->interface.str(), profile.name));
+  }
+  auto how = here.how;
+  how.device = profile.tunnel;
+  return how;
 }
 
 }  // namespace
@@ -77,7 +138,7 @@ Result<probe::Endpoint> parse_knock_target(std::string_view text, const Profile&
   return target;
 }
 
-Result<Knock> Knock::send(const Profile& profile, const probe::Endpoint& to) {
+Result<Knock> Knock::send(const Profile& profile, const probe::Endpoint& to, const KnockQuestions& ask) {
   if (profile.side == Side::kVps) {
     return usage_error(kOperation, {},
                        "a knock of the VPS's own would not come out of the tunnel: knock at home, with "
@@ -92,20 +153,28 @@ Result<Knock> Knock::send(const Profile& profile, const probe::Endpoint& to) {
   }
   const auto told = place ? fmt::format("{}, in its own network namespace", place->address.to_string()) : here->told;
   std::unique_ptr<probe::Connection> connection;
-  int errnum = 0;
+  auto how = place ? not_exposed(profile, to, place->address, told, ask) : as_this_host(profile, to, *here, ask.way);
+  if (!how) {
+    return std::unexpected(how.error());
+  }
   std::thread([&] {  // which stays in that namespace, or that user's, for as long as it takes to open a socket
     probe::raise_rights();
-    const bool stands = place ? probe::enter(*place) : !here->uid || probe::make_sockets_as(*here->uid);
-    errnum = stands ? 0 : EPERM;
-    if (stands) {
-      connection = std::make_unique<probe::Connection>(to, place ? probe::Sending{} : here->how);
+    if (!(place ? probe::enter(*place) : !here->uid || probe::make_sockets_as(*here->uid))) {
+      how = system_error(kOperation, whither(to, told), EPERM);
+    } else if (place) {
+      how = as_container(profile, to, place->address, told);
+    }
+    if (how) {
+      connection = std::make_unique<probe::Connection>(to, *how);
     }
   })
       .join();
-  const bool failed = connection && connection->state() == probe::Connection::State::kFailed;
-  if (errnum != 0 || (failed && !connection->path_error() && connection->errnum() != ECONNREFUSED)) {
-    return system_error(kOperation, fmt::format("at {} from {}", to.address.to_string(), told),
-                        errnum != 0 ? errnum : connection->errnum());
+  if (!how) {
+    return std::unexpected(how.error());
+  }
+  const bool failed = connection->state() == probe::Connection::State::kFailed;
+  if (failed && !connection->path_error() && connection->errnum() != ECONNREFUSED) {
+    return system_error(kOperation, whither(to, told), connection->errnum());
   }
   return Knock(std::move(connection), told);
 }

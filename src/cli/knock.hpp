@@ -1,11 +1,13 @@
 // A packet of trace's own: the opening of a connection, as a sender of the mail stack's would open it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "probe/connection.hpp"
+#include "probe/way_out.hpp"
 #include "smtpegress/profile.hpp"
 
 namespace smtpegress::cli {
@@ -14,12 +16,20 @@ namespace smtpegress::cli {
 /// given. kUsage for another thing, and for a port that is none of the profile's.
 Result<probe::Endpoint> parse_knock_target(std::string_view text, const Profile& profile);
 
+/// What is asked before a knock is sent: Kernel::look_up_route(), and is_exposed() (engine/exposed.hpp) of a
+/// container's address.
+struct KnockQuestions {
+  probe::RouteLookup way;
+  std::function<Result<bool>(const IpAddress&)> is_exposed;
+};
+
 class Knock {
  public:
   /// Sends the SYN and does not wait: from the network namespace of a process that has an address of a source's, else
   /// as the user who is a source, else from an address of this host's own in a source's network, with the mark. Nothing
-  /// is left behind in any of them. kUsage where there is no such address; kSystem where the kernel refuses.
-  static Result<Knock> send(const Profile& profile, const probe::Endpoint& to);
+  /// is left behind in any of them. kUsage where there is no such address, or where it would leave past the tunnel:
+  /// nothing is sent then. kSystem where the kernel refuses.
+  static Result<Knock> send(const Profile& profile, const probe::Endpoint& to, const KnockQuestions& ask);
 
   /// Was it answered, or refused?
   [[nodiscard]] bool has_ended();

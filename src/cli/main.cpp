@@ -20,6 +20,7 @@
 #include "cli/trace_command.hpp"
 #include "dns/unbound_resolver.hpp"
 #include "docker/networks.hpp"
+#include "engine/exposed.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
@@ -161,7 +162,7 @@ class Run {
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
       const auto report = [&] {
         ProgressLine line(options_);
-        const auto prober = probe::make_linux_prober([&](const std::string& text) { line.show(text); });
+        const auto prober = probe::make_linux_prober(route_lookup(), [&](const std::string& text) { line.show(text); });
         const auto resolver =
             options_.dns.asked
                 ? dns::make_unbound_resolver({.resolvers = options_.dns.resolvers,
@@ -187,9 +188,16 @@ class Run {
     });
   }
 
+  probe::RouteLookup route_lookup() {
+    return [this](const RouteQuery& query) { return kernel_->look_up_route(query); };
+  }
+
   Result<int> trace() {
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) {
-      return run_trace(options_, engine_, name, fallback);
+      return run_trace(options_, engine_, name, fallback,
+                       {.way = route_lookup(), .is_exposed = [&](const IpAddress& from) {
+                          return is_exposed(*kernel_, store_, networks_of_docker, name, fallback, from);
+                        }});
     });
   }
 

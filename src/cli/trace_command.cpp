@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <optional>
 
-#include "cli/knock.hpp"
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 
@@ -35,8 +34,8 @@ void say(std::FILE* to, const std::string& text) {
 }
 
 /// Sent when the kernel traces, as it would else be missed. With it goes what only it needs of root's power.
-Result<Knock> knock(const Profile& profile, const probe::Endpoint& to) {
-  auto sent = Knock::send(profile, to);
+Result<Knock> knock(const Profile& profile, const probe::Endpoint& to, const KnockQuestions& ask) {
+  auto sent = Knock::send(profile, to, ask);
   if (auto kept = keep_only_net_admin(); !kept) {
     return std::unexpected(kept.error());
   }
@@ -46,7 +45,7 @@ Result<Knock> knock(const Profile& profile, const probe::Endpoint& to) {
 }  // namespace
 
 Result<int> run_trace(const Options& options, Engine& engine, const std::string& name,
-                      const std::optional<Profile>& fallback) {
+                      const std::optional<Profile>& fallback, const KnockQuestions& before_knocking) {
   const auto& follow = options.follow;
   const bool as_text = options.format == Format::kText && options.verbosity != Verbosity::kQuiet;
   std::optional<Knock> knocked;
@@ -64,7 +63,7 @@ Result<int> run_trace(const Options& options, Engine& engine, const std::string&
       if (!to) {
         return std::unexpected(to.error());
       }
-      auto sent = knock(profile, *to);
+      auto sent = knock(profile, *to, before_knocking);
       if (!sent) {
         return std::unexpected(sent.error());
       }

@@ -7,8 +7,6 @@
 namespace smtpegress {
 namespace {
 
-constexpr std::uint8_t kServerReached = 255;  // as if it were a hop behind all others
-
 bool is_ipv6(std::string_view text) {
   const auto address = IpAddress::parse(text);
   return address && address->family == IpFamily::kV6;
@@ -66,8 +64,8 @@ std::string SmtpReply::to_string() const {
   return text;
 }
 
-std::uint8_t HopTrace::reach() const noexcept {
-  return server_answered ? kServerReached : hops.empty() ? std::uint8_t{0} : hops.back().ttl;
+std::uint8_t HopTrace::last_hop() const noexcept {
+  return hops.empty() ? std::uint8_t{0} : hops.back().ttl;
 }
 
 }  // namespace smtpegress

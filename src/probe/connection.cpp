@@ -1,8 +1,10 @@
 #include "probe/connection.hpp"
 
 #include <linux/errqueue.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <cerrno>
@@ -22,13 +24,19 @@ bool set_abrupt_end(int fd, bool abrupt) {
   return set(fd, SOL_SOCKET, SO_LINGER, linger{.l_onoff = abrupt ? 1 : 0, .l_linger = 0});
 }
 
+bool keep_to(int fd, const IfName& device) {
+  const auto& name = device.str();
+  return name.empty() ||
+         ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.c_str(), static_cast<socklen_t>(name.size())) == 0;
+}
+
 bool prepare(int fd, IpFamily family, const Sending& how) {
   constexpr int kOn = 1;
   const bool v4 = family == IpFamily::kV4;
   const int ttl = how.ttl;
   return set_abrupt_end(fd, true) && set(fd, IPPROTO_TCP, TCP_NODELAY, kOn) &&
          set(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, kOn) &&
-         (how.mark == 0 || set(fd, SOL_SOCKET, SO_MARK, how.mark)) &&
+         (how.mark == 0 || set(fd, SOL_SOCKET, SO_MARK, how.mark)) && keep_to(fd, how.device) &&
          (ttl == 0 || set(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_UNICAST_HOPS, ttl)) &&
          (ttl == 0 || set(fd, IPPROTO_TCP, TCP_SYNCNT, kOn));
 }
@@ -186,7 +194,10 @@ TcpFacts Connection::facts() const {
   if (fd() < 0 || ::getsockopt(fd(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) {
     return {};
   }
-  return {info.tcpi_snd_mss, info.tcpi_pmtu, info.tcpi_unacked, info.tcpi_total_retrans};
+  int waiting = 0;  // bytes that are not sent, or not acknowledged; of a connection that was reset it tells nothing
+  const bool stands = info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_CLOSE_WAIT;
+  const bool acknowledged = stands && ::ioctl(fd(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
+  return {info.tcpi_snd_mss, info.tcpi_pmtu, info.tcpi_unacked, info.tcpi_total_retrans, acknowledged};
 }
 
 void Connection::end_politely() {

@@ -24,6 +24,8 @@ struct Sending {
   std::optional<IpAddress> bound{};
   std::uint32_t mark = 0;
   std::uint8_t ttl = 0;  ///< 0: the system's; else its SYN is sent a few times at most
+  /// The only one that it may leave by, and its answers come in by, whatever becomes of the routes; empty: any.
+  IfName device{};
 };
 
 /// Of TCP_INFO.
@@ -32,6 +34,7 @@ struct TcpFacts {
   std::uint32_t path_mtu = 0;
   std::uint32_t unacknowledged = 0;  ///< packets
   std::uint32_t retransmits = 0;     ///< packets, of the connection's whole life
+  bool all_acknowledged = false;     ///< what was written: the other side has it, and has not reset the connection
 };
 
 /// Ends with a reset unless it is let go by end_politely(): nothing of it outlives the process, however that ends.

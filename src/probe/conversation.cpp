@@ -42,10 +42,10 @@ void search(const Talk& talk, const Deadline& deadline, ProbeSighting& sighting)
   if (talk.control_port != 0) {
     targets.push_back({talk.server.address, talk.control_port});
   }
-  auto traces = trace_hops(targets, talk.how, deadline);
-  sighting.trace = std::move(traces.front());
+  const auto traces = trace_hops(targets, talk.how, deadline);
+  sighting.trace = traces.front();
   if (talk.control_port != 0) {
-    sighting.control = std::move(traces.back());
+    sighting.control = traces.back();
   }
   if (far_end) {
     far_end->look();
@@ -159,11 +159,13 @@ void hold(const Talk& talk, const Deadline& deadline, ProbeSighting& sighting) {
   sighting.path_error = connection.path_error();
   sighting.banner = dialogue.banner();
   sighting.ehlo = dialogue.ehlo();
+  sighting.knows_no_ehlo = dialogue.knows_no_ehlo();
   sighting.told = addresses_told(dialogue.ehlo());
   sighting.segment = facts.segment;
   sighting.path_mtu = facts.path_mtu;
   sighting.retransmits = facts.retransmits;
   sighting.large_write = static_cast<std::uint32_t>(dialogue.large_write());
+  sighting.large_arrived = dialogue.large_arrived() || (dialogue.large_write() != 0 && facts.all_acknowledged);
   if (dialogue.end() == SmtpDialogue::End::kPolite || dialogue.end() == SmtpDialogue::End::kTurnedAway) {
     connection.end_politely();
   }

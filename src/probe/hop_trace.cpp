@@ -16,10 +16,17 @@ struct Shot {
   std::unique_ptr<Connection> connection;
 };
 
-/// What is known of one shot, into its target's trace.
-void record(const Shot& shot, HopTrace& trace) {
+/// What is known of one shot, into its target's trace. One that was never sent says nothing of who would have told.
+void record(const Shot& shot, std::optional<HopTrace>& whole) {
   const auto& connection = *shot.connection;
   const bool failed = connection.state() == Connection::State::kFailed;
+  if (failed && (connection.errnum() == EMFILE || connection.errnum() == ENFILE)) {
+    whole.reset();
+  }
+  if (!whole) {
+    return;
+  }
+  auto& trace = *whole;
   if (connection.state() == Connection::State::kOpen ||
       (failed && connection.errnum() == ECONNREFUSED && !connection.path_error())) {
     trace.server_answered = true;
@@ -46,7 +53,8 @@ void wait(std::vector<Shot>& shots, const Deadline& deadline) {
 
 }  // namespace
 
-std::vector<HopTrace> trace_hops(const std::vector<Endpoint>& to, const Sending& how, const Deadline& deadline) {
+std::vector<std::optional<HopTrace>> trace_hops(const std::vector<Endpoint>& to, const Sending& how,
+                                                const Deadline& deadline) {
   std::vector<Shot> shots;
   for (std::size_t target = 0; target < to.size(); ++target) {
     for (std::uint8_t ttl = 1; ttl <= kFarthest; ++ttl) {
@@ -56,7 +64,7 @@ std::vector<HopTrace> trace_hops(const std::vector<Endpoint>& to, const Sending&
     }
   }
   wait(shots, deadline);
-  std::vector<HopTrace> traces(to.size());
+  std::vector<std::optional<HopTrace>> traces(to.size(), HopTrace{});
   for (const auto& shot : shots) {
     record(shot, traces[shot.target]);
   }

@@ -2,14 +2,16 @@
 // raw socket: the kernel keeps who told in the connection's error queue.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "probe/connection.hpp"
 
 namespace smtpegress::probe {
 
-/// Of all of `to` at once, until `deadline`, or until all is known. `how`'s time to live does not count.
-[[nodiscard]] std::vector<HopTrace> trace_hops(const std::vector<Endpoint>& to, const Sending& how,
-                                               const Deadline& deadline);
+/// Of all of `to` at once, until `deadline`, or until all is known; nothing of one for which there were too few file
+/// descriptors. `how`'s time to live does not count.
+[[nodiscard]] std::vector<std::optional<HopTrace>> trace_hops(const std::vector<Endpoint>& to, const Sending& how,
+                                                              const Deadline& deadline);
 
 }  // namespace smtpegress::probe

@@ -1,6 +1,7 @@
 #include "probe/linux_prober.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "net/file.hpp"
@@ -54,6 +56,32 @@ std::optional<LinkCounters> counters_of(const IfName& interface) {
   }
   return std::nullopt;
 }
+
+/// As many file descriptors as this process may have, while it lives: the search for where a silent server's packets
+/// end has some dozens open, in each conversation.
+class MoreDescriptors {
+ public:
+  MoreDescriptors() : known_(::getrlimit(RLIMIT_NOFILE, &before_) == 0) {
+    if (known_) {
+      set(before_.rlim_max);
+    }
+  }
+  MoreDescriptors(const MoreDescriptors&) = delete;
+  MoreDescriptors& operator=(const MoreDescriptors&) = delete;
+  ~MoreDescriptors() {
+    if (known_) {
+      set(before_.rlim_cur);
+    }
+  }
+
+ private:
+  void set(rlim_t soft) const {
+    const rlimit limit{.rlim_cur = soft, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // where it is refused, a search that has too few tells so
+  }
+  rlimit before_{};
+  bool known_;
+};
 
 /// A name that a server can make something of, or none.
 std::string host_name() {
@@ -103,8 +131,13 @@ std::vector<Place> places_of(const ProbeRequest& request, const Deadline& deadli
 class Conversations {
  public:
   Conversations(const ProbeRequest& request, const std::vector<Place>& places, const std::vector<Resolved>& resolved,
-                const Deadline& deadline)
-      : request_(request), places_(places), resolved_(resolved), deadline_(deadline), name_(host_name()) {
+                const RouteLookup& look_up, const Deadline& deadline)
+      : request_(request),
+        places_(places),
+        resolved_(resolved),
+        look_up_(look_up),
+        deadline_(deadline),
+        name_(host_name()) {
     for (std::size_t sender = 0; sender < request.senders.size(); ++sender) {
       for (std::size_t server = 0; server < request.servers.size(); ++server) {
         ProbeSighting sighting;
@@ -119,18 +152,24 @@ class Conversations {
     std::vector<std::thread> threads;
     threads.reserve(sightings_.size());
     for (auto& sighting : sightings_) {
-      threads.emplace_back([this, &sighting] {
-        converse(sighting);
-        const std::lock_guard lock(mutex_);
-        ++done_;
-        changed_.notify_all();
-      });
+      try {
+        threads.emplace_back([this, &sighting] {
+          converse(sighting);
+          has_ended();
+        });
+      } catch (const std::system_error& error) {  // no more threads; those that run are joined
+        sighting.step = ProbeStep::kSender;
+        sighting.errnum = error.code().value();
+        has_ended();
+      }
     }
     std::unique_lock lock(mutex_);
     for (std::size_t told = sightings_.size() + 1; done_ != sightings_.size();) {
-      if (told != done_ && progress) {
+      if (told != done_) {
         told = done_;
-        progress(fmt::format("asking {}: {} of {} answers", servers(), told, sightings_.size()));
+        if (progress) {
+          progress(fmt::format("asking {}: {} of {} answers", servers(), told, sightings_.size()));
+        }
       }
       changed_.wait(lock, [&] { return done_ != told || done_ == sightings_.size(); });
     }
@@ -142,6 +181,11 @@ class Conversations {
   }
 
  private:
+  void has_ended() {
+    const std::lock_guard lock(mutex_);
+    ++done_;
+    changed_.notify_all();
+  }
   std::string servers() const {
     std::string text;
     for (const auto& server : request_.servers) {
@@ -162,7 +206,7 @@ class Conversations {
     return std::nullopt;
   }
 
-  void converse(ProbeSighting& sighting) const {
+  void converse(ProbeSighting& sighting) {
     const auto& sender = request_.senders[sighting.sender];
     const auto& place = places_[sighting.sender];
     sighting.address = address_for(sender.family, sighting);
@@ -183,23 +227,63 @@ class Conversations {
       return;
     }
     sighting.manner = place.space ? ProbeManner::kNamespace : ProbeManner::kHost;
-    if (place.space && is_astray(*sighting.address, sighting)) {
-      return;
+    if (place.space ? keeps_to_sources(sender, *place.space, talk, sighting)
+                    : keeps_to_tunnel(sender, talk, sighting)) {
+      hold(talk, deadline_, sighting);
     }
-    hold(talk, deadline_, sighting);
   }
 
-  /// A container on several networks may have its way out by another than the mail's.
-  bool is_astray(const IpAddress& server, ProbeSighting& sighting) const {
-    const auto from = source_towards(server);
-    const bool is_sender = !from || std::ranges::any_of(request_.senders, [&](const ProbeSender& sender) {
-      return sender.source && sender.source->contains(*from);
-    });
-    if (!is_sender) {
+  [[nodiscard]] bool is_source(const IpAddress& address) const {
+    return std::ranges::any_of(
+        request_.senders, [&](const ProbeSender& sender) { return sender.source && sender.source->contains(address); });
+  }
+  /// A container on several networks may have its way out by another than the mail's. Bound to an address of the
+  /// sources, which is what the guard knows the mail by, even where its routes change meanwhile.
+  bool keeps_to_sources(const ProbeSender& sender, const SourceNamespace& place, Talk& talk,
+                        ProbeSighting& sighting) const {
+    const auto from = source_towards(talk.server.address);
+    if (sender.exposed || (from && !is_source(*from))) {
       sighting.step = ProbeStep::kAstray;
       sighting.sent_from = from;
+      return false;
     }
-    return !is_sender;
+    talk.how.bound = from.value_or(place.address);
+    const auto to_far_end = talk.far_end ? source_towards(*talk.far_end) : std::nullopt;
+    if (to_far_end && !is_source(*to_far_end)) {
+      talk.far_end.reset();
+    }
+    return true;
+  }
+  /// Home: nothing is sent but into the tunnel. The route is looked up without the device, so that it is told where
+  /// the policy rules lead elsewhere; the socket is bound to it, so that nothing gets out where they go meanwhile.
+  bool keeps_to_tunnel(const ProbeSender& sender, Talk& talk, ProbeSighting& sighting) {
+    if (request_.tunnel.empty()) {
+      return true;
+    }
+    const auto way = way_of(talk.server, sender, talk);
+    sighting.sent_from = sender.bound;
+    if (!way) {
+      sighting.step = ProbeStep::kSender;
+      sighting.errnum = way.error().errnum != 0 ? way.error().errnum : EIO;
+    } else if (way->errnum != 0) {
+      sighting.step = ProbeStep::kConnect;  // to which the kernel would answer the same
+      sighting.errnum = way->errnum;
+    } else if (way->interface != request_.tunnel) {
+      sighting.step = ProbeStep::kAstray;
+      sighting.leaves_by = way->interface;
+    } else {
+      const auto to_far_end = talk.far_end ? way_of({*talk.far_end, talk.server.port}, sender, talk) : way;
+      if (!to_far_end || to_far_end->errnum != 0 || to_far_end->interface != request_.tunnel) {
+        talk.far_end.reset();
+      }
+      talk.how.device = request_.tunnel;
+      return true;
+    }
+    return false;
+  }
+  Result<RouteAnswer> way_of(const Endpoint& to, const ProbeSender& sender, const Talk& talk) {
+    const std::lock_guard lock(asking_);
+    return way_out(look_up_, to, talk.how, sender.uid);
   }
   /// An errno, as of stood_in().
   static int entered(const SourceNamespace& place) { return enter(place) ? 0 : errno; }
@@ -216,9 +300,11 @@ class Conversations {
   const ProbeRequest& request_;
   const std::vector<Place>& places_;
   const std::vector<Resolved>& resolved_;
+  const RouteLookup& look_up_;
   const Deadline& deadline_;
   std::string name_;
   std::vector<ProbeSighting> sightings_;
+  std::mutex asking_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t done_ = 0;
@@ -226,9 +312,11 @@ class Conversations {
 
 class LinuxProber final : public Prober {
  public:
-  explicit LinuxProber(std::function<void(const std::string&)> progress) : progress_(std::move(progress)) {}
+  LinuxProber(RouteLookup look_up, std::function<void(const std::string&)> progress)
+      : look_up_(std::move(look_up)), progress_(std::move(progress)) {}
 
   ProbeReport probe(const ProbeRequest& request) override {
+    const MoreDescriptors more;
     const auto deadline = Deadline::in(request.patience);
     std::vector<Resolution> resolutions;
     resolutions.reserve(request.servers.size());
@@ -249,19 +337,20 @@ class LinuxProber final : public Prober {
       resolved.push_back(resolution.answer(answers_until));
     }
     report.before = counters_of(request.tunnel);
-    report.sightings = Conversations(request, places, resolved, deadline).hold_all(progress_);
+    report.sightings = Conversations(request, places, resolved, look_up_, deadline).hold_all(progress_);
     report.after = counters_of(request.tunnel);
     return report;
   }
 
  private:
+  RouteLookup look_up_;
   std::function<void(const std::string&)> progress_;
 };
 
 }  // namespace
 
-std::unique_ptr<Prober> make_linux_prober(std::function<void(const std::string&)> progress) {
-  return std::make_unique<LinuxProber>(std::move(progress));
+std::unique_ptr<Prober> make_linux_prober(RouteLookup look_up, std::function<void(const std::string&)> progress) {
+  return std::make_unique<LinuxProber>(std::move(look_up), std::move(progress));
 }
 
 }  // namespace smtpegress::probe

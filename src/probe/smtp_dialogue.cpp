@@ -22,6 +22,11 @@ constexpr int kOk = 250;
 constexpr std::size_t kLargeGroups = 6;
 constexpr std::size_t kLargeAnswers = 2 * kLargeGroups;
 
+/// The command is unknown: the server is older than EHLO, and HELO is to be tried (RFC 5321, sections 3.2 and 4.2.4).
+bool is_unknown_command(const SmtpReply& reply) {
+  return reply.code == 500 || reply.code == 502 || reply.code == 504;
+}
+
 bool is_positive(const SmtpReply& reply) {
   return reply.code / 100 == 2;
 }
@@ -118,11 +123,18 @@ void SmtpDialogue::take_reply() {
       }
       return;
     case State::kEhlo:
+    case State::kHelo:
+      if (state_ == State::kEhlo && is_unknown_command(reply_)) {
+        knows_no_ehlo_ = true;
+        output_ += fmt::format("HELO {}\r\n", name_);
+        state_ = State::kHelo;
+        return;
+      }
       ehlo_ = reply_;
       if (!is_positive(ehlo_)) {
         output_ += "QUIT\r\n";
         finish(End::kTurnedAway);
-      } else if (tries_large_ && ehlo_.code == kOk && knows_keyword(ehlo_, "PIPELINING")) {
+      } else if (tries_large_ && !knows_no_ehlo_ && ehlo_.code == kOk && knows_keyword(ehlo_, "PIPELINING")) {
         send_large();
       } else {
         output_ += "QUIT\r\n";

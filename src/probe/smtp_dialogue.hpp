@@ -16,6 +16,7 @@ class SmtpDialogue {
   enum class State : std::uint8_t {
     kBanner,  ///< waiting for the greeting
     kEhlo,    ///< for the answer to EHLO
+    kHelo,    ///< for the answer to HELO, which an old server is greeted by
     kLarge,   ///< for the answers to the one large write
     kQuit,    ///< for the answer to QUIT
     kEnded,   ///< nothing more is to be sent or heard
@@ -23,7 +24,7 @@ class SmtpDialogue {
   enum class End : std::uint8_t {
     kNone,        ///< not yet
     kPolite,      ///< after QUIT
-    kTurnedAway,  ///< by the greeting or the answer to EHLO, which tell why
+    kTurnedAway,  ///< by the greeting or the answer to EHLO or HELO, which tell why
     kClosed,      ///< by the server, before its time
     kNoSmtp,      ///< what it sent is none, or too much
   };
@@ -41,7 +42,9 @@ class SmtpDialogue {
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] End end() const noexcept { return end_; }
   [[nodiscard]] const SmtpReply& banner() const noexcept { return banner_; }
+  /// To EHLO, or to HELO where it knows no EHLO.
   [[nodiscard]] const SmtpReply& ehlo() const noexcept { return ehlo_; }
+  [[nodiscard]] bool knows_no_ehlo() const noexcept { return knows_no_ehlo_; }
   /// Of the large write; 0: there was none.
   [[nodiscard]] std::size_t large_write() const noexcept { return large_write_; }
   /// Has its first command been answered? It filled the first segment.
@@ -62,6 +65,7 @@ class SmtpDialogue {
   SmtpReply reply_;  ///< of which not all lines are there yet
   SmtpReply banner_;
   SmtpReply ehlo_;
+  bool knows_no_ehlo_ = false;
   std::string output_;
   std::size_t large_write_ = 0;
   std::size_t large_answers_ = 0;

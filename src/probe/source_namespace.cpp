@@ -91,7 +91,7 @@ class Scan {
         errnum = errno == ENOENT || errno == ESRCH || errnum != 0 ? errnum : errno;  // it ended meanwhile
         continue;
       }
-      if (!seen_.insert(found.st_ino).second) {
+      if (seen_.contains(found.st_ino)) {
         continue;
       }
       const auto descriptor = std::make_shared<FileDescriptor>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -99,6 +99,7 @@ class Scan {
         errnum = errno == ENOENT || errno == ESRCH || errnum != 0 ? errnum : errno;
         continue;
       }
+      seen_.insert(found.st_ino);  // not before: another process that is in it may be there still
       look(descriptor);
     }
     return errnum;

@@ -125,6 +125,7 @@ void add_text_seeds(Seeds& seeds, const std::filesystem::path& source_tree) {
             "z220-mx.example.org\r\n220 ESMTP\r\n250-mx at your service, [203.0.113.10]\r\n250-SIZE 35882577\r\n"
             "250 PIPELINING\r\n250 2.1.0 Ok\r\n250 2.0.0 Ok\r\n");
   seeds.add("smtp_dialogue", "z220 mx\r\n250 Hello [IPv6:2001:db8::10]\r\n221 Bye\r\n");
+  seeds.add("smtp_dialogue", "z220 old\r\n502 5.5.1 unrecognized\r\n250 mx\r\n221 Bye\r\n");
   seeds.add("smtp_dialogue", "z554-5.7.1 listed\r\n554 5.7.1 see https://example.org/\r\n");
   seeds.add("wireguard_uapi", "errno=0\n\n");
   seeds.add("wireguard_uapi", "errno=-19\n\n");

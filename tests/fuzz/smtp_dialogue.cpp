@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto said = whole.take_output();
   check_said(said);
   fuzz::must(said == parts.take_output(), "the pieces make no difference to what is said");
-  fuzz::must(whole.banner() == parts.banner() && whole.ehlo() == parts.ehlo() && whole.end() == parts.end(),
+  fuzz::must(whole.banner() == parts.banner() && whole.ehlo() == parts.ehlo() && whole.end() == parts.end() &&
+                 whole.knows_no_ehlo() == parts.knows_no_ehlo(),
              "nor to what is heard");
   fuzz::must(whole.state() == SmtpDialogue::State::kEnded && whole.end() != SmtpDialogue::End::kNone, "it ends");
   for (const auto* reply : {&whole.banner(), &whole.ehlo()}) {

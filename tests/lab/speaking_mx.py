@@ -4,6 +4,8 @@
     speaking_mx.py tell [ADDRESS]   a real one, which lets commands be pipelined and tells whom it sees, or ADDRESS
     speaking_mx.py banner TEXT      one that says that and hangs up
     speaking_mx.py silent           one that takes connections and says nothing
+    speaking_mx.py old              one that knows HELO, and no EHLO
+    speaking_mx.py reset            one that lets commands be pipelined, and resets the connection then
 
 Says "ready" on standard output when its port is open, then a line for each command that it was sent.
 """
@@ -11,6 +13,8 @@ Says "ready" on standard output when its port is open, then a line for each comm
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import sys
 from typing import Any
 
@@ -45,6 +49,21 @@ async def serve(words: list[str]) -> None:
         await writer.drain()
         writer.close()
 
+    async def know_helo_alone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx.example.org old\r\n")
+        while command := (await reader.readline()).decode().strip():
+            print(command, flush=True)
+            answers = {"HELO": b"250 mx.example.org\r\n", "QUIT": b"221 Bye\r\n"}
+            writer.write(answers.get(command.split()[0], b"502 5.5.1 unrecognized command\r\n"))
+        writer.close()
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx.example.org ESMTP\r\n")
+        await reader.readline()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.write(b"250-mx.example.org\r\n250 PIPELINING\r\n")
+        writer.close()
+
     async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -53,7 +72,8 @@ async def serve(words: list[str]) -> None:
         await loop.create_server(lambda: SMTP(teller, hostname="mx.example.org", ident="ESMTP", loop=loop),
                                  ["0.0.0.0", "::"], 25)
     else:
-        await asyncio.start_server(say if words[0] == "banner" else say_nothing, ["0.0.0.0", "::"], 25)
+        kinds = {"banner": say, "silent": say_nothing, "old": know_helo_alone, "reset": reset}
+        await asyncio.start_server(kinds[words[0]], ["0.0.0.0", "::"], 25)
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -6,15 +6,18 @@ from __future__ import annotations
 import json
 import signal
 import unittest
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from scenario import (DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, PROGRAM, REFUSED, HomeFirewall, Host, Options,
-                      Scenario, topology as at)
+from scenario import (DONE, ENABLE_HOME, ENABLE_VPS, NOT_AS_IT_SHOULD_BE, PROGRAM, REFUSED, Completed, HomeFirewall, Host,
+                      Options, Scenario, topology as at)
 
 from host_process import HostProcess
 from lab.firewall import load_docker_nftables
 from lab.waiting import read_until
 
+Result = TypeVar("Result")
+RULE_PRIORITY = 10025  # of both policy rules of ours
 NOT_INTO_CONTAINERS = ("setpriv", "--bounding-set", "-sys_ptrace,-sys_admin", "--inh-caps", "-sys_ptrace,-sys_admin")
 
 
@@ -43,6 +46,15 @@ class Probing(Scenario):
             self.assertEqual(self.outcomes(checks).get(wanted), {"passed"}, f"{wanted}: {json.dumps(checks, indent=1)}")
         return checks
 
+    def join_another_network(self) -> None:
+        """The container joins one that no source names, and has its way out by that."""
+        home, container = self.lab.home, self.lab.container
+        container.ip_batch(f"link add other0 type veth peer name veth-other netns {home.inner_pid}\n")
+        home.ip_batch("link add br9 type bridge\naddress add 172.30.0.1/24 dev br9\nlink set br9 up\n"
+                      "link set veth-other master br9\nlink set veth-other up\n")
+        container.ip_batch("address add 172.30.0.5/24 dev other0\nlink set other0 up\n"
+                           "route replace default via 172.30.0.1\n")
+
     def assert_both_content(self) -> None:
         self.lab.mx.speak("tell")
         self.assert_content(self.lab.home)
@@ -68,6 +80,36 @@ class Healthy(Probing):
         checks = self.outcomes(self.probe(self.lab.home))
         self.assertEqual(checks["probe"], {"passed"})
         self.assertEqual((checks["probe-mtu"], checks["probe-seen-as"]), ({"skipped"}, {"skipped"}))
+
+    def test_a_server_older_than_ehlo_is_no_fault(self) -> None:
+        self.enable_both()
+        speaker = self.lab.mx.speak("old")
+        for host in (self.lab.home, self.lab.vps):
+            checks = self.probe(host)
+            self.assertEqual(self.outcomes(checks)["probe"], {"passed"}, checks)
+            [large] = [check for check in checks if check["id"] == "probe-mtu"]
+            self.assertEqual((large["outcome"], large["detail"][:17]), ("skipped", "it knows no EHLO,"))
+        self.assertIn("HELO", read_until(speaker.stdout, b"QUIT", "the polite end"))
+
+    def test_a_reset_is_no_proof_that_large_segments_arrive(self) -> None:
+        self.enable_both()
+        self.lab.mx.speak("reset")
+        for host in (self.lab.home, self.lab.vps):
+            checks = self.outcomes(self.probe(host))
+            self.assertEqual((checks["probe"], checks["probe-mtu"]), ({"passed"}, {"skipped"}))
+
+    def test_few_file_descriptors(self) -> None:
+        """The search takes as many as it may have; with too few it says so, and not that nobody tells."""
+        self.enable_both()
+        self.lab.isp.run(["nft", "add table inet fault; add chain inet fault c { type filter hook forward priority -310; }; "
+                          f"add rule inet fault c ip daddr {at.MX} drop"])
+        for limit, said in (("20:4096", f"as far as {at.VPS_ROUTER}"), ("20:20", "was not looked for: too few")):
+            for host in (self.lab.home, self.lab.vps):
+                with self.subTest(f"{host.name}: {limit}"), self.no_leak():
+                    checks = self.probe(host, "--probe-timeout", "4", expect=NOT_AS_IT_SHOULD_BE,
+                                        before=("prlimit", f"--nofile={limit}"))
+                    [talk] = [check for check in checks if check["id"] == "probe"]
+                    self.assertIn(said, talk["detail"])
 
     def test_without_a_probe_nobody_is_contacted(self) -> None:
         self.enable_both()
@@ -151,6 +193,11 @@ class HealthyDualStack(Probing):
             seen = {check["detail"] for check in checks if check["id"] == "probe-seen-as" and check["outcome"] == "passed"}
             if host is self.lab.vps:
                 self.assertEqual(seen, {at.VPS, at.VPS6})
+        with self.no_leak():
+            checks = self.probe(self.lab.home, before=NOT_INTO_CONTAINERS)
+        talks = [check["title"] for check in checks if check["id"] == "probe" and check["outcome"] == "passed"]
+        self.assertEqual([title.split(" as ", 1)[1].split(" (")[0] for title in talks],
+                         [f"this host as {at.CONTAINER_GATEWAY}", f"this host as {at.CONTAINER6_GATEWAY}"])
 
 
 class HealthyHostProcess(HostProcess, Probing):
@@ -185,17 +232,12 @@ class Leaks(Probing):
     def test_a_container_whose_way_out_is_another_network(self) -> None:
         """Its mail would leave by it, from an address of no source: told, and not tried."""
         self.enable_both()
-        home, container = self.lab.home, self.lab.container
-        container.ip_batch(f"link add other0 type veth peer name veth-other netns {home.inner_pid}\n")
-        home.ip_batch("link add br9 type bridge\naddress add 172.30.0.1/24 dev br9\nlink set br9 up\n"
-                      "link set veth-other master br9\nlink set veth-other up\n")
-        container.ip_batch("address add 172.30.0.5/24 dev other0\nlink set other0 up\n"
-                           "route replace default via 172.30.0.1\n")
+        self.join_another_network()
         [check] = self.leaks(NOT_AS_IT_SHOULD_BE)
         self.assertEqual(check["outcome"], "failed")
         self.assertIn("172.30.0.5", check["title"])
         self.assertIn(f"leaves by {at.UPLINK}", check["detail"])
-        container.ip_batch(f"route replace default via {at.CONTAINER_GATEWAY}\n")
+        self.lab.container.ip_batch(f"route replace default via {at.CONTAINER_GATEWAY}\n")
         self.assertEqual([check["outcome"] for check in self.leaks(DONE)], ["passed"])
 
 
@@ -211,6 +253,80 @@ class LeaksOverIpv6(Leaks):
         over_ipv6 = [check for check in checks if at.CONTAINER6 in check["title"]]
         self.assertEqual([check["detail"] for check in over_ipv6], ["no source names it, and it is refused"])
         return [check for check in checks if check not in over_ipv6]
+
+
+class NeverPastTheTunnel(Probing):
+    """Where the steering is gone the probe and the knock send nothing: no guard of the mail's stands behind what this
+    host itself sends in a container's place."""
+
+    steering_gone = (f"ip rule del pref {RULE_PRIORITY}; ip rule del pref {RULE_PRIORITY}", "ip route flush table 100",
+                     f"ip rule add to {at.MX} lookup main pref 9")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enable_both()
+        self.lab.mx.speak("tell")
+
+    def without_steering(self, send: Callable[[], Result], judge: Callable[[Result], None]) -> None:
+        for command in self.steering_gone:
+            with self.subTest(command):
+                self.lab.home.run(["ip", "rule", "del", "pref", "9"], check=False)
+                self.enable_home()
+                self.lab.home.run(["sh", "-c", command])
+                with self.no_leak():
+                    seen = send()
+                judge(seen)
+
+    def knock_at_mx(self, expect: int | None = None) -> Completed:
+        return self.egress(self.lab.home, "trace", "mailu-home", "--probe", "--to", at.MX, "--seconds", "3", expect=expect)
+
+    def test_a_probe_as_this_host(self) -> None:
+        def judge(checks: list[dict[str, Any]]) -> None:
+            [talk] = [check for check in checks if check["id"] == "probe"]
+            self.assertEqual(talk["outcome"], "failed")
+            self.assertIn(f"nothing was sent: it would leave by {at.UPLINK}", talk["detail"])
+
+        self.without_steering(lambda: self.probe(self.lab.home, expect=None, before=NOT_INTO_CONTAINERS), judge)
+
+    def test_a_probe_as_this_host_whose_steering_goes_meanwhile(self) -> None:
+        """The later SYNs, the search for the place, and the VPS's own port."""
+        home = self.lab.home
+        with self.no_leak():
+            with self.lab.capture(home, at.TUNNEL, "tcp[tcpflags] & tcp-syn != 0") as capture:
+                probe = home.start([*NOT_INTO_CONTAINERS, PROGRAM, "verify", "mailu-home", "--probe", "192.0.2.99",
+                                    "--probe-timeout", "4"])
+                while capture.count_so_far() == 0 and probe.running():
+                    pass
+                home.run(["sh", "-c", self.steering_gone[0]])
+                self.assertEqual(probe.wait(), NOT_AS_IT_SHOULD_BE)
+        self.assertGreater(len(capture.packets), 16)
+
+    def test_a_knock_as_this_host(self) -> None:
+        self.lab.container.ip_batch(f"address flush dev {at.UPLINK}\n")
+        self.without_steering(self.knock_at_mx, lambda done: self.assert_said(
+            done, f"it would leave by {at.UPLINK}", "nothing was sent"))
+
+    def test_a_container_with_neither_guard_nor_steering(self) -> None:
+        home = self.lab.home
+        home.run(["nft", "delete table inet smtp-egress-mailu-home"])
+        home.run(["sh", "-c", self.steering_gone[0]])
+        with self.no_leak():
+            checks = self.probe(home, expect=NOT_AS_IT_SHOULD_BE)
+            knocked = self.knock_at_mx()
+        said = {check["id"]: (check["outcome"], check["detail"]) for check in checks}
+        self.assertEqual(said["probe"], ("skipped", "nothing was sent: nothing of ours would keep it off the home line"))
+        self.assertEqual(said["probe-leak"][0], "failed")
+        self.assert_said(knocked, "nothing of ours would keep it off the home line")
+        self.assertEqual(knocked.returncode, REFUSED)
+
+    def test_a_knock_of_a_container_whose_way_out_is_another_network(self) -> None:
+        self.join_another_network()
+        with self.no_leak():
+            done = self.knock_at_mx()
+        self.assert_said(done, "172.30.0.5, which no source names", "nothing was sent")
+        self.assertEqual(done.returncode, REFUSED)
+        self.lab.container.ip_batch(f"route replace default via {at.CONTAINER_GATEWAY}\n")
+        self.knock_at_mx(DONE)
 
 
 class CommandLine(Probing):

@@ -84,6 +84,9 @@ FAULTS = [
           (f"as far as {at.VPS_ROUTER}",)),
     Fault("a server that is down", "home", _isp(f"ip daddr {at.MX} drop", "forward"), "probe",
           (f"as far as {at.VPS_ROUTER}",)),
+    Fault("a server that drops tcp/25 itself", "vps", _at("mx", "nft 'add table inet f; add chain inet f c { type filter hook "
+          "input priority 0; }; add rule inet f c tcp dport 25 drop'"), "probe",
+          (f"as far as {at.VPS_ROUTER}", "right in front of it"), mended=_at("mx", "nft delete table inet f")),
     Fault("a router that refuses", "vps", _isp("tcp dport 25 reject with icmp type admin-prohibited", "forward"), "probe",
           (at.VPS_ROUTER, "administratively prohibited")),
     Fault("a reset in the server's place", "home", _at("mx", "nft 'add table inet f; add chain inet f c { type filter hook "

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "smtpegress/engine.hpp"
 #include "smtpegress/probe.hpp"
 #include "support/hosts.hpp"
 
@@ -11,6 +12,7 @@ namespace smtpegress::test {
 
 inline constexpr std::string_view kContainer = "192.168.203.10";
 inline constexpr std::string_view kServer = "192.0.2.25";
+inline constexpr std::string_view kVps = "198.51.100.1";  // the tunnel's far end, as the fake home's peer has it
 
 /// Sees what it is told to see, and keeps what it was asked.
 class FakeProber final : public Prober {
@@ -49,10 +51,15 @@ class FakeProber final : public Prober {
     seen.segment = 1380;
     seen.path_mtu = 1420;
     seen.large_write = 1632;
+    seen.large_arrived = true;
     return seen;
   }
 
   std::function<void(ProbeReport&)> fault_;
 };
+
+inline ProbeWish wish(Prober& prober, std::vector<MailServer> servers = {{std::string(kServer), {}}}) {
+  return {.prober = &prober, .asked = true, .servers = std::move(servers), .patience = std::chrono::seconds(3)};
+}
 
 }  // namespace smtpegress::test

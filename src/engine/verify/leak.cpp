@@ -7,7 +7,9 @@
 
 #include <algorithm>
 
+#include "engine/exposed.hpp"
 #include "engine/verify/lookups.hpp"
+#include "engine/verify/probe_request.hpp"
 #include "engine/verify/probe_words.hpp"
 #include "model/families.hpp"
 #include "model/ownership.hpp"
@@ -67,6 +69,20 @@ class LeakCheck {
                                           : "; there is no other way out"));
   }
 
+  /// Is it surely refused by the uplink, or led into the tunnel with its mark and without?
+  [[nodiscard]] bool is_held(const Mail& mail) const {
+    const auto& profile = ask_.view.profile;
+    const auto* uplink = ask_.view.seen.observed.default_route(mail.from.family);
+    if (uplink != nullptr && uplink->interface != profile.tunnel && is_guarded(mail, uplink->interface)) {
+      return true;
+    }
+    const auto is_kept = [&](std::uint32_t mark) {
+      const auto way = ask_.kernel.look_up_route(query_of(mail, mark));
+      return way && goes_by_tunnel_or_not_at_all(*way);
+    };
+    return is_kept(0) && (profile.steering != Steering::kMark || is_kept(profile.mark.value));
+  }
+
   /// An address of a container's that no source has: is its mail held back?
   void ask_for_other(const IpAddress& from, const std::string& whose, std::uint16_t port) const {
     const PathScope at_sender{.place = Place::kSender, .way = {}, .shown = {}};  // the sources are short of it
@@ -115,14 +131,17 @@ class LeakCheck {
   }
   [[nodiscard]] std::optional<RouteAnswer> way_of(const Mail& mail) const {
     return look_up(ask_, "probe-leak", fmt::format("mail from {} has no way but the tunnel", mail.from.to_string()),
-                   {.destination = traits_of(mail.from.family).somewhere,
-                    .source = mail.from,
-                    .incoming = mail.in,
-                    .mark = 0,
-                    .ip_protocol = IPPROTO_TCP,
-                    .source_port = kEphemeral,
-                    .destination_port = mail.port,
-                    .uid = mail.uid});
+                   query_of(mail, 0));
+  }
+  static RouteQuery query_of(const Mail& mail, std::uint32_t mark) {
+    return {.destination = traits_of(mail.from.family).somewhere,
+            .source = mail.from,
+            .incoming = mail.in,
+            .mark = mark,
+            .ip_protocol = IPPROTO_TCP,
+            .source_port = kEphemeral,
+            .destination_port = mail.port,
+            .uid = mail.uid};
   }
   /// Does a rule of our own surely refuse it, unmarked, by that interface?
   [[nodiscard]] bool is_guarded(const Mail& mail, const IfName& out) const {
@@ -160,6 +179,24 @@ class LeakCheck {
 };
 
 }  // namespace
+
+bool is_exposed(const Inquiry& ask, const IpAddress& from) {
+  const auto* link = link_of(ask.view.seen.observed, from);
+  return link != nullptr &&
+         !LeakCheck(ask).is_held(
+             {.from = from, .in = link->name, .uid = {}, .port = ask.view.profile.ports.front().first});
+}
+
+Result<bool> is_exposed(Kernel& kernel, const StateStore& store, const DockerNetworks& docker, const std::string& name,
+                        const std::optional<Profile>& fallback, const IpAddress& from) {
+  const auto view = view_enabled(kernel, store, docker, name, fallback);
+  if (!view) {
+    return std::unexpected(view.error());
+  }
+  std::vector<Check> checks;
+  Sightings sightings;
+  return is_exposed({kernel, docker, *view, 0, checks, sightings}, from);
+}
 
 void check_leak(const Inquiry& ask, const ProbeRequest& request, const ProbeReport& report) {
   const auto& profile = ask.view.profile;

@@ -139,19 +139,13 @@ class Judge {
 
   /// On the VPS: another port's packets get farther than the mail's, on the same way.
   void judge_provider(const ProbeSighting& seen) {
-    if (!unanswered(seen) || !seen.control || !seen.trace || seen.control->reach() <= seen.trace->reach()) {
+    if (!unanswered(seen) || beside_control(seen) != BesideControl::kFarther) {
       return;
     }
     const auto port = request_.servers[seen.server].port.value_or(0);
-    const auto reach = [](const HopTrace& trace) {
-      return trace.server_answered ? std::string("the server")
-             : trace.hops.empty()
-                 ? "nowhere"
-                 : fmt::format("{}, hop {}", trace.hops.back().from.to_string(), trace.hops.back().ttl);
-    };
     ask_.failed("probe-provider", fmt::format("the way to {} is open to tcp/{}", server(seen), port),
                 fmt::format("tcp/{} to it comes as far as {}, tcp/{} as far as {}: somebody on the way drops the mail",
-                            port, reach(*seen.trace), request_.control_port, reach(*seen.control)),
+                            port, words_for(*seen.trace), request_.control_port, words_for(*seen.control)),
                 mend(fmt::format("ask the VPS's provider to open outgoing tcp/{}: many do so on request, or after a "
                                  "while; or take another provider",
                                  port)));
@@ -168,7 +162,7 @@ class Judge {
                      fmt::format("it has no {} address", traits_of(request_.senders[seen.sender].family).name));
         return;
       case ProbeStep::kAstray:
-        ask_.skipped("probe", title, "nothing was sent: it would not leave from an address of the sources");
+        judge_astray(seen, title);
         return;
       case ProbeStep::kSender:
         ask_.skipped("probe", title,
@@ -193,6 +187,23 @@ class Judge {
         }
         return;
     }
+  }
+
+  /// Of a container leak.cpp tells more, by its other ways out. This host's own packets take the mail's policy rules.
+  void judge_astray(const ProbeSighting& seen, const std::string& title) const {
+    if (seen.manner == ProbeManner::kNamespace) {
+      ask_.skipped("probe", title,
+                   request_.senders[seen.sender].exposed
+                       ? "nothing was sent: nothing of ours would keep it off the home line"
+                       : "nothing was sent: it would not leave from an address of the sources");
+      return;
+    }
+    ask_.failed("probe", title,
+                fmt::format("nothing was sent: it would leave {}, past the tunnel",
+                            seen.leaves_by.empty() ? "by several interfaces" : "by " + seen.leaves_by.str()),
+                mend(fmt::format("`smtp-egress status {}` shows what is missing; `{} rule`, what comes first",
+                                 profile().name, traits_of(request_.senders[seen.sender].family).ip)),
+                at(Place::kTable));
   }
 
   void judge_connect(const ProbeSighting& seen, const std::string& title) const {
@@ -230,12 +241,26 @@ class Judge {
         "that drops the mail",
         request_.servers[seen.server].host);
     const bool is_beyond = reach.place >= Reach::Place::kBeyond;
-    if (at_home() && !is_beyond && seen.far_end_answered == true) {
+    if (at_home() && reach.place != Reach::Place::kUnsought && !is_beyond && seen.far_end_answered == true) {
       ask_.failed("probe", title,
                   reach.place == Reach::Place::kFarEnd
                       ? "no answer: " + words_for(reach)
                       : "no answer: the VPS itself answers through the tunnel, but passes nothing on",
                   mend(vps), at(Place::kVps));
+    } else if (beside_control(seen) == BesideControl::kServer) {
+      const auto port = request_.servers[seen.server].port.value_or(0);
+      ask_.failed("probe", title,
+                  reach.hop ? fmt::format("no answer: tcp/{} comes as far as {}, tcp/{} no farther by the routers, and "
+                                          "the server answers that: it, or what is right in front of it, drops the "
+                                          "mail from this address",
+                                          port, words_for(*seen.trace), request_.control_port)
+                            : fmt::format("no answer, though the server answers tcp/{}, and no router tells which of "
+                                          "them drops the mail",
+                                          request_.control_port),
+                  mend(fmt::format("try another server (--probe): if none answers, ask the VPS's provider whether it "
+                                   "lets tcp/{} out; else see whether this address is on a list (`--dns`)",
+                                   port)),
+                  at(Place::kInternet));
     } else {
       ask_.failed("probe", title, "no answer: " + words_for(reach),
                   mend(at_home() && !is_beyond ? vps
@@ -248,7 +273,7 @@ class Judge {
   void judge_reply(const ProbeSighting& seen, const std::string& title) const {
     const bool greeting = seen.step == ProbeStep::kBanner;
     const auto& reply = greeting ? seen.banner : seen.ehlo;
-    const auto what = greeting ? "the greeting" : "EHLO";
+    const auto* what = greeting ? "the greeting" : seen.knows_no_ehlo ? "HELO" : "EHLO";
     if (reply.code == 0) {
       const auto why = seen.errnum == ETIMEDOUT ? "it does not come in time"
                        : seen.errnum != 0       ? ::strerrordesc_np(seen.errnum)
@@ -256,7 +281,7 @@ class Judge {
       ask_.failed(
           "probe", title,
           greeting ? fmt::format("connected, but no greeting: {}", why)
-                   : fmt::format("greeted, but no answer to EHLO: {}", why),
+                   : fmt::format("greeted, but no answer to {}: {}", what, why),
           mend("a slow server: a longer --probe-timeout; else try another (--probe). If none speaks, something on "
                "the way answers in their place"));
       return;
@@ -288,24 +313,14 @@ class Judge {
                          : "a router on the way drops them, and its \"packet too big\" does not get here: let "
                            "ICMP in; else a lower MTU on the WAN interface"));
     } else if (seen.large_write == 0) {
-      ask_.skipped("probe-mtu", title, "it does not let commands be sent at once (no PIPELINING)");
+      ask_.skipped("probe-mtu", title,
+                   seen.knows_no_ehlo ? "it knows no EHLO, and so lets no commands be sent at once"
+                                      : "it does not let commands be sent at once (no PIPELINING)");
+    } else if (!seen.large_arrived) {
+      ask_.skipped("probe-mtu", title, "it ended before that could be seen: neither answered nor acknowledged");
     } else {
       ask_.passed("probe-mtu", title, numbers);
     }
-  }
-
-  /// As what the world ought to see it; nothing where that is not known here.
-  [[nodiscard]] std::optional<IpAddress> public_address(const ProbeSighting& seen) const {
-    const auto family = request_.senders[seen.sender].family;
-    const auto& host = ask_.view.seen.host;
-    if (at_home()) {
-      return request_.far_end[family];
-    }
-    const auto& bound = request_.senders[seen.sender].bound;
-    if (host.tenants_snat_to.empty()) {
-      return host.public_ip[family];
-    }
-    return bound && !is_private(*bound) ? bound : std::nullopt;
   }
 
   /// Large providers tell whom they see. What echoes our own words does not count.
@@ -316,7 +331,7 @@ class Judge {
     const auto family = request_.senders[seen.sender].family;
     auto told = seen.told;
     std::erase_if(told, [&](const IpAddress& address) { return address.family != family || address == seen.address; });
-    const auto wanted = public_address(seen);
+    const auto wanted = public_address(ask_, request_, request_.senders[seen.sender]);
     if (wanted && contains(told, *wanted)) {
       ask_.passed("probe-seen-as", fmt::format("{} sees the mail's public address", server(seen)), wanted->to_string());
       ask_.sightings.seen_as = wanted->to_string();
@@ -348,18 +363,8 @@ class Judge {
     } else {
       ask_.failed("probe-seen-as", title, fmt::format("{}, not {}", as, wanted->to_string()),
                   mend(fmt::format("{}, if that is the VPS's; else its provider gives what leaves another address",
-                                   as_public(family, told.back()))));
+                                   command_to_leave_as(profile(), told.back()))));
     }
-  }
-
-  /// How to let the mail leave as that address.
-  [[nodiscard]] std::string as_public(IpFamily family, const IpAddress& address) const {
-    const auto& traits = traits_of(family);
-    if (!profile().tenants.empty()) {
-      return fmt::format(R"("{}": "{}" for that tenant in its profile)", traits.public_key, address.to_string());
-    }
-    return fmt::format("`{} {} {}`", enable_command(profile(), {traits.public_key}), traits.public_option,
-                       address.to_string());
   }
 
   const Inquiry& ask_;

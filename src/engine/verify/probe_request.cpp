@@ -25,6 +25,20 @@ std::optional<IpAddress> own_address_in(const Inquiry& ask, const Prefix& networ
   return found == addresses.end() ? std::nullopt : std::optional(found->local);
 }
 
+/// Of any network of this host's that the source has: they need not be refused alike.
+bool is_source_exposed(const Inquiry& ask, const Prefix& source) {
+  const auto& addresses = ask.view.seen.observed.addresses;
+  return std::ranges::any_of(addresses, [&](const InterfaceAddress& own) {
+    const auto host = source.contains(own.local)
+                          ? some_host_in(own.network(),
+                                         [&](const IpAddress& address) {
+                                           return contains(addresses, address, &InterfaceAddress::local);
+                                         })
+                          : std::nullopt;
+    return host && is_exposed(ask, *host);
+  });
+}
+
 std::vector<ProbeSender> senders_at_home(const Inquiry& ask) {
   const auto& profile = ask.view.profile;
   std::vector<ProbeSender> senders;
@@ -34,7 +48,8 @@ std::vector<ProbeSender> senders_at_home(const Inquiry& ask) {
                        .source = source,
                        .bound = own_address_in(ask, source),
                        .mark = profile.steering == Steering::kMark ? profile.mark.value : 0,
-                       .uid = {}});
+                       .uid = {},
+                       .exposed = is_source_exposed(ask, source)});
   }
   for (const auto& sender : profile.host_senders) {
     for (const auto& address : sender.addresses) {
@@ -77,6 +92,17 @@ ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask) {
     }
   }
   return far_end;
+}
+
+std::optional<IpAddress> public_address(const Inquiry& ask, const ProbeRequest& request, const ProbeSender& sender) {
+  const auto& host = ask.view.seen.host;
+  if (ask.view.profile.side == Side::kHome) {
+    return request.far_end[sender.family];
+  }
+  if (host.tenants_snat_to.empty()) {
+    return host.public_ip[sender.family];
+  }
+  return sender.bound && !is_private(*sender.bound) ? sender.bound : std::nullopt;
 }
 
 Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const ProbeWish& wish) {

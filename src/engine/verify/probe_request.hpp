@@ -14,9 +14,17 @@ namespace smtpegress {
 /// Home: the VPS's public address, as the tunnel knows it.
 [[nodiscard]] ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask);
 
+/// As what the world ought to see that sender; nothing where that is not known here.
+[[nodiscard]] std::optional<IpAddress> public_address(const Inquiry& ask, const ProbeRequest& request,
+                                                      const ProbeSender& sender);
+
 /// The servers to talk to, each with a port: those of `wish`, else the profile's. None: no probe is wanted. kUsage
 /// where one is wanted and nobody named, too many are, or one on a port whose tcp does not take the tunnel.
 Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const ProbeWish& wish);
+
+/// Home: is mail from that address, a container's in a source, such that neither the guard nor the policy rules would
+/// keep it off the uplink? Nothing is sent as that one.
+[[nodiscard]] bool is_exposed(const Inquiry& ask, const IpAddress& from);
 
 /// Home: what stands between the mail and the uplink, for each of those who were there to send.
 void check_leak(const Inquiry& ask, const ProbeRequest& request, const ProbeReport& report);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/families.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -56,13 +57,30 @@ std::string words_for(const ProbeSender& sender, const ProbeSighting& seen) {
   return fmt::format("{} as {}{}", user, from->to_string(), seen.text.empty() ? "" : fmt::format(" ({})", seen.text));
 }
 
+std::string words_for(const HopTrace& trace) {
+  if (trace.server_answered) {
+    return "the server";
+  }
+  return trace.hops.empty() ? "nowhere"
+                            : fmt::format("{}, hop {}", trace.hops.back().from.to_string(), trace.hops.back().ttl);
+}
+
+std::string command_to_leave_as(const Profile& profile, const IpAddress& address) {
+  const auto& traits = traits_of(address.family);
+  if (!profile.tenants.empty()) {
+    return fmt::format(R"("{}": "{}" for that tenant in its profile)", traits.public_key, address.to_string());
+  }
+  return fmt::format("`{} {} {}`", enable_command(profile, {traits.public_key}), traits.public_option,
+                     address.to_string());
+}
+
 bool is_own_address(const Inquiry& ask, const IpAddress& address) {
   return contains(ask.view.seen.observed.addresses, address, &InterfaceAddress::local);
 }
 
 Reach reach_of(const Inquiry& ask, const ProbeSighting& seen) {
   if (!seen.trace) {
-    return {};
+    return {Reach::Place::kUnsought, {}};
   }
   if (seen.trace->server_answered) {
     return {Reach::Place::kServer, {}};
@@ -80,8 +98,25 @@ Reach reach_of(const Inquiry& ask, const ProbeSighting& seen) {
   return {is_far_end ? Reach::Place::kFarEnd : Reach::Place::kBeyond, last};
 }
 
+BesideControl beside_control(const ProbeSighting& seen) {
+  if (!seen.trace || !seen.control || seen.trace->server_answered) {
+    return BesideControl::kNothing;
+  }
+  // Routers tell of few packets each second. Where the server answers, the way is open up to it, and one that tells
+  // more is enough; else that one may be an answer lost.
+  const int farther = seen.control->last_hop() - seen.trace->last_hop();
+  const int enough = seen.control->server_answered ? 1 : 2;
+  return farther >= enough               ? BesideControl::kFarther
+         : seen.control->server_answered ? BesideControl::kServer
+                                         : BesideControl::kNothing;
+}
+
 std::string words_for(const Reach& reach) {
   switch (reach.place) {
+    case Reach::Place::kUnsought:
+      return "where they end was not looked for: too few file descriptors (`ulimit -n`), or the kernel gave up too "
+             "soon "
+             "(net.ipv4.tcp_syn_retries)";
     case Reach::Place::kUnknown:
       return "no router tells where they end";
     case Reach::Place::kHere:

@@ -13,21 +13,37 @@ namespace smtpegress {
 /// "host unreachable (ICMP 3/1)"
 [[nodiscard]] std::string words_for(const PathError& error);
 
+/// How far it came: "the server"; "203.0.113.1, hop 1"; "nowhere".
+[[nodiscard]] std::string words_for(const HopTrace& trace);
+
+/// How to let the mail leave as that address.
+[[nodiscard]] std::string command_to_leave_as(const Profile& profile, const IpAddress& address);
+
 [[nodiscard]] bool is_own_address(const Inquiry& ask, const IpAddress& address);
 
 /// How far a sender's packets to the mail's port came, by the routers that told.
 struct Reach {
   enum class Place : std::uint8_t {
-    kUnknown,  ///< nobody told
-    kHere,     ///< this host did, and nobody behind it
-    kFarEnd,   ///< home: the VPS did, and nobody behind it
-    kBeyond,   ///< a router on the internet did
-    kServer,   ///< the server answered
+    kUnsought,  ///< where they end could not be looked for
+    kUnknown,   ///< nobody told
+    kHere,      ///< this host did, and nobody behind it
+    kFarEnd,    ///< home: the VPS did, and nobody behind it
+    kBeyond,    ///< a router on the internet did
+    kServer,    ///< the server answered
   };
   Place place = Place::kUnknown;
   std::optional<HopTrace::Hop> hop{};  ///< the farthest that told
 };
 [[nodiscard]] Reach reach_of(const Inquiry& ask, const ProbeSighting& seen);
+
+/// On the VPS, of a server that does not answer the mail: where packets to the control port come to beside it.
+enum class BesideControl : std::uint8_t {
+  kNothing,  ///< no farther, or it was not asked
+  kFarther,  ///< routers tell of them that do not tell of the mail: one on the way drops it
+  kServer,   ///< the server answers them, and no router behind the mail's last one tells of them: it is there, or in
+             ///< front of it, that the mail is dropped
+};
+[[nodiscard]] BesideControl beside_control(const ProbeSighting& seen);
 /// "they come as far as …, and nobody behind it tells of them"
 [[nodiscard]] std::string words_for(const Reach& reach);
 

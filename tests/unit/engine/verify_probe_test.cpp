@@ -1,4 +1,4 @@
-// What a probe saw becomes a verdict: each fault its own check, with its mend; and whom the probe is asked to be.
+// What a probe saw becomes a verdict: each fault its own check, with its mend.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,9 +17,8 @@ using test::EngineHost;
 using test::FakeHost;
 using test::FakeProber;
 using test::kContainer;
-using test::kServer;
-
-constexpr std::string_view kVps = "198.51.100.1";  // the tunnel's far end, as the fake home's peer has it
+using test::kVps;
+using test::wish;
 
 struct Seen {
   std::string name;
@@ -164,14 +163,31 @@ std::vector<Seen> sightings() {
       {"others_like_it_were_answered", true, silent(trace({}, true), {}), {"probe"}, "packets are lost"},
       {"the_provider_blocks_it",
        false,
-       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}})),
+       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}, {3, "203.0.115.1"}})),
        {"probe-provider", "probe"},
        "ask the VPS's provider to open outgoing tcp/25"},
       {"the_provider_blocks_it_at_once",
        false,
-       silent(trace({}), {}, trace({}, true)),
+       silent(trace({}), {}, trace({{1, "203.0.113.1"}}, true)),
        {"probe-provider", "probe"},
        "tcp/443 as far as the server"},
+      {"one_router_more_tells_of_the_other_port",
+       false,
+       silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}})),
+       {"probe"},
+       "as far as 203.0.113.1, 1 hop away"},
+      {"the_server_itself_drops_it",
+       false,
+       silent(trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}}), {},
+              trace({{1, "203.0.113.1"}, {2, "203.0.114.1"}}, true)),
+       {"probe"},
+       "it, or what is right in front of it, drops the mail from this address"},
+      {"the_server_answers_the_other_port_and_no_router_tells",
+       false,
+       silent(trace({}), {}, trace({}, true)),
+       {"probe"},
+       "no router tells which of them drops the mail"},
+      {"where_it_ends_could_not_be_looked_for", true, silent({}, true), {"probe"}, "too few file descriptors"},
       {"the_server_is_down",
        false,
        silent(trace({{1, "203.0.113.1"}}), {}, trace({{1, "203.0.113.1"}})),
@@ -218,6 +234,23 @@ std::vector<Seen> sightings() {
       {"seen_as_an_address_that_may_be_the_vpss", true, told("203.0.113.77"), {}, ""},
       {"its_own_words_are_echoed", true, told(kContainer), {}, ""},
       {"seen_as_this_host_itself", true, told("192.168.1.10"), {"probe-seen-as"}, "did not take the tunnel"},
+      {"this_hosts_steering_is_gone",
+       true,
+       [](ProbeSighting& s) {
+         s.step = ProbeStep::kAstray;
+         s.manner = ProbeManner::kHost;
+         s.leaves_by = IfName::parse("eth0").value();
+       },
+       {"probe"},
+       "nothing was sent: it would leave by eth0, past the tunnel"},
+      {"helo_turns_away",
+       true,
+       [](ProbeSighting& s) {
+         ended(ProbeStep::kEhlo, 0, kGreeting, {550, {"go away"}})(s);
+         s.knows_no_ehlo = true;
+       },
+       {"probe-banner"},
+       "its answer to HELO is: 550 go away"},
       {"another_way_out",
        true,
        [](ProbeSighting& s) { s.step = ProbeStep::kAstray; },
@@ -235,10 +268,6 @@ std::vector<Seen> sightings() {
          r.egress = {{0, test::address(kContainer)}, {0, test::address("fe80::1")}};
        }},
   };
-}
-
-ProbeWish wish(Prober& prober, std::vector<MailServer> servers = {{std::string(kServer), {}}}) {
-  return {.prober = &prober, .asked = true, .servers = std::move(servers), .patience = std::chrono::seconds(3)};
 }
 
 class VerifyProbe : public testing::TestWithParam<Seen> {};
@@ -307,6 +336,7 @@ TEST(VerifyWithAProbe, ThePictureIsBrokenWhereTheProbeEnded_AndShowsWhatWorksBef
                                  {"large_segments_are_lost", Place::kTunnel, kOk},
                                  {"seen_as_another_address", Place::kSnat, kOk},
                                  {"seen_as_this_host_itself", Place::kTable, kOk},
+                                 {"this_hosts_steering_is_gone", Place::kTable, kUnknown},
                                  {"another_way_out", Place::kSender, kUnknown}};
   const auto all = sightings();
   for (const auto& [name, broken, vps] : drawn) {
@@ -342,6 +372,26 @@ TEST(VerifyWithAProbe, WhereRepliesAloneAreDropped_ThePictureShowsTheWayOutWhole
   }
 }
 
+TEST(VerifyWithAProbe, LargeSegmentsOfWhichNothingIsKnown_AreNotSaidToArrive) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  const std::vector<std::pair<std::function<void(ProbeSighting&)>, std::string>> unseen{
+      {[](ProbeSighting& s) { s.large_arrived = false; }, "it ended before that could be seen"},
+      {[](ProbeSighting& s) { s.large_write = 0; }, "no PIPELINING"},
+      {[](ProbeSighting& s) {
+         s.large_write = 0;
+         s.knows_no_ehlo = true;
+       },
+       "it knows no EHLO"}};
+  for (const auto& [fault, said] : unseen) {
+    FakeProber prober([&](ProbeReport& report) { fault(report.sightings.front()); });
+    const auto report = box.engine.verify("mailu-home", {}, wish(prober)).value();
+    const auto check = std::ranges::find(report.checks, "probe-mtu", &Check::id);
+    EXPECT_EQ(check->outcome, Outcome::kSkipped);
+    EXPECT_NE(check->detail.find(said), std::string::npos) << check->detail;
+  }
+}
+
 TEST(VerifyWithAProbe, ThePictureNamesWhoAnsweredAndWhomItSaw) {
   EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));
@@ -371,96 +421,6 @@ TEST(VerifyWithAProbe, WhatFailedBefore_ComesFirstAndIsWhatToMend) {
   for (const auto& hop : report->path) {
     EXPECT_EQ(hop.outcome == HopOutcome::kBroken, hop.place == Place::kTunnel) << id_of(hop.place) << ": " << hop.seen;
   }
-}
-
-TEST(VerifyWithAProbe, NotWishedFor_NobodyIsAsked) {
-  EngineHost box(test::docker_home());
-  ASSERT_TRUE(box.enable(test::home_profile()));
-  FakeProber prober;
-  EXPECT_TRUE(box.engine.verify("mailu-home", {}));
-  EXPECT_TRUE(box.engine.verify("mailu-home", {}, {.prober = &prober, .asked = false, .servers = {}}));
-  EXPECT_TRUE(prober.requests.empty());
-}
-
-TEST(VerifyWithAProbe, TheProfilesServers_NeedNoOption_AndOptionsReplaceThem) {
-  EngineHost box(test::docker_home());
-  ASSERT_TRUE(box.enable(test::home_profile({{{"probe", "mx.example.org,[2001:db8::25]:25"}}})));
-  FakeProber prober;
-  ASSERT_TRUE(box.engine.verify("mailu-home", {}, {.prober = &prober, .asked = false, .servers = {}}));
-  ASSERT_TRUE(box.engine.verify("mailu-home", {}, wish(prober)));
-  ASSERT_EQ(prober.requests.size(), 2U);
-  EXPECT_EQ(prober.requests[0].servers, (std::vector<MailServer>{{"mx.example.org", 25}, {"2001:db8::25", 25}}));
-  EXPECT_EQ(prober.requests[1].servers, (std::vector<MailServer>{{std::string(kServer), 25}}));
-  EXPECT_EQ(prober.requests[1].patience, std::chrono::seconds(3));
-}
-
-TEST(VerifyWithAProbe, NobodyNamed_TooMany_OrAnotherPort_IsAUsageErrorAndNobodyIsAsked) {
-  EngineHost box(test::docker_home());
-  ASSERT_TRUE(box.enable(test::home_profile()));
-  FakeProber prober;
-  for (const auto& servers : {std::vector<MailServer>{}, std::vector<MailServer>{{"mx", 26}},
-                              std::vector<MailServer>(9, MailServer{"mx", {}})}) {
-    const auto report = box.engine.verify("mailu-home", {}, wish(prober, servers));
-    ASSERT_FALSE(report);
-    EXPECT_EQ(report.error().kind, ErrorKind::kUsage);
-  }
-  EXPECT_TRUE(prober.requests.empty());
-}
-
-TEST(VerifyWithAProbe, AtHome_SendsAsTheSource_OrFromThisHostsAddressThere) {
-  EngineHost box(test::docker_home());
-  for (const bool marks : {true, false}) {
-    ASSERT_TRUE(box.enable(test::home_profile({{{"steering", marks ? "mark" : "rule"}}})));
-    FakeProber prober;
-    ASSERT_TRUE(box.engine.verify("mailu-home", {}, wish(prober)));
-    const auto& request = prober.requests.at(0);
-    ASSERT_EQ(request.senders.size(), 1U);
-    EXPECT_EQ(request.senders[0].source, test::prefix("192.168.203.0/24"));
-    EXPECT_EQ(request.senders[0].bound, test::address("192.168.203.1"));
-    EXPECT_EQ(request.senders[0].mark, marks ? 0x19U : 0U);
-    EXPECT_EQ(request.tunnel.str(), "wg0");
-    EXPECT_EQ(request.far_end.v4, test::address(kVps));
-    EXPECT_EQ(request.control_port, 0);
-  }
-}
-
-TEST(VerifyWithAProbe, OnTheVps_SendsFromThePublicAddress_BesideAControlPort) {
-  EngineHost box(test::vps());
-  ASSERT_TRUE(box.enable(test::vps_profile()));
-  FakeProber prober;
-  ASSERT_TRUE(box.engine.verify("mailu-vps", {}, wish(prober)));
-  const auto& request = prober.requests.at(0);
-  ASSERT_EQ(request.senders.size(), 1U);
-  EXPECT_EQ(request.senders[0].source, std::nullopt);
-  EXPECT_EQ(request.senders[0].bound, test::address("203.0.113.10"));
-  EXPECT_EQ(request.control_port, 443);
-  EXPECT_EQ(request.far_end.v4, std::nullopt);
-}
-
-/// What stands between the mail and the uplink, one thing missing after the other: verify's earlier checks tell of it
-/// too, the probe's own says what it is that it opens.
-TEST(VerifyWithAProbe, TheGuardGone_IsALeak) {
-  EngineHost box(test::docker_home());
-  ASSERT_TRUE(box.enable(test::home_profile()));
-  auto& chain = test::chain(box.host(), "smtp-egress-mailu-home", "forward", nft::Family::kInet);
-  std::erase_if(chain.rules, [](const nft::ObservedRule& rule) { return rule.rule.comment == "guard"; });
-  FakeProber prober;
-  const auto report = box.engine.verify("mailu-home", {}, wish(prober));
-  const auto [ids, said] = test::failures(*report);
-  EXPECT_EQ(ids, (std::set<std::string>{"objects", "probe-leak"})) << said;
-  EXPECT_NE(said.find("were it routed to eth0, nothing of ours would refuse it there"), std::string::npos) << said;
-}
-
-TEST(VerifyWithAProbe, TheRuleBySourceGone_IsALeak_AsTheMarkIsAllThatIsLeft) {
-  EngineHost box(test::docker_home());
-  ASSERT_TRUE(box.enable(test::home_profile()));
-  std::erase_if(box.host().state.rules,
-                [](const PolicyRule& rule) { return rule.protocol == kOurProtocol && !rule.mark; });
-  FakeProber prober;
-  const auto report = box.engine.verify("mailu-home", {}, wish(prober));
-  const auto [ids, said] = test::failures(*report);
-  EXPECT_EQ(ids, (std::set<std::string>{"objects", "probe-leak"})) << said;
-  EXPECT_NE(said.find("without its mark it leaves by eth0"), std::string::npos) << said;
 }
 
 }  // namespace

@@ -85,6 +85,32 @@ TEST(SmtpDialogue, EhloThatTurnsAway_IsKept) {
   EXPECT_EQ(talk.ehlo().to_string(), "550 5.7.1 go away");
 }
 
+TEST(SmtpDialogue, EhloUnknown_IsGreetedByHelo) {
+  for (const auto* unknown : {"500 what?\r\n", "502 5.5.1 unrecognized\r\n", "504 no\r\n"}) {
+    auto talk = dialogue();
+    talk.receive(kBanner);
+    (void)talk.take_output();
+    talk.receive(unknown);
+    EXPECT_EQ(talk.take_output(), "HELO home.example.net\r\n");
+    EXPECT_EQ(talk.ehlo(), SmtpReply{}) << "it has not turned us away";
+    talk.receive(kPipelining);
+    EXPECT_EQ(talk.take_output(), "QUIT\r\n") << "HELO offers no extensions";
+    talk.receive("221 bye\r\n");
+    EXPECT_EQ(talk.end(), End::kPolite);
+    EXPECT_TRUE(talk.knows_no_ehlo());
+    EXPECT_EQ(talk.ehlo().code, 250);
+  }
+}
+
+TEST(SmtpDialogue, HeloUnknownToo_TurnsAway) {
+  auto talk = dialogue();
+  talk.receive(kBanner);
+  talk.receive("502 no\r\n502 never\r\n");
+  EXPECT_EQ(talk.take_output(), "EHLO home.example.net\r\nHELO home.example.net\r\nQUIT\r\n");
+  EXPECT_EQ(talk.end(), End::kTurnedAway);
+  EXPECT_EQ(talk.ehlo().to_string(), "502 never");
+}
+
 TEST(SmtpDialogue, ClosedTooEarly_IsNoPoliteEnd) {
   auto talk = dialogue();
   talk.closed();

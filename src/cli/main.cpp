@@ -14,19 +14,16 @@
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
-#include "cli/progress_line.hpp"
 #include "cli/setup_commands.hpp"
 #include "cli/support_report.hpp"
 #include "cli/trace_command.hpp"
-#include "dns/unbound_resolver.hpp"
+#include "cli/verify_command.hpp"
 #include "docker/networks.hpp"
 #include "engine/exposed.hpp"
 #include "engine/state_store.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
-#include "probe/linux_prober.hpp"
 #include "report/host.hpp"
-#include "smtpegress/probe.hpp"
 
 namespace smtpegress::cli {
 namespace {
@@ -160,24 +157,7 @@ class Run {
 
   Result<int> verify() {
     return with_enabled([&](const std::string& name, const std::optional<Profile>& fallback) -> Result<int> {
-      const auto report = [&] {
-        ProgressLine line(options_);
-        const auto prober = probe::make_linux_prober(route_lookup(), [&](const std::string& text) { line.show(text); });
-        const auto resolver =
-            options_.dns.asked
-                ? dns::make_unbound_resolver({.resolvers = options_.dns.resolvers,
-                                              .trust_anchor = options_.dns.trust_anchor,
-                                              .patience = options_.dns.patience,
-                                              .progress = [&](const std::string& text) { line.show(text); }})
-                : nullptr;
-        return engine_.verify(
-            name, fallback,
-            {.prober = prober.get(),
-             .asked = options_.probe.asked,
-             .servers = options_.probe.servers,
-             .patience = options_.probe.patience},
-            {.resolver = resolver.get(), .instead = options_.dns.instead, .addresses = options_.dns.addresses});
-      }();
+      const auto report = run_verify(options_, engine_, route_lookup(), name, fallback);
       if (!report) {
         return std::unexpected(report.error());
       }

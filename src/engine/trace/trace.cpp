@@ -16,9 +16,10 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kNap{50};  // between looks at the clock and at who wants it to end
 
-/// What makes two packets' ways the same one. The first packet of a connection goes through nat chains, and differs.
+/// What makes two packets' ways the same one. The first packet of a connection goes through nat chains, and differs. A
+/// stray, last of them, is not judged: no reply of the mail's is to be counted with one.
 using Way = std::tuple<Journey::Direction, IpAddress, IpAddress, IfName, IfName, JourneyEnd,
-                       std::vector<std::pair<nft::ChainKey, std::uint64_t>>, std::optional<IpAddress>>;
+                       std::vector<std::pair<nft::ChainKey, std::uint64_t>>, std::optional<IpAddress>, bool>;
 
 class Tracing {
  public:
@@ -72,7 +73,8 @@ class Tracing {
     ++packets_;
     auto journey = journey_of(trail, texts_);
     Way way{
-        journey.direction, trail.first.source, trail.first.destination, journey.in, journey.out, journey.end, {}, {}};
+        journey.direction,    trail.first.source, trail.first.destination, journey.in, journey.out, journey.end, {}, {},
+        is_stray(ask_, trail)};
     for (const auto& step : journey.steps) {
       std::get<6>(way).emplace_back(step.chain, step.handle);
     }

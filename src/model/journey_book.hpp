@@ -31,7 +31,8 @@ struct Trail {
   /// Rules that held and policies that dropped, of others' chains and of our own tables', in order.
   std::vector<TraceEvent> events;
   JourneyEnd end = JourneyEnd::kUnfinished;
-  bool torn = false;  ///< events were lost meanwhile: how it ended is not known
+  bool queued = false;  ///< its latest event handed it to a program
+  bool torn = false;    ///< events were lost meanwhile: how it ended is not known
   Instant heard{};
 };
 

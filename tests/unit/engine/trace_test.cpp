@@ -173,6 +173,12 @@ TEST_F(HomeTrace, HandedToAProgram_IsSaid) {
                JourneyEnd::kQueued, "handed to a program");
 }
 
+TEST_F(HomeTrace, GivenBackByAProgram_AndLostLater_IsLost) {
+  const nft::ChainKey theirs{{Family::kInet, "ips"}, "p"};
+  auto telling = mail().at("prerouting", 1).rule(theirs, 4000, nft::VerdictCode::kQueue).at("prerouting-end");
+  expect_wrong(only(traced({telling.read()})), JourneyEnd::kLost, "lost between routing and the next hook");
+}
+
 TEST_F(HomeTrace, NotEnabled_IsAnErrorOfItsOwn) {
   const auto report = box.engine.trace("other", std::nullopt, options);
   ASSERT_FALSE(report);

@@ -53,6 +53,7 @@ void JourneyBook::begin(const TraceEvent& event, Instant now) {
   trail.number = ++begun_;
   trail.first = trail.last = *event.packet;
   trail.in = event.in;
+  trail.torn = is_torn_;
   trail.heard = now;
   open_.emplace(event.id, std::move(trail));
 }
@@ -125,6 +126,7 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
 }
 
 void JourneyBook::tear() {
+  is_torn_ = true;
   for (auto& [id, trail] : open_) {
     trail.torn = true;
   }

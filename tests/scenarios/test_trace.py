@@ -192,6 +192,18 @@ class NotTheMails(Traced):
         self.assertEqual(document["packets"]["wrong"], 0)
 
 
+class FasterThanItIsFollowed(Traced):
+    def test_nothing_is_called_lost(self) -> None:
+        self.enable_both()
+        with self.tracing(self.lab.home) as document:
+            with self.follower.suspended():
+                self.knock(1200)
+            self.assert_mail_passes()
+        self.assertTrue(document["overrun"], document["packets"])
+        self.assertEqual(document["packets"]["wrong"], 0, document)
+        self.assertGreater(document["packets"]["right"], 0)
+
+
 class NothingStays(Traced):
     def test_other_commands_meanwhile(self) -> None:
         """They do not take the trace's table for a thing of theirs, or in their way."""

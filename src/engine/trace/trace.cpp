@@ -50,6 +50,8 @@ class Tracing {
       if (read->overrun) {
         book_.tear();
         report.overrun = true;
+      } else {
+        book_.mend();
       }
       const auto heard = options_.clock();
       for (const auto& event : read->events) {

@@ -147,6 +147,24 @@ TEST_F(HomeTrace, AnOverrun_IsTold_AndNoPacketIsCalledLostForIt) {
   EXPECT_NE(report.notes.front().find("faster"), std::string::npos);
 }
 
+TEST_F(HomeTrace, WhatBeginsInAReadWithAnOverrun_IsNotCalledLostEither) {
+  const auto half = [&](std::uint32_t id) { return mail(id).at("prerouting", 1).at("prerouting-end").read().events; };
+  auto twice = half(1);  // of one id, which is used again
+  std::ranges::copy(half(1), std::back_inserter(twice));
+  const auto report = traced({{twice, true}, {half(2), true}});
+  EXPECT_EQ(only(report).end, JourneyEnd::kUnfinished);
+  EXPECT_EQ(only(report).count, 3U);
+  EXPECT_EQ(report.packets(Judgement::kWrong), 0U);
+}
+
+TEST_F(HomeTrace, BehindAnOverrun_PacketsAreFollowedAsBefore) {
+  const auto half = [&](std::uint32_t id) { return mail(id).at("prerouting", 1).at("prerouting-end").read(); };
+  const auto report = traced({{half(1).events, true}, mail(2).through(link("wg0")).read(), half(3)});
+  EXPECT_EQ(report.packets(Judgement::kAside), 1U);
+  EXPECT_EQ(report.packets(Judgement::kRight), 1U);
+  EXPECT_EQ(report.packets(Judgement::kWrong), 1U) << "the third was lost by none of ours";
+}
+
 TEST_F(HomeTrace, LostAtRouting_TheTunnelBeingDown_IsSaid) {
   test::set_link_down(box.host(), "wg0");
   const auto telling = mail().at("prerouting", 1).marked(0x19).at("prerouting-end");

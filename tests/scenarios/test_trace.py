@@ -235,6 +235,18 @@ class NothingStays(Traced):
         self.assertIn(wrong["steps"][-1]["rule"], ("tcp dport 25 drop", f"handle {wrong['steps'][-1]['handle']}"))
         self.assertGreater(document["packets"]["right"], 0)
 
+    def test_a_firewall_that_is_loaded_anew_meanwhile(self) -> None:
+        """Its rules get the same numbers again."""
+        self.enable_both()
+        home = self.lab.home
+        table = "add table inet fw; add chain inet fw c { type filter hook forward priority 10; }; add rule inet fw c "
+        home.run(["nft", f"{table} tcp dport 9999 accept"])
+        with self.tracing(home, expect=NOT_AS_IT_SHOULD_BE) as document:
+            home.run(["nft", f"delete table inet fw; {table} tcp dport 25 drop"])
+            self.knock(1)
+        told = [way["steps"][-1]["rule"] for way in document["journeys"] if way["judgement"] == "wrong"]
+        self.assertEqual(told, ["tcp dport 25 drop"], document)
+
     def test_two_at_once(self) -> None:
         self.enable_both()
         with self.nothing_changes(self.lab.home):

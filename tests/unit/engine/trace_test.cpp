@@ -197,6 +197,74 @@ TEST_F(HomeTrace, GivenBackByAProgram_AndLostLater_IsLost) {
   expect_wrong(only(traced({telling.read()})), JourneyEnd::kLost, "lost between routing and the next hook");
 }
 
+/// What a firewall does that starts anew while it is traced.
+class ReloadTrace : public HomeTrace {
+ protected:
+  static constexpr std::uint64_t kHandle = 4;
+  const nft::ChainKey chain{{Family::kInet, "fw"}, "c"};
+
+  static nft::Rule drop_to(std::uint16_t port) {
+    return {{nft::MatchPort{nft::Side::kDestination, {port, port}, nft::Sense::kIs}},
+            {nft::Verdict{nft::VerdictCode::kDrop, {}}},
+            {}};
+  }
+  static std::string text(std::uint16_t port) { return nft::to_string(drop_to(port)); }
+  /// The table, made anew: its rules are numbered from the same number on. 0: without any.
+  void load(std::uint16_t port) {
+    auto& ruleset = box.host().state.ruleset;
+    std::erase_if(ruleset.chains, [&](const nft::ObservedChain& c) { return c.key == chain; });
+    if (port != 0) {
+      nft::ObservedChain made;
+      made.key = chain;
+      made.rules.push_back({.rule = drop_to(port), .handle = kHandle});
+      ruleset.chains.push_back(std::move(made));
+    }
+    ++ruleset.generation;
+  }
+  TraceRead dropped(std::uint32_t id) {
+    return mail(id).at("prerouting", 1).rule(chain, kHandle, nft::VerdictCode::kDrop).read();
+  }
+  static std::string rule_of(const Journey& journey) { return journey.steps.empty() ? "" : journey.steps.back().rule; }
+};
+
+TEST_F(ReloadTrace, ARuleOfAnothersNumber_IsToldAsItIsNow) {
+  load(1000);
+  options.begun = [this](const Profile&) {
+    load(25);
+    return Result<void>();
+  };
+  EXPECT_EQ(rule_of(only(traced({dropped(1)}))), text(25));
+}
+
+TEST_F(ReloadTrace, BetweenTwoPackets_TheyWentTwoWays) {
+  load(1000);
+  options.told = [this](const Journey&) { load(25); };
+  const auto report = traced({dropped(1), dropped(2)});
+  ASSERT_EQ(report.journeys.size(), 2U);
+  EXPECT_EQ(rule_of(report.journeys[0]), text(1000));
+  EXPECT_EQ(rule_of(report.journeys[1]), text(25));
+}
+
+TEST_F(ReloadTrace, ARuleThatIsGoneAgain_KeepsItsText) {
+  load(1000);
+  options.begun = [this](const Profile&) {
+    load(0);
+    return Result<void>();
+  };
+  EXPECT_EQ(rule_of(only(traced({dropped(1)}))), text(1000));
+}
+
+TEST_F(ReloadTrace, ARuleOfATableThatCameMeanwhile_IsTold) {
+  options.begun = [this](const Profile&) {
+    load(25);
+    return Result<void>();
+  };
+  options.told = [this](const Journey&) { load(0); };
+  const auto report = traced({dropped(1), dropped(2)});
+  EXPECT_EQ(rule_of(only(report)), text(25));
+  EXPECT_EQ(only(report).count, 2U);
+}
+
 TEST_F(HomeTrace, NotEnabled_IsAnErrorOfItsOwn) {
   const auto report = box.engine.trace("other", std::nullopt, options);
   ASSERT_FALSE(report);

@@ -42,6 +42,10 @@ class Kernel {
   /// number of times, then an error: no partial dump is ever returned.
   virtual Result<ObservedState> observe() = 0;
 
+  /// The ruleset's now: as long as it is the one that observe() gave, nothing of the ruleset has changed. Costs next to
+  /// nothing.
+  virtual Result<std::uint32_t> generation() = 0;
+
   /// iptables-legacy's and ip6tables-legacy's tables, which filter beside nf_tables and are not in observe()'s ruleset;
   /// as nf_tables would have them, families ip and ip6. Empty where there are none.
   virtual Result<nft::Ruleset> legacy_tables() = 0;

@@ -86,6 +86,10 @@ class LinuxKernel final : public Kernel {
     return std::move(parts.state);
   }
 
+  Result<std::uint32_t> generation() override {
+    return with(nft_, [](netlink::NftSocket& socket) { return socket.generation(); });
+  }
+
   Result<nft::Ruleset> legacy_tables() override { return netlink::read_iptables_legacy(); }
 
   std::vector<std::string> legacy_table_names() override {

@@ -30,9 +30,7 @@ JourneyEnd silent_end(const Trail& trail) {
   if (trail.torn) {
     return JourneyEnd::kUnfinished;
   }
-  const auto* last = trail.events.empty() ? nullptr : &trail.events.back();
-  const bool queued = last != nullptr && last->verdict && last->verdict->code == nft::VerdictCode::kQueue;
-  return queued ? JourneyEnd::kQueued : JourneyEnd::kLost;
+  return trail.queued ? JourneyEnd::kQueued : JourneyEnd::kLost;
 }
 
 }  // namespace
@@ -55,6 +53,7 @@ void JourneyBook::begin(const TraceEvent& event, Instant now) {
   trail.number = ++begun_;
   trail.first = trail.last = *event.packet;
   trail.in = event.in;
+  trail.torn = is_torn_;
   trail.heard = now;
   open_.emplace(event.id, std::move(trail));
 }
@@ -101,6 +100,7 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
   auto& trail = found->second;
   trail.heard = now;
   trail.mark = event.mark;
+  trail.queued = event.verdict && event.verdict->code == nft::VerdictCode::kQueue;
   trail.out = event.out != 0 ? event.out : trail.out;
   trail.last = event.packet.value_or(trail.last);
   if (place) {
@@ -126,6 +126,7 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
 }
 
 void JourneyBook::tear() {
+  is_torn_ = true;
   for (auto& [id, trail] : open_) {
     trail.torn = true;
   }

@@ -31,7 +31,8 @@ struct Trail {
   /// Rules that held and policies that dropped, of others' chains and of our own tables', in order.
   std::vector<TraceEvent> events;
   JourneyEnd end = JourneyEnd::kUnfinished;
-  bool torn = false;  ///< events were lost meanwhile: how it ended is not known
+  bool queued = false;  ///< its latest event handed it to a program
+  bool torn = false;    ///< events were lost meanwhile: how it ended is not known
   Instant heard{};
 };
 
@@ -41,8 +42,9 @@ class JourneyBook {
   JourneyBook(nft::TableKey table, std::vector<PortRange> ports) : table_(std::move(table)), ports_(std::move(ports)) {}
 
   void add(const TraceEvent& event, Instant now);
-  /// Events were lost.
+  /// Events are lost: of what is open, or of what begins until mend().
   void tear();
+  void mend() { is_torn_ = false; }
   /// From now on no packet is begun.
   void close() { is_closed_ = true; }
 
@@ -61,6 +63,7 @@ class JourneyBook {
   std::vector<Trail> ended_;
   std::uint64_t begun_ = 0;
   bool is_closed_ = false;
+  bool is_torn_ = false;
   bool tells_tracking_ = false;  ///< some event had a connection's state: this kernel tells it
 };
 

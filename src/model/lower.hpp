@@ -9,6 +9,11 @@ namespace smtpegress {
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 void lower_vps(const Profile& profile, const ResolvedHost& host, DesiredState& desired);
 
+/// At home, what is sent there is not mail on its way out: the next container's port 25, on the same bridge; a mail
+/// server in the home's own network. By number and not by what this host is connected to now, so that nothing has to
+/// follow when networks come and go. Of this host's own mail, kLinkNetworks besides.
+[[nodiscard]] std::vector<Prefix> local_networks(const Profile& profile, const ResolvedHost& host);
+
 // What this host itself sends (lower_host_senders.cpp).
 
 /// Is there anything that add_own_guard() would guard?

@@ -30,23 +30,6 @@ bool has_part_in(const Profile& profile, const ResolvedHost& host, IpFamily fami
                              [&](const Prefix& network) { return network.address.family == family; });
 }
 
-/// What is sent there is not mail on its way out: the next container's port 25, on the same bridge; a mail server in
-/// the home's own network. By number and not by what this host is connected to now, so that nothing has to follow when
-/// networks come and go.
-std::vector<Prefix> local_networks(const Profile& profile, const ResolvedHost& host) {
-  std::vector<Prefix> networks;
-  for (const auto& network : kPrivateNetworks) {
-    if (has_part_in(profile, host, network.address.family)) {
-      networks.push_back(network);
-    }
-  }
-  for (const auto* own : {&profile.sources, &host.source_networks}) {
-    std::ranges::copy_if(*own, std::back_inserter(networks),
-                         [](const Prefix& network) { return !is_private(network); });
-  }
-  return networks;
-}
-
 void add_stays_local(const Profile& profile, const ResolvedHost& host, OwnChain& chain) {
   for (const auto& network : local_networks(profile, host)) {
     chain.rules.push_back({{like(network), to(network)}, {leave_chain()}, "stays local"});
@@ -351,6 +334,20 @@ bool is_admitted(const Profile& profile, const DesiredState& desired) {
 }
 
 }  // namespace
+
+std::vector<Prefix> local_networks(const Profile& profile, const ResolvedHost& host) {
+  std::vector<Prefix> networks;
+  for (const auto& network : kPrivateNetworks) {
+    if (has_part_in(profile, host, network.address.family)) {
+      networks.push_back(network);
+    }
+  }
+  for (const auto* own : {&profile.sources, &host.source_networks}) {
+    std::ranges::copy_if(*own, std::back_inserter(networks),
+                         [](const Prefix& network) { return !is_private(network); });
+  }
+  return networks;
+}
 
 void lower_home(const Profile& profile, const ResolvedHost& host, DesiredState& desired) {
   const bool by_mark = profile.steering == Steering::kMark;

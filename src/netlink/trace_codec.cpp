@@ -62,13 +62,15 @@ std::optional<TracedPacket> read_packet(Bytes network, Bytes transport) {
   return packet;
 }
 
-/// Of NF_QUEUE the upper half of the code is the queue's number.
+/// nf_tables' own verdicts are -1 to -5. Of netfilter's, only the lowest byte is the verdict: of NF_QUEUE the upper
+/// half is the queue's number, its highest bit the sign.
 std::optional<nft::Verdict> verdict_of(std::optional<std::uint32_t> code, std::optional<std::string_view> chain) {
   if (!code) {
     return std::nullopt;
   }
   const auto number = static_cast<std::int32_t>(*code);
-  const auto plain = number >= 0 ? number & NF_VERDICT_MASK : number;
+  const bool is_nf_tables = number >= NFT_RETURN && number <= NFT_CONTINUE;
+  const auto plain = is_nf_tables ? number : number & NF_VERDICT_MASK;
   const auto* known = std::ranges::find(kVerdictNumbers, plain, &VerdictNumber::number);
   if (known == kVerdictNumbers.end()) {
     return std::nullopt;

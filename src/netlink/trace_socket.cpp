@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "netlink/attributes.hpp"
 #include "netlink/nft_dump.hpp"
@@ -97,6 +98,9 @@ Result<std::unique_ptr<PacketTrace>> TraceSocket::start(const nft::Batch& table)
   return nft_error("commit ruleset", "the table that traces", EINTR, {});
 }
 
+/// The kernel reports an overrun ahead of the events that wait since before it, and adds none to them until all are
+/// read (netlink_overrun and netlink_rcv_wake, net/netlink/af_netlink.c): packets that begin among them may be half
+/// told.
 Result<TraceRead> TraceSocket::next(std::chrono::milliseconds wait) {
   const int fd = mnl_socket_get_fd(events_.get());
   TraceRead read;
@@ -106,6 +110,8 @@ Result<TraceRead> TraceSocket::next(std::chrono::milliseconds wait) {
     return refused(errno);
   }
   if (ready <= 0) {
+    read.overrun = overrun_;
+    overrun_ = overrun_ && ready < 0;  // a signal says nothing of what waits
     return read;
   }
   alignas(nlmsghdr) std::array<std::uint8_t, 16384> buffer;  // bytes; an event's datagram is under 1 KiB
@@ -119,10 +125,14 @@ Result<TraceRead> TraceSocket::next(std::chrono::milliseconds wait) {
       read_messages(Bytes(buffer).first(static_cast<std::size_t>(got)), read);
     } else if (got < 0 && errnum == ENOBUFS) {
       read.overrun = true;
+    } else if (got < 0 && errnum == EAGAIN) {
+      read.overrun = std::exchange(overrun_, false) || read.overrun;
+      return read;
     } else if (got < 0 && errnum != EINTR) {
-      return errnum == EAGAIN ? Result<TraceRead>(std::move(read)) : refused(errnum);
+      return refused(errnum);
     }
   }
+  read.overrun = overrun_ = overrun_ || read.overrun;
   return read;
 }
 

@@ -130,10 +130,24 @@ TEST(TraceCodec, DroppedByPolicy) {
 }
 
 TEST(TraceCodec, Queue_WhateverItsNumber) {
-  const auto verdict = test::attribute(NFTA_VERDICT_CODE, be32(0x00070003));
-  const auto event = decode_trace(start().attribute(NFTA_TRACE_VERDICT, verdict).message());
-  ASSERT_TRUE(event && *event);
-  EXPECT_EQ((*event)->verdict, (nft::Verdict{nft::VerdictCode::kQueue, {}}));
+  for (const std::uint32_t number : {0U, 7U, 0x7fffU, 0x8000U, 40000U, 0xffffU}) {
+    const auto verdict = test::attribute(NFTA_VERDICT_CODE, be32(number << 16 | NF_QUEUE));
+    const auto event = decode_trace(start().attribute(NFTA_TRACE_VERDICT, verdict).message());
+    ASSERT_TRUE(event && *event);
+    EXPECT_EQ((*event)->verdict, (nft::Verdict{nft::VerdictCode::kQueue, {}})) << number;
+  }
+}
+
+TEST(TraceCodec, NfTablesOwnVerdicts_AreNegative) {
+  const auto read = [](std::int32_t code) {
+    const auto verdict = test::attribute(NFTA_VERDICT_CODE, be32(static_cast<std::uint32_t>(code)));
+    const auto event = decode_trace(start().attribute(NFTA_TRACE_VERDICT, verdict).message());
+    return event && *event ? (*event)->verdict : std::nullopt;
+  };
+  EXPECT_EQ(read(NFT_CONTINUE), (nft::Verdict{nft::VerdictCode::kContinue, {}}));
+  EXPECT_EQ(read(NFT_RETURN), (nft::Verdict{nft::VerdictCode::kReturn, {}}));
+  EXPECT_EQ(read(NFT_BREAK), std::nullopt) << "none that a rule ends with";
+  EXPECT_EQ(read(NFT_RETURN - 1), std::nullopt);
 }
 
 TEST(TraceCodec, VerdictsNotKnownHere_AreNone) {

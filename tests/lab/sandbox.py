@@ -8,11 +8,12 @@ mount, no name under /run/netns), so they go with them, and with them go interfa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import IO, Mapping, Sequence
+from typing import IO, Iterator, Mapping, Sequence
 
 from .errors import LabError
 from .waiting import poll, read_until
@@ -102,6 +103,16 @@ class Process:
                 os.kill(self.pid, number)
             except (ProcessLookupError, LabError):
                 pass  # it ended in between
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """The command stands still inside the block; nsenter with it, which stops when its command does."""
+        self.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in (self._popen.pid, self.pid):
+                os.kill(pid, signal.SIGCONT)
 
     def wait(self, bound: float = COMMAND_BOUND) -> int:
         return self._popen.wait(bound)

@@ -19,6 +19,18 @@ import test_tenants as tenants
 
 BRIDGE, TUNNEL, WAN = at.BRIDGE, at.TUNNEL, at.UPLINK
 
+# One SYN,ACK that nobody asked for, from port 25 of the first address to the second.
+_SCAN = """
+import socket, struct, sys
+source, destination = map(socket.inet_aton, sys.argv[1:])
+header = struct.pack("!HHIIBBHHH", 25, 45678, 1, 1, 5 << 4, 0x12, 1024, 0, 0)
+words = struct.unpack("!16H", source + destination + struct.pack("!BBH", 0, 6, len(header)) + header)
+total = sum(words)
+total = (total & 0xffff) + (total >> 16)
+header = header[:16] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + header[18:]
+socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP).sendto(header, (sys.argv[2], 0))
+"""
+
 
 class Healthy(Traced):
     def test_home_by_a_knock(self) -> None:
@@ -150,6 +162,48 @@ class OfTenants(Traced):
         self.assertEqual({way["out"] for way in self.ways(document, "reply")}, {"tun-alice", "tun-bob"})
 
 
+class NotTheMails(Traced):
+    """What looks like mail, or like a reply, and is none that leaves by the VPS."""
+
+    def test_to_a_sources_network_that_is_not_private(self) -> None:
+        home, container = self.lab.home, self.lab.container
+        container.ip_batch(f"link add other0 type veth peer name veth-other netns {home.inner_pid}\n")
+        home.ip_batch("link add br9 type bridge\naddress add 198.18.5.1/24 dev br9\nlink set br9 up\n"
+                      "link set veth-other master br9\nlink set veth-other up\n"
+                      "neighbour replace 198.18.5.9 lladdr 02:00:00:00:00:09 dev br9\n")
+        home.run(["iptables", "-I", "FORWARD", "-o", "br9", "-j", "ACCEPT"])
+        self.enable_vps()
+        self.egress(home, *ENABLE_HOME, "--subnet", at.CONTAINER_NET, "--subnet", "198.18.5.0/24")
+        with self.tracing(home, expect=NOT_AS_IT_SHOULD_BE) as document:
+            self.lab.container.run(["timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/198.18.5.9/25"], check=False)
+        self.assertEqual({(way["judgement"], way["out"]) for way in document["journeys"]}, {("aside", "br9")}, document)
+
+    def test_a_scan_from_the_mails_port(self) -> None:
+        """Of the public address, which a hardened firewall drops before its destination is looked at."""
+        self.enable_both()
+        vps = self.lab.vps
+        vps.run(["nft", "add table inet hard; add chain inet hard p { type filter hook prerouting priority -150; }; "
+                        "add rule inet hard p ct state invalid drop"])
+        with self.tracing(vps) as document:
+            self.assert_mail_passes()
+            self.lab.mx.run(["/usr/bin/python3", "-c", _SCAN, at.MX, at.VPS])
+        dropped = [way for way in document["journeys"] if way["end"] == "dropped"]
+        self.assertEqual([way["judgement"] for way in dropped], ["aside"], document)
+        self.assertEqual(document["packets"]["wrong"], 0)
+
+
+class FasterThanItIsFollowed(Traced):
+    def test_nothing_is_called_lost(self) -> None:
+        self.enable_both()
+        with self.tracing(self.lab.home) as document:
+            with self.follower.suspended():
+                self.knock(1200)
+            self.assert_mail_passes()
+        self.assertTrue(document["overrun"], document["packets"])
+        self.assertEqual(document["packets"]["wrong"], 0, document)
+        self.assertGreater(document["packets"]["right"], 0)
+
+
 class NothingStays(Traced):
     def test_other_commands_meanwhile(self) -> None:
         """They do not take the trace's table for a thing of theirs, or in their way."""
@@ -180,6 +234,18 @@ class NothingStays(Traced):
         self.assertEqual(wrong["steps"][-1]["chain"], "inet fw c")
         self.assertIn(wrong["steps"][-1]["rule"], ("tcp dport 25 drop", f"handle {wrong['steps'][-1]['handle']}"))
         self.assertGreater(document["packets"]["right"], 0)
+
+    def test_a_firewall_that_is_loaded_anew_meanwhile(self) -> None:
+        """Its rules get the same numbers again."""
+        self.enable_both()
+        home = self.lab.home
+        table = "add table inet fw; add chain inet fw c { type filter hook forward priority 10; }; add rule inet fw c "
+        home.run(["nft", f"{table} tcp dport 9999 accept"])
+        with self.tracing(home, expect=NOT_AS_IT_SHOULD_BE) as document:
+            home.run(["nft", f"delete table inet fw; {table} tcp dport 25 drop"])
+            self.knock(1)
+        told = [way["steps"][-1]["rule"] for way in document["journeys"] if way["judgement"] == "wrong"]
+        self.assertEqual(told, ["tcp dport 25 drop"], document)
 
     def test_two_at_once(self) -> None:
         self.enable_both()

@@ -60,6 +60,8 @@ HOME = [
           "left", (f"entered the tunnel as {at.HOME_TUNNEL}",)),
     Fault("a route leads replies astray", f"ip route add {at.CONTAINER}/32 via {at.HOME_ROUTER}", "reply", "left",
           (f"left by {WAN}, not by {BRIDGE}",)),
+    Fault("queued for nobody", f"iptables -t mangle -A PREROUTING -i {BRIDGE} -p tcp --dport 25 -j NFQUEUE --queue-num 40000",
+          "mail", "queued", ("handed to a program by ip mangle PREROUTING",)),
     Fault("iptables-legacy", f"iptables-legacy -I FORWARD -o {TUNNEL} -j DROP", "mail", "lost",
           ("iptables-legacy", "ip filter FORWARD")),
 ]

@@ -7,7 +7,7 @@ import json
 import signal
 from typing import Any, Iterator
 
-from scenario import DONE, NOT_AS_IT_SHOULD_BE, PROGRAM, Host, Scenario, topology as at
+from scenario import DONE, NOT_AS_IT_SHOULD_BE, PROGRAM, Host, Process, Scenario, topology as at
 
 from lab.waiting import read_until
 
@@ -15,15 +15,17 @@ Document = dict[str, Any]
 
 
 class Traced(Scenario):
+    follower: Process
+
     def probe(self, *words: str, to: str = at.MX, expect: int | None = DONE) -> Document:
         """Of home, knocking at the MX."""
         return self.json_of(self.lab.home, "trace", "--probe", "--to", to, "--seconds", "4", *words, expect=expect)
 
     @contextlib.contextmanager
     def tracing(self, host: Host, *words: str, expect: int | None = DONE) -> Iterator[Document]:
-        """Follows what happens inside the block; the document is filled at its end."""
+        """Follows what happens inside the block; the document is filled at its end. `follower` is the program."""
         document: Document = {}
-        run = host.start([PROGRAM, "--json", "trace", "--seconds", "60", *words])
+        self.follower = run = host.start([PROGRAM, "--json", "trace", "--seconds", "60", *words])
         try:
             read_until(run.stderr, b"following", "trace to begin")
             yield document

@@ -55,6 +55,7 @@ class FakeKernel final : public Kernel {
   void forget_calls() { calls.clear(); }
 
   Result<ObservedState> observe() override;
+  Result<std::uint32_t> generation() override { return host.state.ruleset.generation; }
   Result<nft::Ruleset> legacy_tables() override;
   std::vector<std::string> legacy_table_names() override;
   Result<std::string> read_sysctl(const std::string& key) override;

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "model/host_senders.hpp"
+#include "model/lower.hpp"
 #include "model/ownership.hpp"
 #include "model/private_networks.hpp"
 #include "model/tenants.hpp"
@@ -88,7 +89,18 @@ class Judge {
   }
   [[nodiscard]] bool is_own(const IpAddress& address) const { return contains(own_addresses(profile_), address); }
 
-  /// Of no source, or to a network that the internet has no route to: judged by nobody.
+  /// As our rules have it: add_stays_local() and output_chain() (lower_home.cpp).
+  [[nodiscard]] bool stays_local(const IpAddress& to) const {
+    if (profile_.side == Side::kVps) {
+      return is_private(to);
+    }
+    const auto has = [&](const Prefix& network) { return network.contains(to); };
+    const bool is_own_mail = trail_.in == 0 && steers_own_mail(profile_, host_, to.family);
+    return std::ranges::any_of(local_networks(profile_, host_), has) ||
+           (is_own_mail && std::ranges::any_of(kLinkNetworks, has));
+  }
+
+  /// Of no source, or to a network where it stays: judged by nobody.
   bool is_not_our_mail() {
     const auto& to = trail_.first.destination;
     if (profile_.side == Side::kVps && source_of(trail_.first.source) == nullptr) {
@@ -97,8 +109,8 @@ class Judge {
       return true;
     }
     const bool to_itself = contains(ask_.view.seen.observed.addresses, to, &InterfaceAddress::local);
-    if (to_itself || is_private(to)) {
-      aside(to_itself ? "it is for this host itself" : "its destination is in a private network: it keeps its own way");
+    if (to_itself || stays_local(to)) {
+      aside(to_itself ? "it is for this host itself" : "its destination is in a local network: it keeps its own way");
       return true;
     }
     return false;
@@ -115,8 +127,13 @@ class Judge {
     const bool is_this_hosts = went_in && !is_own(to) && (profile_.side == Side::kVps || source_of(to) == nullptr);
     if (!is_to_us || is_this_hosts) {
       aside(is_to_us ? "it answers a connection of this host itself" : "it is to no source of this profile");
+      return false;
     }
-    return is_to_us && !is_this_hosts;
+    const bool stray = is_stray(ask_, trail_);
+    if (stray) {
+      aside("no connection of the mail's waits for it");
+    }
+    return !stray;
   }
 
   [[nodiscard]] bool turned_elsewhere() {
@@ -250,12 +267,14 @@ class Judge {
   Journey& journey_;
 };
 
-/// In either direction, as it came.
-bool is_of(const TracedPacket& packet, const Flow& flow) {
-  const auto came = std::tie(packet.source, packet.source_port, packet.destination, packet.destination_port);
-  return came == std::tie(flow.source, flow.source_port, flow.destination, flow.destination_port) ||
-         came ==
-             std::tie(flow.reply_source, flow.reply_source_port, flow.reply_destination, flow.reply_destination_port);
+// Of a packet as it came.
+bool asks(const TracedPacket& packet, const Flow& flow) {
+  return std::tie(packet.source, packet.source_port, packet.destination, packet.destination_port) ==
+         std::tie(flow.source, flow.source_port, flow.destination, flow.destination_port);
+}
+bool answers(const TracedPacket& packet, const Flow& flow) {
+  return std::tie(packet.source, packet.source_port, packet.destination, packet.destination_port) ==
+         std::tie(flow.reply_source, flow.reply_source_port, flow.reply_destination, flow.reply_destination_port);
 }
 
 /// A kernel that does not say it with the packet has the table of its connections: a packet of none that is there, if
@@ -270,10 +289,33 @@ bool is_untracked(const Inquiry& ask, const Trail& trail) {
     return false;
   }
   const auto flows = ask.kernel.tcp_flows_to(packet.source.family, ask.view.profile.ports);
-  return flows && std::ranges::none_of(*flows, [&](const Flow& flow) { return is_of(packet, flow); });
+  return flows &&
+         std::ranges::none_of(*flows, [&](const Flow& flow) { return asks(packet, flow) || answers(packet, flow); });
 }
 
 }  // namespace
+
+bool is_stray(const Inquiry& ask, const Trail& trail) {
+  const auto& packet = trail.first;
+  const bool came_further = hook_of(trail.reached) != nft::Hook::kPrerouting;
+  const bool is_translated = trail.last.destination != packet.destination;
+  if (trail.direction != Direction::kReply || trail.end == JourneyEnd::kUnfinished || came_further || is_translated) {
+    return false;
+  }
+  const auto& profile = ask.view.profile;
+  const auto sources = mail_sources(profile, ask.view.seen.host);
+  const auto is_the_mails = [&](const IpAddress& address) {
+    const auto has = [&](const MailSource& source) { return source.network.contains(address); };
+    return std::ranges::any_of(sources, has) || contains(own_addresses(profile), address);
+  };
+  const bool is_seen_as = contains(sources, std::optional(packet.destination), &MailSource::snat_to);
+  if (!is_seen_as || is_the_mails(packet.destination)) {
+    return false;
+  }
+  const auto waits = [&](const Flow& flow) { return answers(packet, flow) && is_the_mails(flow.source); };
+  const auto flows = ask.kernel.tcp_flows_to(packet.source.family, profile.ports);
+  return flows && std::ranges::none_of(*flows, waits);
+}
 
 void judge(const Inquiry& ask, const Trail& trail, RuleTexts& texts, Journey& journey) {
   Judge(ask, trail, texts, journey).decide();

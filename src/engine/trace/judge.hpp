@@ -5,6 +5,11 @@
 
 namespace smtpegress {
 
+/// Of a reply to the address that the mail is seen as, which ended before its destination was translated: does no
+/// connection of the mail's wait for it? Then it only looks like one: a scan from a port of the mail's, or an answer to
+/// this host itself.
+[[nodiscard]] bool is_stray(const Inquiry& ask, const Trail& trail);
+
 /// Sets the journey's judgement, reason and mend.
 void judge(const Inquiry& ask, const Trail& trail, RuleTexts& texts, Journey& journey);
 

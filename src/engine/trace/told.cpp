@@ -50,28 +50,37 @@ bool changes_packet(const nft::Rule& rule) {
 }  // namespace
 
 void RuleTexts::look_again() {
-  if (auto observed = kernel_.observe()) {
-    observed_ = *std::move(observed);
+  auto observed = kernel_.observe();
+  if (!observed) {
+    return;
+  }
+  for (auto& chain : observed_.ruleset.chains) {
+    for (auto& rule : chain.rules) {
+      former_.insert_or_assign({chain.key, rule.handle}, std::move(rule));
+    }
+  }
+  observed_ = *std::move(observed);
+}
+
+void RuleTexts::keep_up() {
+  const auto generation = kernel_.generation();
+  if (generation && *generation != observed_.ruleset.generation) {
+    look_again();
   }
 }
 
-const nft::ObservedRule* RuleTexts::find(const nft::ChainKey& chain, std::uint64_t handle) {
+const nft::ObservedRule* RuleTexts::find(const nft::ChainKey& chain, std::uint64_t handle) const {
   if (handle == 0) {
     return nullptr;
   }
-  auto [met, is_new] = met_.try_emplace({chain, handle});
-  if (is_new) {
-    const auto* rule = rule_in(observed_.ruleset, chain, handle);
-    if (rule == nullptr) {
-      look_again();
-      rule = rule_in(observed_.ruleset, chain, handle);
-    }
-    met->second = rule == nullptr ? std::nullopt : std::optional(*rule);
+  if (const auto* rule = rule_in(observed_.ruleset, chain, handle)) {
+    return rule;
   }
-  return met->second ? &*met->second : nullptr;
+  const auto former = former_.find({chain, handle});
+  return former == former_.end() ? nullptr : &former->second;
 }
 
-std::string RuleTexts::owner_of(const nft::ChainKey& chain, std::uint64_t handle) {
+std::string RuleTexts::owner_of(const nft::ChainKey& chain, std::uint64_t handle) const {
   const auto* rule = find(chain, handle);
   return smtpegress::owner_of(observed_.ruleset, chain, rule == nullptr ? nullptr : &rule->rule);
 }

@@ -10,15 +10,17 @@
 
 namespace smtpegress {
 
-/// What traced packets' rules are looked up in: the ruleset as it was when the trace began, and as it was each time
-/// that a rule was met which is not in it. A rule that is gone again keeps the text it had.
+/// What traced packets' rules are looked up in: the ruleset as it was when the trace began, and as it is after each
+/// change. (A table that is made anew numbers its rules anew.) A rule that is gone again keeps the text it had.
 class RuleTexts {
  public:
   RuleTexts(Kernel& kernel, ObservedState observed) : kernel_(kernel), observed_(std::move(observed)) {}
 
-  /// Null of a rule that is gone, and of a policy (handle 0).
-  [[nodiscard]] const nft::ObservedRule* find(const nft::ChainKey& chain, std::uint64_t handle);
-  [[nodiscard]] std::string owner_of(const nft::ChainKey& chain, std::uint64_t handle);
+  /// Looks again where the ruleset has changed.
+  void keep_up();
+  /// Null of a rule that came and went between two looks, and of a policy (handle 0). Until the next look.
+  [[nodiscard]] const nft::ObservedRule* find(const nft::ChainKey& chain, std::uint64_t handle) const;
+  [[nodiscard]] std::string owner_of(const nft::ChainKey& chain, std::uint64_t handle) const;
   [[nodiscard]] IfName interface(int index);
   /// As it was last looked at.
   [[nodiscard]] const ObservedState& observed() const { return observed_; }
@@ -28,7 +30,7 @@ class RuleTexts {
 
   Kernel& kernel_;
   ObservedState observed_;
-  std::map<std::pair<nft::ChainKey, std::uint64_t>, std::optional<nft::ObservedRule>> met_;
+  std::map<std::pair<nft::ChainKey, std::uint64_t>, nft::ObservedRule> former_;  ///< by the looks before that
   std::map<int, IfName> interfaces_;
 };
 

@@ -16,9 +16,11 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kNap{50};  // between looks at the clock and at who wants it to end
 
-/// What makes two packets' ways the same one. The first packet of a connection goes through nat chains, and differs.
-using Way = std::tuple<Journey::Direction, IpAddress, IpAddress, IfName, IfName, JourneyEnd,
-                       std::vector<std::pair<nft::ChainKey, std::uint64_t>>, std::optional<IpAddress>>;
+/// What makes two packets' ways the same one. The first packet of a connection goes through nat chains, and differs. A
+/// stray, last of them, is not judged: no reply of the mail's is to be counted with one.
+using Way =
+    std::tuple<Journey::Direction, IpAddress, IpAddress, IfName, IfName, JourneyEnd,
+               std::vector<std::tuple<nft::ChainKey, std::uint64_t, std::string>>, std::optional<IpAddress>, bool>;
 
 class Tracing {
  public:
@@ -49,11 +51,16 @@ class Tracing {
       if (read->overrun) {
         book_.tear();
         report.overrun = true;
+      } else {
+        book_.mend();
       }
       const auto heard = options_.clock();
       for (const auto& event : read->events) {
         book_.add(event, heard);
         quiet_since = heard;
+      }
+      if (!read->events.empty()) {
+        texts_.keep_up();
       }
       for (const auto& trail : book_.take_ended(heard)) {
         take(trail, report);
@@ -72,9 +79,10 @@ class Tracing {
     ++packets_;
     auto journey = journey_of(trail, texts_);
     Way way{
-        journey.direction, trail.first.source, trail.first.destination, journey.in, journey.out, journey.end, {}, {}};
+        journey.direction,    trail.first.source, trail.first.destination, journey.in, journey.out, journey.end, {}, {},
+        is_stray(ask_, trail)};
     for (const auto& step : journey.steps) {
-      std::get<6>(way).emplace_back(step.chain, step.handle);
+      std::get<6>(way).emplace_back(step.chain, step.handle, step.rule);
     }
     if (journey.left_as) {
       std::get<7>(way) = journey.left_as->source;

@@ -1,134 +1,20 @@
 // trace: what the kernel tells, put together and judged; with a kernel that tells what the test says.
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include <algorithm>
+#include <iterator>
 
-#include "model/trace_table.hpp"
-#include "support/engine_host.hpp"
+#include "unit/engine/traced_host.hpp"
 
 namespace smtpegress {
 namespace {
 
-using Kind = TraceEvent::Kind;
 using Judgement = Journey::Judgement;
 using nft::Family;
 using test::address;
-using test::EngineHost;
-
-constexpr std::uint8_t kSyn = 0x02;
-constexpr std::uint8_t kAck = 0x10;
-
-TracedPacket packet_of(std::string_view from, std::uint16_t from_port, std::string_view to, std::uint16_t to_port) {
-  return {address(from), address(to), 60, 64, 6, from_port, to_port, kSyn};
-}
-
-/// One packet's events, as they come.
-class Telling {
- public:
-  Telling(const nft::TableKey& table, std::uint32_t id, TracedPacket packet, int in)
-      : table_(table), packet_(packet), id_(id), in_(in) {}
-
-  Telling& at(const std::string& checkpoint, std::uint64_t handle = 0) {
-    return event({table_, checkpoint}, handle == 0 ? Kind::kPolicy : Kind::kRule, handle,
-                 handle == 0 ? nft::VerdictCode::kAccept : nft::VerdictCode::kContinue);
-  }
-  Telling& rule(const nft::ChainKey& chain, std::uint64_t handle, nft::VerdictCode verdict) {
-    return event(chain, Kind::kRule, handle, verdict);
-  }
-  Telling& policy_drop(const nft::ChainKey& chain) { return event(chain, Kind::kPolicy, 0, nft::VerdictCode::kDrop); }
-  Telling& out_by(int link) {
-    out_ = link;
-    return *this;
-  }
-  Telling& marked(std::uint32_t mark) {
-    mark_ = mark;
-    return *this;
-  }
-  Telling& with_id(std::uint32_t id) {
-    id_ = id;
-    return *this;
-  }
-  Telling& flagged(std::uint8_t tcp_flags) {
-    packet_.tcp_flags = tcp_flags;
-    return *this;
-  }
-  Telling& as(std::string_view source) {
-    packet_.source = address(source);
-    return *this;
-  }
-  /// From prerouting to the end of postrouting, through no chain of anybody's.
-  Telling& through(int link) {
-    return at("prerouting", 1)
-        .at("prerouting-end")
-        .out_by(link)
-        .at("forward")
-        .at("forward-end")
-        .at("postrouting")
-        .at("postrouting-end");
-  }
-  [[nodiscard]] TraceRead read() const { return {events_, false}; }
-
- private:
-  Telling& event(const nft::ChainKey& chain, Kind kind, std::uint64_t handle, nft::VerdictCode verdict) {
-    events_.push_back({.id = id_,
-                       .kind = kind,
-                       .chain = chain,
-                       .handle = handle,
-                       .verdict = nft::Verdict{verdict, {}},
-                       .mark = mark_,
-                       .packet = packet_,
-                       .in = in_,
-                       .out = out_,
-                       .ct_states = 0});
-    return *this;
-  }
-
-  nft::TableKey table_;
-  TracedPacket packet_;
-  std::uint32_t id_;
-  int in_;
-  int out_ = 0;
-  std::uint32_t mark_ = 0;
-  std::vector<TraceEvent> events_;
-};
-
-/// An enabled home under Docker's firewall.
-class HomeTrace : public testing::Test {
- protected:
-  HomeTrace() : box(test::docker_home()) { EXPECT_TRUE(box.enable(test::home_profile())); }
-
-  [[nodiscard]] int link(std::string_view name) { return box.host().state.link(test::ifname(name))->index; }
-  [[nodiscard]] nft::TableKey table() const {
-    return trace_table_key("mailu-home", static_cast<std::uint32_t>(::getpid()));
-  }
-  Telling mail(std::uint32_t id = 7) {
-    return {table(), id, packet_of("192.168.203.10", 40000, "192.0.2.25", 25), link(test::kBridge)};
-  }
-  Telling reply(std::uint32_t id = 8) {
-    return {table(), id, packet_of("192.0.2.25", 25, "192.168.203.10", 40000), link("wg0")};
-  }
-  TraceReport traced(std::vector<TraceRead> reads) {
-    box.kernel.traced = {reads.begin(), reads.end()};
-    TraceOptions options;
-    options.packets = packets;
-    options.clock = [this] { return box.kernel.clock; };
-    const auto report = box.engine.trace("mailu-home", std::nullopt, options);
-    EXPECT_TRUE(report) << test::said(report);
-    return report.value_or(TraceReport{});
-  }
-  Journey only(const TraceReport& report) {
-    EXPECT_EQ(report.journeys.size(), 1U);
-    return report.journeys.empty() ? Journey{} : report.journeys.front();
-  }
-  void expect_wrong(const Journey& journey, JourneyEnd end, std::string_view reason) {
-    EXPECT_EQ(journey.judgement, Judgement::kWrong);
-    EXPECT_EQ(journey.end, end);
-    EXPECT_NE(journey.reason.find(reason), std::string::npos) << journey.reason;
-    EXPECT_FALSE(journey.mend.empty());
-  }
-
-  EngineHost box;
-  std::size_t packets = 0;
-};
+using test::HomeTrace;
+using test::kAck;
+using test::kSyn;
+using test::packet_of;
+using test::Telling;
 
 TEST_F(HomeTrace, MailIntoTheTunnelAndItsReply_GoTheRightWay) {
   const auto report = traced({mail().through(link("wg0")).read(), reply().through(link(test::kBridge)).read()});
@@ -240,7 +126,7 @@ TEST_F(HomeTrace, OthersTraces_AreNotTold) {
 }
 
 TEST_F(HomeTrace, TheSameWayAgain_IsCounted) {
-  packets = 3;
+  options.packets = 3;
   const auto report = traced({mail(1).through(link("wg0")).read(), mail(2).through(link("wg0")).read(),
                               mail(3).through(link("wg0")).read(), mail(4).through(link("wg0")).read()});
   EXPECT_EQ(only(report).count, 3U) << "three were asked for";
@@ -259,6 +145,24 @@ TEST_F(HomeTrace, AnOverrun_IsTold_AndNoPacketIsCalledLostForIt) {
   EXPECT_EQ(only(report).end, JourneyEnd::kUnfinished);
   EXPECT_EQ(only(report).judgement, Judgement::kAside);
   EXPECT_NE(report.notes.front().find("faster"), std::string::npos);
+}
+
+TEST_F(HomeTrace, WhatBeginsInAReadWithAnOverrun_IsNotCalledLostEither) {
+  const auto half = [&](std::uint32_t id) { return mail(id).at("prerouting", 1).at("prerouting-end").read().events; };
+  auto twice = half(1);  // of one id, which is used again
+  std::ranges::copy(half(1), std::back_inserter(twice));
+  const auto report = traced({{twice, true}, {half(2), true}});
+  EXPECT_EQ(only(report).end, JourneyEnd::kUnfinished);
+  EXPECT_EQ(only(report).count, 3U);
+  EXPECT_EQ(report.packets(Judgement::kWrong), 0U);
+}
+
+TEST_F(HomeTrace, BehindAnOverrun_PacketsAreFollowedAsBefore) {
+  const auto half = [&](std::uint32_t id) { return mail(id).at("prerouting", 1).at("prerouting-end").read(); };
+  const auto report = traced({{half(1).events, true}, mail(2).through(link("wg0")).read(), half(3)});
+  EXPECT_EQ(report.packets(Judgement::kAside), 1U);
+  EXPECT_EQ(report.packets(Judgement::kRight), 1U);
+  EXPECT_EQ(report.packets(Judgement::kWrong), 1U) << "the third was lost by none of ours";
 }
 
 TEST_F(HomeTrace, LostAtRouting_TheTunnelBeingDown_IsSaid) {
@@ -287,9 +191,81 @@ TEST_F(HomeTrace, HandedToAProgram_IsSaid) {
                JourneyEnd::kQueued, "handed to a program");
 }
 
+TEST_F(HomeTrace, GivenBackByAProgram_AndLostLater_IsLost) {
+  const nft::ChainKey theirs{{Family::kInet, "ips"}, "p"};
+  auto telling = mail().at("prerouting", 1).rule(theirs, 4000, nft::VerdictCode::kQueue).at("prerouting-end");
+  expect_wrong(only(traced({telling.read()})), JourneyEnd::kLost, "lost between routing and the next hook");
+}
+
+/// What a firewall does that starts anew while it is traced.
+class ReloadTrace : public HomeTrace {
+ protected:
+  static constexpr std::uint64_t kHandle = 4;
+  const nft::ChainKey chain{{Family::kInet, "fw"}, "c"};
+
+  static nft::Rule drop_to(std::uint16_t port) {
+    return {{nft::MatchPort{nft::Side::kDestination, {port, port}, nft::Sense::kIs}},
+            {nft::Verdict{nft::VerdictCode::kDrop, {}}},
+            {}};
+  }
+  static std::string text(std::uint16_t port) { return nft::to_string(drop_to(port)); }
+  /// The table, made anew: its rules are numbered from the same number on. 0: without any.
+  void load(std::uint16_t port) {
+    auto& ruleset = box.host().state.ruleset;
+    std::erase_if(ruleset.chains, [&](const nft::ObservedChain& c) { return c.key == chain; });
+    if (port != 0) {
+      nft::ObservedChain made;
+      made.key = chain;
+      made.rules.push_back({.rule = drop_to(port), .handle = kHandle});
+      ruleset.chains.push_back(std::move(made));
+    }
+    ++ruleset.generation;
+  }
+  TraceRead dropped(std::uint32_t id) {
+    return mail(id).at("prerouting", 1).rule(chain, kHandle, nft::VerdictCode::kDrop).read();
+  }
+  static std::string rule_of(const Journey& journey) { return journey.steps.empty() ? "" : journey.steps.back().rule; }
+};
+
+TEST_F(ReloadTrace, ARuleOfAnothersNumber_IsToldAsItIsNow) {
+  load(1000);
+  options.begun = [this](const Profile&) {
+    load(25);
+    return Result<void>();
+  };
+  EXPECT_EQ(rule_of(only(traced({dropped(1)}))), text(25));
+}
+
+TEST_F(ReloadTrace, BetweenTwoPackets_TheyWentTwoWays) {
+  load(1000);
+  options.told = [this](const Journey&) { load(25); };
+  const auto report = traced({dropped(1), dropped(2)});
+  ASSERT_EQ(report.journeys.size(), 2U);
+  EXPECT_EQ(rule_of(report.journeys[0]), text(1000));
+  EXPECT_EQ(rule_of(report.journeys[1]), text(25));
+}
+
+TEST_F(ReloadTrace, ARuleThatIsGoneAgain_KeepsItsText) {
+  load(1000);
+  options.begun = [this](const Profile&) {
+    load(0);
+    return Result<void>();
+  };
+  EXPECT_EQ(rule_of(only(traced({dropped(1)}))), text(1000));
+}
+
+TEST_F(ReloadTrace, ARuleOfATableThatCameMeanwhile_IsTold) {
+  options.begun = [this](const Profile&) {
+    load(25);
+    return Result<void>();
+  };
+  options.told = [this](const Journey&) { load(0); };
+  const auto report = traced({dropped(1), dropped(2)});
+  EXPECT_EQ(rule_of(only(report)), text(25));
+  EXPECT_EQ(only(report).count, 2U);
+}
+
 TEST_F(HomeTrace, NotEnabled_IsAnErrorOfItsOwn) {
-  TraceOptions options;
-  options.clock = [this] { return box.kernel.clock; };
   const auto report = box.engine.trace("other", std::nullopt, options);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().kind, ErrorKind::kNotEnabled);
@@ -297,8 +273,6 @@ TEST_F(HomeTrace, NotEnabled_IsAnErrorOfItsOwn) {
 
 TEST_F(HomeTrace, AKernelWithoutOwnedTables_IsRefused) {
   box.kernel.trace_refusal = EOPNOTSUPP;
-  TraceOptions options;
-  options.clock = [this] { return box.kernel.clock; };
   const auto report = box.engine.trace("mailu-home", std::nullopt, options);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().errnum, EOPNOTSUPP);
@@ -306,54 +280,12 @@ TEST_F(HomeTrace, AKernelWithoutOwnedTables_IsRefused) {
 
 TEST_F(HomeTrace, WhatIsSentForIt_EndsItWhenAllIsTold) {
   box.kernel.traced = {mail().through(link("wg0")).read()};
-  TraceOptions options;
   options.bound = std::chrono::hours(1);
-  options.clock = [this] { return box.kernel.clock; };
   options.sent = [] { return true; };
   const auto report = box.engine.trace("mailu-home", std::nullopt, options);
   ASSERT_TRUE(report);
   EXPECT_TRUE(report->as_it_should_be());
   EXPECT_LT(box.kernel.clock, std::chrono::seconds(2));
-}
-
-/// An enabled VPS.
-class VpsTrace : public testing::Test {
- protected:
-  VpsTrace() : box(test::vps()) { EXPECT_TRUE(box.enable(test::vps_profile())); }
-  [[nodiscard]] int link(std::string_view name) { return box.host().state.link(test::ifname(name))->index; }
-  Telling mail(std::string_view source = "192.168.203.10") {
-    const auto table = trace_table_key("mailu-vps", static_cast<std::uint32_t>(::getpid()));
-    return {table, 7, packet_of(source, 40000, "192.0.2.25", 25), link("wg0")};
-  }
-  Journey traced(const Telling& telling) {
-    box.kernel.traced = {telling.read()};
-    TraceOptions options;
-    options.clock = [this] { return box.kernel.clock; };
-    const auto report = box.engine.trace("mailu-vps", std::nullopt, options);
-    EXPECT_TRUE(report && report->journeys.size() == 1) << test::said(report);
-    return report && !report->journeys.empty() ? report->journeys.front() : Journey{};
-  }
-  Telling up_to_postrouting() {
-    return mail().at("prerouting", 1).at("prerouting-end").out_by(link("eth0")).at("forward").at("forward-end");
-  }
-  EngineHost box;
-};
-
-TEST_F(VpsTrace, AsThePublicAddressByTheWan_IsRight) {
-  const auto journey = traced(up_to_postrouting().at("postrouting").as("203.0.113.10").at("postrouting-end"));
-  EXPECT_EQ(journey.judgement, Judgement::kRight) << journey.reason;
-}
-
-TEST_F(VpsTrace, WithoutSnat_IsWrong) {
-  const auto journey = traced(up_to_postrouting().at("postrouting").at("postrouting-end"));
-  EXPECT_EQ(journey.judgement, Judgement::kWrong);
-  EXPECT_EQ(journey.reason, "left as 192.168.203.10, not as 203.0.113.10");
-}
-
-TEST_F(VpsTrace, OfNoSource_IsAside) {
-  const auto journey = traced(mail("10.9.9.9").through(link("eth0")));
-  EXPECT_EQ(journey.judgement, Judgement::kAside);
-  EXPECT_NE(journey.reason.find("10.9.9.9 is of no source"), std::string::npos);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace smtpegress::test {
 
 inline constexpr std::string_view kContainer = "192.168.203.10";
 inline constexpr std::string_view kServer = "192.0.2.25";
-inline constexpr std::string_view kVps = "198.51.100.1";  // the tunnel's far end, as the fake home's peer has it
+inline constexpr std::string_view kFarEnd = "198.51.100.1";  // the tunnel's far end, as the fake home's peer has it
 
 /// Sees what it is told to see, and keeps what it was asked.
 class FakeProber final : public Prober {

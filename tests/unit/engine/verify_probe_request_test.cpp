@@ -15,8 +15,8 @@ namespace {
 
 using test::EngineHost;
 using test::FakeProber;
+using test::kFarEnd;
 using test::kServer;
-using test::kVps;
 using test::wish;
 
 TEST(VerifyWithAProbe, NotWishedFor_NobodyIsAsked) {
@@ -65,7 +65,7 @@ TEST(VerifyWithAProbe, AtHome_SendsAsTheSource_OrFromThisHostsAddressThere) {
     EXPECT_EQ(request.senders[0].bound, test::address("192.168.203.1"));
     EXPECT_EQ(request.senders[0].mark, marks ? 0x19U : 0U);
     EXPECT_EQ(request.tunnel.str(), "wg0");
-    EXPECT_EQ(request.far_end.v4, test::address(kVps));
+    EXPECT_EQ(request.far_end.v4, test::address(kFarEnd));
     EXPECT_EQ(request.control_port, 0);
   }
 }

@@ -17,7 +17,7 @@ using test::EngineHost;
 using test::FakeHost;
 using test::FakeProber;
 using test::kContainer;
-using test::kVps;
+using test::kFarEnd;
 using test::wish;
 
 struct Seen {
@@ -230,7 +230,7 @@ std::vector<Seen> sightings() {
        {"probe-seen-as"},
        "it sees 203.0.113.99, not 203.0.113.10"},
       {"seen_as_another_of_this_hosts_own_which_its_masquerade_gives", false, told("10.0.1.1"), {}, ""},
-      {"seen_as_the_tunnels_far_end", true, told(kVps), {}, ""},
+      {"seen_as_the_tunnels_far_end", true, told(kFarEnd), {}, ""},
       {"seen_as_an_address_that_may_be_the_vpss", true, told("203.0.113.77"), {}, ""},
       {"its_own_words_are_echoed", true, told(kContainer), {}, ""},
       {"seen_as_this_host_itself", true, told("192.168.1.10"), {"probe-seen-as"}, "did not take the tunnel"},
@@ -395,10 +395,10 @@ TEST(VerifyWithAProbe, LargeSegmentsOfWhichNothingIsKnown_AreNotSaidToArrive) {
 TEST(VerifyWithAProbe, ThePictureNamesWhoAnsweredAndWhomItSaw) {
   EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));
-  FakeProber prober([](ProbeReport& report) { report.sightings.front().told = {test::address(kVps)}; });
+  FakeProber prober([](ProbeReport& report) { report.sightings.front().told = {test::address(kFarEnd)}; });
   const auto report = box.engine.verify("mailu-home", {}, wish(prober)).value();
   EXPECT_EQ(way_out_at(report, Place::kInternet).seen, "192.0.2.25:25 answers 220 mx.example.org ESMTP");
-  EXPECT_EQ(way_out_at(report, Place::kSnat).name, kVps);
+  EXPECT_EQ(way_out_at(report, Place::kSnat).name, kFarEnd);
 }
 
 TEST(VerifyWithAProbe, WhatFailedBefore_ComesFirstAndIsWhatToMend) {

@@ -23,11 +23,12 @@ using Direction = Journey::Direction;
 /// One journey before one instance.
 class Judge {
  public:
-  Judge(const Inquiry& ask, const Trail& trail, RuleTexts& texts, Journey& journey)
+  Judge(const Inquiry& ask, const Trail& trail, bool stray, RuleTexts& texts, Journey& journey)
       : ask_(ask),
         profile_(ask.view.profile),
         host_(ask.view.seen.host),
         trail_(trail),
+        stray_(stray),
         texts_(texts),
         journey_(journey) {}
 
@@ -129,11 +130,10 @@ class Judge {
       aside(is_to_us ? "it answers a connection of this host itself" : "it is to no source of this profile");
       return false;
     }
-    const bool stray = is_stray(ask_, trail_);
-    if (stray) {
+    if (stray_) {
       aside("no connection of the mail's waits for it");
     }
-    return !stray;
+    return !stray_;
   }
 
   [[nodiscard]] bool turned_elsewhere() {
@@ -263,6 +263,7 @@ class Judge {
   const ResolvedHost& host_;
   std::vector<MailSource> sources_ = mail_sources(profile_, host_);
   const Trail& trail_;
+  bool stray_;
   RuleTexts& texts_;
   Journey& journey_;
 };
@@ -317,8 +318,8 @@ bool is_stray(const Inquiry& ask, const Trail& trail) {
   return flows && std::ranges::none_of(*flows, waits);
 }
 
-void judge(const Inquiry& ask, const Trail& trail, RuleTexts& texts, Journey& journey) {
-  Judge(ask, trail, texts, journey).decide();
+void judge(const Inquiry& ask, const Trail& trail, bool stray, RuleTexts& texts, Journey& journey) {
+  Judge(ask, trail, stray, texts, journey).decide();
   if (journey.judgement == Judgement::kWrong && is_untracked(ask, trail)) {
     journey.reason += "; connection tracking knows nothing of it: it is invalid, or untracked";
   }

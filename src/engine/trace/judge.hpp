@@ -10,8 +10,8 @@ namespace smtpegress {
 /// this host itself.
 [[nodiscard]] bool is_stray(const Inquiry& ask, const Trail& trail);
 
-/// Sets the journey's judgement, reason and mend.
-void judge(const Inquiry& ask, const Trail& trail, RuleTexts& texts, Journey& journey);
+/// Sets the journey's judgement, reason and mend. `stray`: as is_stray() has it.
+void judge(const Inquiry& ask, const Trail& trail, bool stray, RuleTexts& texts, Journey& journey);
 
 /// For a packet that nf_tables does not say the end of: by what the kernel answers to the packet's own route lookup,
 /// its sysctls and iptables-legacy's tables.

@@ -78,9 +78,16 @@ class Tracing {
   void take(const Trail& trail, TraceReport& report) {
     ++packets_;
     auto journey = journey_of(trail, texts_);
-    Way way{
-        journey.direction,    trail.first.source, trail.first.destination, journey.in, journey.out, journey.end, {}, {},
-        is_stray(ask_, trail)};
+    const bool stray = is_stray(ask_, trail);
+    Way way{journey.direction,
+            trail.first.source,
+            trail.first.destination,
+            journey.in,
+            journey.out,
+            journey.end,
+            {},
+            {},
+            stray};
     for (const auto& step : journey.steps) {
       std::get<6>(way).emplace_back(step.chain, step.handle, step.rule);
     }
@@ -92,7 +99,7 @@ class Tracing {
       ++report.journeys.at(known->second).count;
       return;
     }
-    judge(ask_, trail, texts_, journey);
+    judge(ask_, trail, stray, texts_, journey);
     went_wrong_ = went_wrong_ || journey.judgement == Journey::Judgement::kWrong;
     report.journeys.push_back(std::move(journey));
     if (options_.told) {

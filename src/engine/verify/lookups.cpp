@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "model/families.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 
@@ -31,6 +32,14 @@ std::optional<IpAddress> some_host_in(const Prefix& network, const std::function
     }
   }
   return std::nullopt;
+}
+
+std::optional<IpAddress> some_host_in(const Inquiry& ask, const Prefix& network) {
+  return some_host_in(network, [&](const IpAddress& address) { return is_own_address(ask, address); });
+}
+
+bool is_own_address(const Inquiry& ask, const IpAddress& address) {
+  return contains(ask.view.seen.observed.addresses, address, &InterfaceAddress::local);
 }
 
 bool may_be_filtered(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {

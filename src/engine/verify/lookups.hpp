@@ -9,11 +9,11 @@
 #include "engine/verify/checks.hpp"
 #include "model/packet_walk.hpp"
 #include "model/rule_walk.hpp"
+#include "net/ephemeral_port.hpp"
 
 namespace smtpegress {
 
-constexpr std::uint16_t kHttps = 443;         // a port that is not mail's: stands for everything else
-constexpr std::uint16_t kEphemeral = 40'000;  // some client's port
+constexpr std::uint16_t kHttps = 443;  // a port that is not mail's: stands for everything else
 
 // seconds; REJECT_AFTER_TIME of the WireGuard paper, 180: a session older than that carries nothing, and a peer that
 // sends keepalives has long begun a new one. And a little, for a handshake that is just being renewed.
@@ -26,6 +26,8 @@ constexpr std::int64_t kStaleHandshake = 180 + 15;
 /// host's own. Nothing where the first few of it are all the host's, or it is that one address.
 [[nodiscard]] std::optional<IpAddress> some_host_in(const Prefix& network,
                                                     const std::function<bool(const IpAddress&)>& is_local);
+[[nodiscard]] std::optional<IpAddress> some_host_in(const Inquiry& ask, const Prefix& network);
+[[nodiscard]] bool is_own_address(const Inquiry& ask, const IpAddress& address);
 
 /// The answer, or nothing where the question itself failed; then the check has been told so.
 [[nodiscard]] std::optional<RouteAnswer> look_up(const Inquiry& ask, const std::string& id, const std::string& title,

@@ -27,14 +27,8 @@ std::optional<IpAddress> own_address_in(const Inquiry& ask, const Prefix& networ
 
 /// Of any network of this host's that the source has: they need not be refused alike.
 bool is_source_exposed(const Inquiry& ask, const Prefix& source) {
-  const auto& addresses = ask.view.seen.observed.addresses;
-  return std::ranges::any_of(addresses, [&](const InterfaceAddress& own) {
-    const auto host = source.contains(own.local)
-                          ? some_host_in(own.network(),
-                                         [&](const IpAddress& address) {
-                                           return contains(addresses, address, &InterfaceAddress::local);
-                                         })
-                          : std::nullopt;
+  return std::ranges::any_of(ask.view.seen.observed.addresses, [&](const InterfaceAddress& own) {
+    const auto host = source.contains(own.local) ? some_host_in(ask, own.network()) : std::nullopt;
     return host && is_exposed(ask, *host);
   });
 }

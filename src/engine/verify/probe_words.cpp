@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/verify/lookups.hpp"
 #include "model/families.hpp"
-#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -72,10 +72,6 @@ std::string command_to_leave_as(const Profile& profile, const IpAddress& address
   }
   return fmt::format("`{} {} {}`", enable_command(profile, {traits.public_key}), traits.public_option,
                      address.to_string());
-}
-
-bool is_own_address(const Inquiry& ask, const IpAddress& address) {
-  return contains(ask.view.seen.observed.addresses, address, &InterfaceAddress::local);
 }
 
 Reach reach_of(const Inquiry& ask, const ProbeSighting& seen) {

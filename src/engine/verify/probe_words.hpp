@@ -19,8 +19,6 @@ namespace smtpegress {
 /// How to let the mail leave as that address.
 [[nodiscard]] std::string command_to_leave_as(const Profile& profile, const IpAddress& address);
 
-[[nodiscard]] bool is_own_address(const Inquiry& ask, const IpAddress& address);
-
 /// How far a sender's packets to the mail's port came, by the routers that told.
 struct Reach {
   enum class Place : std::uint8_t {

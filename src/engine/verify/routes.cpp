@@ -16,11 +16,6 @@
 namespace smtpegress {
 namespace {
 
-auto is_own(const ObservedState& observed) {
-  return
-      [&observed](const IpAddress& address) { return contains(observed.addresses, address, &InterfaceAddress::local); };
-}
-
 /// Somebody of the sources, and where their packets come in; the interface is empty where that is not known.
 struct Sender {
   IpFamily family = IpFamily::kV4;
@@ -33,7 +28,7 @@ void add_sender(const Inquiry& ask, const Prefix& source, const Prefix& network,
   if (link.empty() || link == ask.view.profile.tunnel || !source.overlaps(network)) {
     return;
   }
-  const auto address = some_host_in(source.length > network.length ? source : network, is_own(ask.view.seen.observed));
+  const auto address = some_host_in(ask, source.length > network.length ? source : network);
   if (address && forwards_from(ask, address->family, link)) {
     senders.push_back({address->family, address, link});
   }
@@ -240,7 +235,7 @@ void check_vps_routes(const Inquiry& ask) {
   const auto& port = profile.ports.front();
   for (const auto& source : profile.sources) {
     const auto family = source.address.family;
-    const auto container = some_host_in(source, is_own(ask.view.seen.observed)).value_or(source.address);
+    const auto container = some_host_in(ask, source).value_or(source.address);
     check_leads(ask, "route-back", fmt::format("replies to {} are routed into {}", source.to_string(), tunnel.str()),
                 {.destination = container,
                  .source = traits_of(family).somewhere,

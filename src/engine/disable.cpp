@@ -57,7 +57,10 @@ class Disabling {
       return result;
     }
     auto error = result.error();
-    transaction_.roll_back_after(error);
+    if (!transaction_.roll_back_after(error)) {  // the record on disk says that a disable is under way
+      error.hint += fmt::format("; `smtp-egress disable {}` once more takes away the rest", target_.name);
+      return std::unexpected(std::move(error));
+    }
     if (target_.record && record_ != before) {
       if (auto saved = store_.save(before); !saved) {
         error.hint += (error.hint.empty() ? "" : "; ") + saved.error().message();

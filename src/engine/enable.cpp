@@ -184,7 +184,16 @@ class Enabling {
     if (!side_effects) {
       return std::unexpected(side_effects.error());
     }
-    remember_switching(family, *side_effects, source_translations(seen.observed.ruleset, family), record_.sysctls);
+    auto remembered = *side_effects;
+    if (before_ && before_->phase != Phase::kEnabled) {
+      // A disable that was cut short may have switched it already, and so undone what is to go back at last.
+      for (const auto& known : record_.sysctls.saved) {
+        if (is_side_effect(known, family) && !contains(remembered, known.key, &SavedSysctl::key)) {
+          remembered.push_back(known);
+        }
+      }
+    }
+    remember_switching(family, remembered, source_translations(seen.observed.ruleset, family), record_.sysctls);
     side_effects_[family] = *std::move(side_effects);
     return {};
   }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "support/engine_host.hpp"
@@ -138,6 +139,60 @@ TEST(Disable, KilledAtAnyCall_TheNextOneLeavesNothing) {
     ASSERT_TRUE(report) << test::said(report);
     EXPECT_EQ(box.now(), before) << "killed before call " << number;
     EXPECT_EQ(report->notes, std::vector<std::string>{});
+  }
+}
+
+TEST(Disable, KilledAtAnyCall_AndEnabledAgain_TheNextOneLeavesNothing) {
+  for (const bool twice : {false, true}) {  // the enable that follows is killed at its first call, too
+    for (std::size_t number = 1;; ++number) {
+      EngineHost box(test::hardened_home());
+      const auto before = box.now();
+      ASSERT_TRUE(box.enable(test::home_profile()));
+      if (!crashes_at(box, number, [&] { return box.disable(test::home_profile()); })) {
+        EXPECT_GT(number, 5U);
+        break;
+      }
+      if (twice) {
+        (void)crashes_at(box, 1, [&] { return box.enable(test::home_profile()); });
+      }
+      ASSERT_TRUE(box.enable(test::home_profile()));
+      const auto report = box.disable(test::home_profile());
+      ASSERT_TRUE(report) << test::said(report);
+      EXPECT_EQ(box.now(), before) << "killed before call " << number << (twice ? ", twice" : "");
+      EXPECT_EQ(report->notes, std::vector<std::string>{});
+    }
+  }
+}
+
+TEST(Disable, TheRollbackFailsToo_TheNextOneLeavesNothing) {
+  std::size_t failed = 0;
+  for (std::size_t number = 2;; ++number) {
+    EngineHost box(test::hardened_home());
+    const auto before = box.now();
+    ASSERT_TRUE(box.enable(test::home_profile()));
+    box.kernel.forget_calls();
+    box.kernel.fault = {number, EIO};
+    box.kernel.before_call = [&](const std::string&) {
+      if (box.kernel.calls.size() > number) {
+        box.kernel.fault = {box.kernel.calls.size(), EIO};  // the way back, too
+      }
+    };
+    const auto result = box.disable(test::home_profile());
+    box.kernel.before_call = nullptr;
+    box.kernel.fault.reset();
+    if (result) {
+      EXPECT_GT(failed, 2U);
+      return;
+    }
+    if (test::said(result).find("not everything could be rolled back") != std::string::npos) {
+      ++failed;
+      EXPECT_EQ(box.store.load("mailu-home")->value().phase, Phase::kDisabling) << number;
+      EXPECT_NE(test::said(result).find("`smtp-egress disable mailu-home` once more"), std::string::npos);
+    }
+    const auto report = box.disable(test::home_profile());
+    ASSERT_TRUE(report) << test::said(report);
+    EXPECT_EQ(box.now(), before) << "call " << number;
+    EXPECT_EQ(report->notes, std::vector<std::string>{}) << "call " << number;
   }
 }
 

@@ -1,8 +1,11 @@
 #include "model/packet_walk.hpp"
-#include "net/contains.hpp"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
+
+#include "model/rules.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -11,6 +14,10 @@ using nft::Sense;
 
 // Longer jump chains do not exist: NFT_JUMP_STACK_SIZE, linux/netfilter/nf_tables.h.
 constexpr int kMaxJumpDepth = 16;
+
+constexpr PortRange kEphemeralPorts{32768, 60999};  // net.ipv4.ip_local_port_range, as the kernel has it
+
+constexpr std::array kStates{nft::kCtNew, nft::kCtEstablished, nft::kCtRelated, nft::kCtInvalid, nft::kCtUntracked};
 
 Holds by_sense(Holds plain, Sense sense) {
   if (sense == Sense::kIs || plain == Holds::kMaybe || plain == Holds::kSome) {
@@ -136,19 +143,72 @@ bool rewrites(const nft::Statement& statement) {
                    {"nat", "masquerade", "redir", "xt SNAT", "xt MASQUERADE", "xt DNAT", "xt REDIRECT", "xt NETMAP"});
 }
 
-/// How a chain ends for the packets that went into it.
-struct Ending {
-  std::optional<Obstacle> obstacle{};  ///< the first certain one, else the first there is
-  bool accepted = false;               ///< surely accepted: nothing after it in the base chain counts
-  bool returned = false;               ///< a `return`, or a `goto` that came back
-};
+/// A verdict by a map, whose elements are not known here.
+bool decides_by_map(const nft::Statement& statement) {
+  return is_opaque(statement, {"vmap", "ct state vmap"});
+}
+
+/// Two marks: some of the packets surely have one, and some the other.
+using Marks = std::optional<std::array<std::uint32_t, 2>>;
+
+bool fits(const nft::MatchTcpFlags& m, unsigned flags) {
+  return ((flags & m.mask) == m.value) == (m.sense == Sense::kIs);
+}
+bool fits(const nft::MatchMark& m, std::uint32_t mark) {
+  return ((mark & m.mark.mask) == m.mark.value) == (m.sense == Sense::kIs);
+}
+
+/// Do some of the packets surely fail the test, whatever is true of the others?
+bool surely_spares_some(const nft::Match& match, const PacketFacts& packet, const Marks& marks) {
+  const auto held = std::visit(MatchHolds{packet}, match);
+  if (held != Holds::kMaybe) {
+    return held != Holds::kYes;
+  }
+  if (const auto* port = std::get_if<nft::MatchPort>(&match)) {  // the client's: another in each connection
+    const bool has_all = port->ports.contains(kEphemeralPorts.first) && port->ports.contains(kEphemeralPorts.last);
+    return port->sense == Sense::kIs ? !has_all : port->ports.overlaps(kEphemeralPorts);
+  }
+  if (const auto* flags = std::get_if<nft::MatchTcpFlags>(&match)) {  // of what a side sends first, and then
+    const bool answers = packet.tcp_flags_never == rules::kSyn;
+    constexpr unsigned kAnswer = rules::kSyn | rules::kAck;
+    const bool begins = answers || packet.ct_states == 0 || (packet.ct_states & nft::kCtNew) != 0;
+    const bool goes_on = answers || packet.ct_states != nft::kCtNew;
+    return (begins && !fits(*flags, answers ? kAnswer : rules::kSyn)) || (goes_on && !fits(*flags, rules::kAck));
+  }
+  if (const auto* mark = std::get_if<nft::MatchMark>(&match)) {
+    return marks && !std::ranges::all_of(*marks, [&](std::uint32_t one) { return fits(*mark, one); });
+  }
+  // By its number an interface is nearly always `lo`, by which no mail goes: tunnels and bridges come and go.
+  const auto* opaque = std::get_if<nft::MatchOpaque>(&match);
+  return opaque != nullptr && (opaque->what == "meta iif" || opaque->what == "meta oif");
+}
+
+/// How much of what is still on its way.
+enum class Extent : std::uint8_t { kAll, kPart, kUnknown };
+
+Extent extent_of(Holds held) {
+  return held == Holds::kYes ? Extent::kAll : held == Holds::kSome ? Extent::kPart : Extent::kUnknown;
+}
 
 /// Which of the packets have come this far.
 struct Reached {
-  bool some = true;       ///< at least some of them surely
-  bool all = true;        ///< all of them surely
-  bool of_peers = false;  ///< at most those of certain peers
+  bool some = true;              ///< at least some of them surely
+  bool all = true;               ///< all of them surely
+  bool of_peers = false;         ///< at most those of certain peers
+  Extent extent = Extent::kAll;  ///< of those that nothing before has accepted
 };
+
+/// What becomes of the packets that a rule holds for, or that go into a chain. Those that are not accepted stay: they
+/// meet their end there, or go on. So a drop takes nothing from what follows it, and an accept does.
+struct Ending {
+  std::optional<Obstacle> obstacle{};  ///< the first certain one, else the first there is
+  bool some_stay = true;               ///< at least some of them surely
+  bool all_stay = true;                ///< all of them surely
+  bool over = false;                   ///< surely none of them goes on
+  bool returned = false;               ///< what goes on does so behind the chain's call: a `return`, or a `goto`
+};
+constexpr Ending kAccepted{.obstacle = {}, .some_stay = false, .all_stay = false, .over = true};
+constexpr Ending kPerhapsAccepted{.obstacle = {}, .some_stay = false, .all_stay = false};
 
 void keep_worse(Ending& whole, const std::optional<Obstacle>& found) {
   if (!found) {
@@ -160,53 +220,83 @@ void keep_worse(Ending& whole, const std::optional<Obstacle>& found) {
   }
 }
 
+/// What is looked for.
+enum class Seek : std::uint8_t {
+  kEnd,      ///< where packets are dropped, rejected or handed to userspace
+  kRewrite,  ///< where they are given another address
+};
+
 class Walk {
  public:
-  Walk(const nft::Ruleset& ruleset, PacketFacts packet, SkipRule skip, Ends ends)
-      : ruleset_(ruleset), packet_(std::move(packet)), skip_(skip), ends_(ends) {}
+  Walk(const nft::Ruleset& ruleset, PacketFacts packet, Seek seek, SkipRule skip, Ends ends)
+      : ruleset_(ruleset), packet_(std::move(packet)), seek_(seek), skip_(skip), ends_(ends) {}
 
-  Ending chain(const nft::ObservedChain& chain, Reached reached, int depth) {
-    Ending whole;
+  /// Of the packets that went into it.
+  Ending chain(const nft::ObservedChain& chain, const Reached& entered, int depth) {
+    Ending whole{.obstacle = {}, .some_stay = false};
+    Reached left;  // of them, in the chain
+    bool may_have_returned = false;
     for (const auto& observed : chain.rules) {
       const auto held = skip_ != nullptr && skip_(observed.rule) ? Holds::kNo : holds(observed.rule, packet_);
       if (held == Holds::kNo) {
         continue;
       }
-      const Reached here{reached.some && held >= Holds::kSome, reached.all && held == Holds::kYes,
-                         reached.of_peers || held == Holds::kPeers};
-      const auto ending = rule(chain, observed, here, depth);
+      const bool spares_some = held != Holds::kYes && surely_spares_some(observed.rule);
+      const auto ending = rule(chain, observed, part(entered, left, held), depth);
       keep_worse(whole, ending.obstacle);
       if (whole.obstacle && whole.obstacle->certain) {
         return whole;
       }
-      if (held == Holds::kYes && ending.accepted) {
-        whole.accepted = true;
-        return whole;
+      whole.all_stay = whole.all_stay && ending.all_stay;
+      whole.some_stay = whole.some_stay || (ending.returned && ending.some_stay && left.some && held >= Holds::kSome);
+      if (held == Holds::kYes && (ending.over || ending.returned)) {
+        whole.over = ending.over && !may_have_returned;
+        left.some = left.some && ending.some_stay && ending.over;
+        break;
       }
-      if (held == Holds::kYes && ending.returned) {
-        break;  // of a base chain, to its policy
-      }
+      left.some = left.some && (spares_some || (ending.some_stay && !ending.returned));
+      left.all = left.all && ending.all_stay && !ending.returned;
+      left.extent = ending.returned ? std::max(left.extent, extent_of(held)) : left.extent;
+      may_have_returned = may_have_returned || ending.returned;
     }
-    if (chain.hook && chain.hook->policy == nft::Policy::kDrop) {
-      keep_worse(whole, Obstacle{chain.key, "policy drop", is_certain(reached), reached.of_peers});
+    whole.some_stay = whole.some_stay || left.some || whole.all_stay;
+    const bool to_policy = chain.hook && !whole.over;  // what returned from a base chain goes there, too
+    if (to_policy && seek_ == Seek::kEnd && chain.hook->policy == nft::Policy::kDrop) {
+      const Reached here{entered.some && whole.some_stay, entered.all && whole.all_stay, entered.of_peers};
+      keep_worse(whole, Obstacle{chain.key, "policy drop", is_certain(here), here.of_peers});
     }
     return whole;
   }
 
  private:
-  [[nodiscard]] bool is_certain(Reached here) const { return ends_ == Ends::kAll ? here.all : here.some; }
-  [[nodiscard]] Obstacle end_at(const nft::ObservedChain& chain, const nft::ObservedRule& observed,
-                                Reached here) const {
-    return {chain.key, nft::to_string(observed.rule), is_certain(here), here.of_peers, observed.handle};
+  [[nodiscard]] bool is_certain(const Reached& here) const { return ends_ == Ends::kAll ? here.all : here.some; }
+  [[nodiscard]] Ending end_at(const nft::ObservedChain& chain, const nft::ObservedRule& observed,
+                              const Reached& here) const {
+    return {.obstacle =
+                Obstacle{chain.key, nft::to_string(observed.rule), is_certain(here), here.of_peers, observed.handle},
+            .over = true};
+  }
+  static Reached part(const Reached& entered, const Reached& left, Holds held) {
+    return {.some = entered.some && left.some && held >= Holds::kSome,
+            .all = entered.all && left.all && held == Holds::kYes,
+            .of_peers = entered.of_peers || held == Holds::kPeers,
+            .extent = std::max({entered.extent, left.extent, extent_of(held)})};
+  }
+  [[nodiscard]] bool surely_spares_some(const nft::Rule& rule) const {
+    return std::ranges::any_of(
+        rule.matches, [&](const nft::Match& match) { return smtpegress::surely_spares_some(match, packet_, marks_); });
   }
 
-  Ending rule(const nft::ObservedChain& chain, const nft::ObservedRule& observed, Reached here, int depth) {
+  Ending rule(const nft::ObservedChain& chain, const nft::ObservedRule& observed, const Reached& here, int depth) {
     for (const auto& statement : observed.rule.statements) {
       if (const auto* set = std::get_if<nft::SetMark>(&statement)) {
         set_mark(set->mark, here);
       }
-      if (refuses(statement)) {
-        return {end_at(chain, observed, here)};
+      if (seek_ == Seek::kEnd ? refuses(statement) : rewrites(statement)) {
+        return end_at(chain, observed, here);
+      }
+      if (decides_by_map(statement)) {
+        return kPerhapsAccepted;
       }
       if (const auto* verdict = std::get_if<nft::Verdict>(&statement)) {
         return this->verdict(chain, observed, *verdict, here, depth);
@@ -215,27 +305,33 @@ class Walk {
     return {};
   }
 
-  /// A mark that is set for some of the packets only leaves it unknown.
-  void set_mark(const Mark& mark, Reached here) {
-    if (here.all && packet_.mark) {
-      packet_.mark = (*packet_.mark & ~mark.mask) | mark.value;
-    } else if (here.all && mark.mask == 0xffffffff) {
+  /// A mark that is set for some of the packets only leaves it unknown which of two it is.
+  void set_mark(const Mark& mark, const Reached& here) {
+    const auto before = packet_.mark;
+    if (packet_.mark) {
+      packet_.mark = (*before & ~mark.mask) | mark.value;
+    } else if (mark.mask == 0xffffffff) {
       packet_.mark = mark.value;
-    } else {
+    }
+    marks_.reset();
+    if (here.extent != Extent::kAll && packet_.mark != before) {
+      if (before && here.some && here.extent == Extent::kPart) {
+        marks_ = {*before, *packet_.mark};
+      }
       packet_.mark.reset();
     }
   }
 
   Ending verdict(const nft::ObservedChain& chain, const nft::ObservedRule& observed, const nft::Verdict& verdict,
-                 Reached here, int depth) {
+                 const Reached& here, int depth) {
     switch (verdict.code) {
       case nft::VerdictCode::kAccept:
-        return {{}, true};
+        return kAccepted;
       case nft::VerdictCode::kDrop:
       case nft::VerdictCode::kQueue:
-        return {end_at(chain, observed, here)};
+        return seek_ == Seek::kEnd ? end_at(chain, observed, here) : kAccepted;  // rewritten they are not any more
       case nft::VerdictCode::kReturn:
-        return {{}, false, true};
+        return {.obstacle = {}, .returned = true};
       case nft::VerdictCode::kContinue:
         return {};
       case nft::VerdictCode::kJump:
@@ -245,7 +341,7 @@ class Walk {
           return {};
         }
         auto ending = this->chain(*target, here, depth + 1);
-        ending.returned = verdict.code == nft::VerdictCode::kGoto;
+        ending.returned = verdict.code == nft::VerdictCode::kGoto && !ending.over;
         return ending;
       }
     }
@@ -254,52 +350,11 @@ class Walk {
 
   const nft::Ruleset& ruleset_;
   PacketFacts packet_;
+  Marks marks_;
+  Seek seek_;
   SkipRule skip_;
   Ends ends_;
 };
-
-/// The first address rewrite that surely is one, else the first that may be; `accepted` or `returned` where surely all
-/// the packets left the chain before one. `sure`: that some packets come here.
-Ending rewrite_in(const nft::Ruleset& ruleset, const nft::ObservedChain& chain, const PacketFacts& packet, bool sure,
-                  int depth) {
-  Ending whole;
-  for (const auto& observed : chain.rules) {
-    const auto held = holds(observed.rule, packet);
-    if (held == Holds::kNo) {
-      continue;
-    }
-    const bool surely_here = sure && held >= Holds::kSome;
-    for (const auto& statement : observed.rule.statements) {
-      if (rewrites(statement)) {
-        keep_worse(whole, Obstacle{chain.key, nft::to_string(observed.rule), surely_here, false, observed.handle});
-        if (surely_here) {
-          return whole;
-        }
-        continue;
-      }
-      const auto* verdict = std::get_if<nft::Verdict>(&statement);
-      if (verdict == nullptr) {
-        continue;
-      }
-      const bool ends = verdict->code == nft::VerdictCode::kAccept || verdict->code == nft::VerdictCode::kDrop;
-      if (held == Holds::kYes && (ends || verdict->code == nft::VerdictCode::kReturn)) {
-        whole.accepted = ends;
-        whole.returned = !ends;
-        return whole;
-      }
-      const auto* target = verdict->chain.empty() ? nullptr : ruleset.find({chain.key.table, verdict->chain});
-      if (target != nullptr && depth < kMaxJumpDepth) {
-        const auto below = rewrite_in(ruleset, *target, packet, surely_here, depth + 1);
-        keep_worse(whole, below.obstacle);
-        if ((below.obstacle && below.obstacle->certain) || (held == Holds::kYes && below.accepted)) {
-          whole.accepted = below.accepted;
-          return whole;
-        }
-      }
-    }
-  }
-  return whole;
-}
 
 }  // namespace
 
@@ -317,12 +372,28 @@ Holds holds(const nft::Rule& rule, const PacketFacts& packet) {
 
 std::optional<Obstacle> find_obstacle(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
                                       const PacketFacts& packet, SkipRule skip, Ends ends) {
-  return Walk(ruleset, packet, skip, ends).chain(chain, {}, 0).obstacle;
+  const auto met_by = [&](const PacketFacts& facts) {
+    return Walk(ruleset, facts, Seek::kEnd, skip, ends).chain(chain, {}, 0).obstacle;
+  };
+  if (ends == Ends::kAll || packet.ct_states == 0) {
+    return met_by(packet);
+  }
+  Ending worst;  // a flow ends where its first packet does, or where all the others do
+  for (const std::uint32_t state : kStates) {
+    if ((packet.ct_states & state) != 0 && !(worst.obstacle && worst.obstacle->certain)) {
+      auto facts = packet;
+      facts.ct_states = state;
+      keep_worse(worst, met_by(facts));
+    }
+  }
+  return worst.obstacle;
 }
 
 std::optional<Obstacle> find_rewrite(const nft::Ruleset& ruleset, const nft::ObservedChain& chain,
                                      const PacketFacts& packet) {
-  return rewrite_in(ruleset, chain, packet, true, 0).obstacle;
+  auto first = packet;  // nat chains see no other of a connection
+  first.ct_states = (packet.ct_states & nft::kCtNew) != 0 ? nft::kCtNew : packet.ct_states;
+  return Walk(ruleset, first, Seek::kRewrite, nullptr, Ends::kSome).chain(chain, {}, 0).obstacle;
 }
 
 }  // namespace smtpegress

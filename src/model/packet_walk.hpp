@@ -1,5 +1,6 @@
 // Would a packet of the mail flow come through a chain? Rules are tried in order with three-valued tests, because an
-// observed rule may hold what the decoder does not understand, and a flow is not one packet but many.
+// observed rule may hold what the decoder does not understand, and a flow is not one packet but many. A rule that may
+// accept all of them, or send them back, leaves nothing certain of what stands behind it.
 #pragma once
 
 #include <optional>

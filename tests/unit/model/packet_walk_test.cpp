@@ -136,13 +136,16 @@ TEST(PacketWalk, ARule_HoldsAsMuchAsItsWeakestTest) {
   EXPECT_EQ(holds({}, mail()), Holds::kYes) << "no test at all";
 }
 
+std::string told(const std::optional<Obstacle>& obstacle) {
+  return !obstacle ? "-" : (obstacle->certain ? "certain: " : "maybe: ") + obstacle->rule;
+}
+
 /// What the mail meets in FORWARD: "-" nothing, "certain: rule" or "maybe: rule".
-std::string walk(const std::string& filter, const PacketFacts& packet = mail()) {
+std::string walk(const std::string& filter, const PacketFacts& packet = mail(), Ends ends = Ends::kSome) {
   nft::Ruleset ruleset;
   test::add_iptables(ruleset, "*filter\n" + filter);
   const auto* chain = ruleset.find({{nft::Family::kIp, "filter"}, "FORWARD"});
-  const auto obstacle = find_obstacle(ruleset, *chain, packet);
-  return !obstacle ? "-" : (obstacle->certain ? "certain: " : "maybe: ") + obstacle->rule;
+  return told(find_obstacle(ruleset, *chain, packet, nullptr, ends));
 }
 
 TEST(PacketWalk, Policy) {
@@ -214,6 +217,110 @@ TEST(PacketWalk, AMarkThatIsSetOnTheWay_CountsFromThere) {
       << "known for none of them any more, if some were marked anew";
 }
 
+TEST(PacketWalk, BehindAnAcceptThatMayHold_NothingIsCertain) {
+  const std::string local = "-m addrtype --dst-type LOCAL";
+  EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD " + local + " -j ACCEPT\n"), "maybe: policy drop");
+  EXPECT_EQ(walk(":FORWARD ACCEPT\n-A FORWARD -m multiport --dports 25,53 -j ACCEPT\n-A FORWARD -j DROP\n"),
+            "maybe: counter drop");
+  const std::string chains = ":FORWARD DROP\n:SUB -\n";
+  EXPECT_EQ(walk(chains + "-A FORWARD -j SUB\n-A SUB " + local + " -j ACCEPT\n"), "maybe: policy drop");
+  EXPECT_EQ(walk(chains + "-A FORWARD " + local + " -j SUB\n-A SUB -j ACCEPT\n"), "maybe: policy drop");
+  EXPECT_EQ(walk(chains + "-A FORWARD " + local + " -g SUB\n-A FORWARD -o wg0 -j ACCEPT\n"), "maybe: policy drop");
+  EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -p tcp --sport 1024:65535 -j ACCEPT\n"), "maybe: policy drop")
+      << "every client's port";
+}
+
+TEST(PacketWalk, TheFirstPacketAndAllOthers_AreWalkedByThemselves) {
+  const std::string replies = ":FORWARD DROP\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
+  EXPECT_EQ(walk(replies + "-A FORWARD -m conntrack --ctstate NEW -p tcp --dport 25 -j ACCEPT\n"), "-");
+  EXPECT_EQ(walk(replies + "-A FORWARD -m conntrack --ctstate NEW -p tcp --dport 587 -j ACCEPT\n"),
+            "certain: policy drop");
+  EXPECT_EQ(walk(replies + "-A FORWARD -m conntrack --ctstate NEW -m multiport --dports 25,53 -j ACCEPT\n"),
+            "maybe: policy drop");
+  EXPECT_EQ(walk(replies + "-A FORWARD -p tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT\n"), "maybe: policy drop")
+      << "the first is a bare SYN";
+}
+
+TEST(PacketWalk, BehindAReturnThatMayHold_NothingOfItsChainIsCertain) {
+  const std::string sub = ":SUB -\n-A FORWARD -j SUB\n-A SUB -m addrtype --dst-type LOCAL -j RETURN\n";
+  EXPECT_EQ(walk(":FORWARD ACCEPT\n" + sub + "-A SUB -j DROP\n"), "maybe: counter drop");
+  EXPECT_EQ(walk(":FORWARD DROP\n" + sub + "-A SUB -j DROP\n"), "certain: policy drop") << "there, or here";
+  EXPECT_EQ(walk(":FORWARD DROP\n" + sub), "certain: policy drop");
+  EXPECT_EQ(walk(":FORWARD DROP\n" + sub + "-A SUB -j ACCEPT\n"), "maybe: policy drop");
+  EXPECT_EQ(walk(":FORWARD DROP\n:SUB -\n-A FORWARD -j SUB\n-A SUB -s 192.168.203.7/32 -j RETURN\n-A SUB -j ACCEPT\n"),
+            "certain: policy drop")
+      << "one container's";
+  EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -m addrtype --dst-type LOCAL -j RETURN\n-A FORWARD -j ACCEPT\n"),
+            "maybe: policy drop");
+}
+
+TEST(PacketWalk, AnAcceptThatSurelyLeavesSome_LeavesThemToWhatFollows) {
+  for (const auto* accepted :
+       {"-m conntrack --ctstate RELATED,ESTABLISHED -m set --match-set docker-ext-bridges-v4 dst",
+        "-s 192.168.203.7/32 -m addrtype --dst-type LOCAL", "-d 198.51.100.0/24 -m set --match-set bans src",
+        "-d 198.51.100.0/24", "-p tcp --sport 22", "-p tcp ! --tcp-flags FIN,SYN,RST,ACK SYN",
+        "-p tcp --tcp-flags SYN,ACK SYN", "-i docker0 -m addrtype --dst-type LOCAL"}) {
+    EXPECT_EQ(walk(std::string(":FORWARD DROP\n-A FORWARD ") + accepted + " -j ACCEPT\n"), "certain: policy drop")
+        << accepted;
+  }
+  auto replies = mail();
+  replies.tcp_flags_never = 0x02;
+  EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -p tcp --tcp-flags ACK ACK -j ACCEPT\n", replies), "maybe: policy drop")
+      << "all of them have it";
+}
+
+TEST(PacketWalk, AnAcceptThatIsNotReached_LeavesAllToWhatFollows) {
+  EXPECT_EQ(walk(":FORWARD DROP\n:SUB -\n-A FORWARD -m addrtype --dst-type LOCAL -j SUB\n-A SUB -j DROP\n"
+                 "-A SUB -j ACCEPT\n"),
+            "certain: policy drop");
+}
+
+TEST(PacketWalk, WhereAllHaveToEnd_OneThatIsAcceptedIsEnough) {
+  const auto all = [](const std::string& rules) { return walk(":FORWARD DROP\n" + rules, mail(), Ends::kAll); };
+  EXPECT_EQ(all(""), "certain: policy drop");
+  EXPECT_EQ(all("-A FORWARD -s 192.168.203.7/32 -j DROP\n"), "certain: policy drop");
+  EXPECT_EQ(all("-A FORWARD -s 192.168.203.7/32 -j ACCEPT\n"), "maybe: policy drop");
+  EXPECT_EQ(all("-A FORWARD -d 198.51.100.0/24 -j ACCEPT\n"), "maybe: policy drop");
+  EXPECT_EQ(all(":SUB -\n-A FORWARD -j SUB\n-A SUB -s 192.168.203.7/32 -j RETURN\n-A SUB -j DROP\n"),
+            "certain: policy drop");
+}
+
+TEST(PacketWalk, AMarkThatAllGetWhoAreLeft_IsKnown) {
+  const std::string by_mark = "-A FORWARD -m mark --mark 0x20 -j ACCEPT\n";
+  EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
+                 "-A FORWARD -j MARK --set-mark 0x20\n" +
+                 by_mark),
+            "-");
+  EXPECT_EQ(walk(":FORWARD DROP\n:SUB -\n-A FORWARD -j SUB\n-A SUB -m addrtype --dst-type LOCAL -j RETURN\n"
+                 "-A SUB -j MARK --set-mark 0x20\n" +
+                 by_mark),
+            "maybe: policy drop")
+      << "who went back has not got it";
+  EXPECT_EQ(walk(":FORWARD DROP\n-A FORWARD -m addrtype --dst-type LOCAL -j MARK --set-mark 0x20\n" + by_mark),
+            "maybe: policy drop");
+}
+
+/// A chain of nft's: such a rule, and the policy drop.
+std::string behind(const nft::Rule& rule) {
+  nft::Ruleset ruleset;
+  test::add_iptables(ruleset, "*filter\n:FORWARD DROP\n");
+  ruleset.chains.front().rules = {{rule, 9, 0, 0}};
+  return told(find_obstacle(ruleset, ruleset.chains.front(), mail()));
+}
+
+TEST(PacketWalk, AVerdictByAMap_MayBeAnAccept) {
+  for (const auto* map : {"vmap", "ct state vmap"}) {
+    EXPECT_EQ(behind({{}, {nft::StatementOpaque{map, {}}}, {}}), "maybe: policy drop") << map;
+  }
+}
+
+TEST(PacketWalk, ASetOfPorts_MayHoldTheMails) {
+  const nft::Statement accept = nft::Verdict{nft::VerdictCode::kAccept, {}};
+  EXPECT_EQ(behind({{nft::MatchL4Proto{6, nft::Sense::kIs}, nft::MatchOpaque{"lookup", {}}}, {accept}, {}}),
+            "maybe: policy drop");
+  EXPECT_EQ(behind({{nft::MatchOpaque{"meta iif", {}}}, {accept}, {}}), "certain: policy drop") << "`iif lo accept`";
+}
+
 TEST(PacketWalk, WhatEndsCertainPeersOnly_IsToldFromWhatMayEndAnybody) {
   const auto of_peers = [](const std::string& rules) {
     nft::Ruleset ruleset;
@@ -273,6 +380,26 @@ TEST(SourceRewrite, AnAcceptForSome_LeavesTheOthersToWhatFollows) {
       ruleset,
       "*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -s 192.168.203.7/32 -j ACCEPT\n-A POSTROUTING -j MASQUERADE\n");
   EXPECT_TRUE(find_rewrite(ruleset, ruleset.chains.front(), mail()));
+}
+
+TEST(SourceRewrite, BehindAnAcceptThatMayHold_IsNotCertain) {
+  for (const auto* rules : {"-A POSTROUTING -m addrtype --dst-type LOCAL -j ACCEPT\n-A POSTROUTING -j MASQUERADE\n",
+                            "-A POSTROUTING -j SUB\n-A SUB -m addrtype --dst-type LOCAL -j ACCEPT\n"
+                            "-A POSTROUTING -j MASQUERADE\n",
+                            "-A POSTROUTING -j SUB\n-A SUB -m addrtype --dst-type LOCAL -j RETURN\n"
+                            "-A SUB -j MASQUERADE\n"}) {
+    nft::Ruleset ruleset;
+    test::add_iptables(ruleset, std::string("*nat\n:POSTROUTING ACCEPT\n:SUB -\n") + rules);
+    EXPECT_EQ(told(find_rewrite(ruleset, ruleset.chains.front(), mail())), "maybe: counter masquerade") << rules;
+  }
+}
+
+TEST(SourceRewrite, OnlyTheFirstPacketCounts) {
+  nft::Ruleset ruleset;
+  test::add_iptables(ruleset,
+                     "*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -m conntrack --ctstate NEW -j ACCEPT\n"
+                     "-A POSTROUTING -j MASQUERADE\n");
+  EXPECT_FALSE(find_rewrite(ruleset, ruleset.chains.front(), mail()));
 }
 
 TEST(SourceRewrite, BelowAJumpThatIsNotUnderstood_IsNotCertain) {

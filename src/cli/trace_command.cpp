@@ -36,7 +36,7 @@ void say(std::FILE* to, const std::string& text) {
 /// Sent when the kernel traces, as it would else be missed. With it goes what only it needs of root's power.
 Result<Knock> knock(const Profile& profile, const probe::Endpoint& to, const KnockQuestions& ask) {
   auto sent = Knock::send(profile, to, ask);
-  if (auto kept = keep_only_net_admin(); !kept) {
+  if (auto kept = keep_only_net_admin({}); !kept) {
     return std::unexpected(kept.error());
   }
   return sent;
@@ -57,7 +57,9 @@ Result<int> run_trace(const Options& options, Engine& engine, const std::string&
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
   };
   trace.begun = [&](const Profile& profile) -> Result<void> {
-    say(as_text ? stdout : stderr, trace_begin_text(profile, follow.seconds));
+    if (options.verbosity != Verbosity::kQuiet) {
+      say(as_text ? stdout : stderr, trace_begin_text(profile, follow.seconds));
+    }
     if (follow.probe) {
       const auto to = parse_knock_target(follow.to, profile);
       if (!to) {

@@ -11,12 +11,27 @@ constexpr std::size_t kMostEvents = 256;  // of one packet; the kernel's longest
 bool drops(const TraceEvent& event) {
   return event.verdict && event.verdict->code == nft::VerdictCode::kDrop;
 }
+bool queues(const TraceEvent& event) {
+  return event.verdict && event.verdict->code == nft::VerdictCode::kQueue;
+}
 
 /// Is it worth keeping? A chain's accepting policy and its return decide nothing; nor does the rule of no handle, by
 /// which the kernel says that a chain has come to its end.
 bool tells(const TraceEvent& event) {
   return event.kind == TraceEvent::Kind::kPolicy ? drops(event)
                                                  : event.kind == TraceEvent::Kind::kRule && event.handle != 0;
+}
+
+/// Where there is no room, only what may be the packet's end: in the place of the latest, which led there.
+void keep(const TraceEvent& event, std::vector<TraceEvent>& kept) {
+  if (!tells(event)) {
+    return;
+  }
+  if (kept.size() < kMostEvents) {
+    kept.push_back(event);
+  } else if (drops(event) || queues(event)) {
+    kept.back() = event;
+  }
 }
 
 /// But for the hop limit, which forwarding lowers.
@@ -100,7 +115,7 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
   auto& trail = found->second;
   trail.heard = now;
   trail.mark = event.mark;
-  trail.queued = event.verdict && event.verdict->code == nft::VerdictCode::kQueue;
+  trail.queued = queues(event);
   trail.out = event.out != 0 ? event.out : trail.out;
   trail.last = event.packet.value_or(trail.last);
   if (place) {
@@ -116,9 +131,7 @@ void JourneyBook::add(const TraceEvent& event, Instant now) {
     }
     return;
   }
-  if (tells(event) && trail.events.size() < kMostEvents) {
-    trail.events.push_back(event);
-  }
+  keep(event, trail.events);
   if (drops(event)) {
     trail.end = JourneyEnd::kDropped;
     finish(found);

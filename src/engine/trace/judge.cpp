@@ -228,6 +228,10 @@ class Judge {
   }
   [[nodiscard]] bool has_one_link() const { return host_.source_links.size() == 1 && host_.source_networks.empty(); }
   void dropped() {
+    if (journey_.steps.empty()) {
+      wrong(fmt::format("dropped by {} that is not known here", last_rule()), verify());
+      return;
+    }
     const auto& step = journey_.steps.back();
     const auto* observed = texts_.find(step.chain, step.handle);
     const auto right = right_way_out();
@@ -242,6 +246,10 @@ class Judge {
   [[nodiscard]] std::string mend_drop(const TraceStep& step) const {
     if (is_own_table(step.chain.table)) {
       return verify();
+    }
+    const auto* chain = texts_.observed().ruleset.find(step.chain);
+    if (chain != nullptr && chain->closed) {
+      return open_by_hand(step.chain.table, profile_);
     }
     const bool ours_is_wanted = std::ranges::any_of(ask_.view.findings, [&](const Finding& finding) {
       const auto* rule = std::get_if<ForeignChainRule>(&finding.object);

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 #include "engine/trace/judge.hpp"
 #include "engine/verify/lookups.hpp"
@@ -12,6 +14,12 @@
 
 namespace smtpegress {
 namespace {
+
+/// In bytes, all headers from IP's on. IPv6's own counts only what follows it.
+std::uint32_t size_of(const TracedPacket& packet) {
+  constexpr std::uint32_t kIp6Header = 40;  // bytes; RFC 8200, section 3
+  return packet.length + (packet.source.family == IpFamily::kV6 ? kIp6Header : 0);
+}
 
 class LossFinder {
  public:
@@ -73,8 +81,8 @@ class LossFinder {
                           answer->errnum == EINVAL ? "blackhole" : "prohibit"),
               mend_refusal()};
     }
-    if (answer->errnum != 0 && !in_.empty() && !forwards_from(ask_, family(), in_)) {
-      return not_forwarding();
+    if (auto loss = answer->errnum != 0 && !in_.empty() ? not_forwarding() : std::nullopt) {
+      return *std::move(loss);
     }
     const auto* tunnel = ask_.view.seen.observed.link(profile.tunnel);
     if (answer->errnum != 0 && is_mail() && profile.side == Side::kHome && (tunnel == nullptr || !tunnel->up)) {
@@ -114,21 +122,34 @@ class LossFinder {
                        traits_of(family()).ip);
   }
 
-  Loss not_forwarding() {
-    const auto key = sysctl_name(std::string(traits_of(family()).forwarding));
-    return {
-        fmt::format("not routed on: this host does not forward what comes in by {} ({}, or that of the interface, is "
-                    "off)",
-                    in_.str(), key),
-        fmt::format("`{}` switches it on; look for what switched it off", enable_command(ask_.view.profile))};
+  /// Nothing where no sysctl keeps the kernel from it. IPv6 asks no single interface, but each can be without IPv6.
+  [[nodiscard]] std::optional<Loss> not_forwarding() const {
+    const auto& traits = traits_of(family());
+    const auto because = [&](std::string_view why) {
+      return fmt::format("not routed on: this host does not forward what comes in by {} ({})", in_.str(), why);
+    };
+    const std::string everywhere(traits.forwarding);
+    if (const auto on = ask_.kernel.read_sysctl(everywhere); !on || *on != "1") {
+      return Loss{because(sysctl_name(everywhere) + " is off"),
+                  fmt::format("`{}` switches it on; look for what switched it off", enable_command(ask_.view.profile))};
+    }
+    const bool by_interface = family() == IpFamily::kV4;
+    const std::string_view wrong = by_interface ? "0" : "1";
+    const auto own = fmt::format("{}{}/{}", traits.conf, in_.str(), by_interface ? "forwarding" : "disable_ipv6");
+    if (const auto value = ask_.kernel.read_sysctl(own); value && *value == wrong) {
+      return Loss{because(fmt::format("{} is {}", sysctl_name(own), wrong)),
+                  fmt::format("`sysctl {}={}`", sysctl_name(own), by_interface ? "1" : "0")};
+    }
+    return std::nullopt;
   }
 
   /// The lookup finds a way now: what else the kernel looks at between routing and the next hook.
   Loss routed(const RouteAnswer& answer) {
     const auto* link = ask_.view.seen.observed.link(answer.interface);
-    if (link != nullptr && link->mtu != 0 && trail_.last.length > link->mtu) {
-      return {fmt::format("not forwarded: its {} bytes are more than {} takes ({})", trail_.last.length,
-                          answer.interface.str(), link->mtu),
+    const auto size = size_of(trail_.last);
+    if (link != nullptr && link->mtu != 0 && size > link->mtu) {
+      return {fmt::format("not forwarded: its {} bytes are more than {} takes ({})", size, answer.interface.str(),
+                          link->mtu),
               "its sender has to be told so: let ICMP through (\"fragmentation needed\", \"packet too big\")"};
     }
     return {fmt::format("lost between routing and the next hook; a lookup finds a way, by {}", answer.interface.str()),

@@ -22,6 +22,11 @@ using Way =
     std::tuple<Journey::Direction, IpAddress, IpAddress, IfName, IfName, JourneyEnd,
                std::vector<std::tuple<nft::ChainKey, std::uint64_t, std::string>>, std::optional<IpAddress>, bool>;
 
+enum class Length : std::uint8_t {
+  kWhole,     ///< what was to come would have been heard
+  kCutShort,  ///< by the number of packets, or by a person
+};
+
 class Tracing {
  public:
   Tracing(Kernel& kernel, const DockerNetworks& docker, const EnabledView& view, std::int64_t now,
@@ -31,18 +36,20 @@ class Tracing {
         texts_(kernel, view.seen.observed),
         book_(std::move(table), view.profile.ports) {}
 
-  Result<void> follow(PacketTrace& trace, TraceReport& report) {
+  Result<Length> follow(PacketTrace& trace, TraceReport& report) {
     const auto begin = options_.clock();
     milliseconds quiet_since = begin;
     std::optional<milliseconds> closed;
+    std::optional<Length> length;
     while (true) {
       const auto now = options_.clock();
-      if (!closed && is_over(now - begin, now - quiet_since)) {
+      length = length ? length : over(now - begin, now - quiet_since);
+      if (!closed && length) {
         book_.close();
         closed = now;
       }
       if (closed && (book_.empty() || now - *closed >= 2 * kSilence)) {
-        return {};
+        return *length;
       }
       const auto read = trace.next(kNap);
       if (!read) {
@@ -69,10 +76,14 @@ class Tracing {
   }
 
  private:
-  [[nodiscard]] bool is_over(milliseconds passed, milliseconds quiet) const {
-    const bool has_enough = options_.packets != 0 && packets_ >= options_.packets;
+  /// Nothing: not yet.
+  [[nodiscard]] std::optional<Length> over(milliseconds passed, milliseconds quiet) const {
     const bool all_told = options_.sent && (went_wrong_ || (options_.sent() && book_.empty() && quiet >= kSilence));
-    return passed >= options_.bound || has_enough || all_told || (options_.stopped && options_.stopped());
+    if (passed >= options_.bound || all_told) {
+      return Length::kWhole;
+    }
+    const bool has_enough = options_.packets != 0 && packets_ >= options_.packets;
+    return has_enough || (options_.stopped && options_.stopped()) ? std::optional(Length::kCutShort) : std::nullopt;
   }
 
   void take(const Trail& trail, TraceReport& report) {
@@ -126,7 +137,7 @@ std::size_t count_of(const TraceReport& report, Journey::Direction direction) {
   return packets;
 }
 
-std::vector<std::string> notes_on(const TraceReport& report, Kernel& kernel) {
+std::vector<std::string> notes_on(const TraceReport& report, Length length, Kernel& kernel) {
   std::vector<std::string> notes;
   if (report.overrun) {
     notes.emplace_back(
@@ -139,7 +150,7 @@ std::vector<std::string> notes_on(const TraceReport& report, Kernel& kernel) {
         "no packet of the mail stack's to tcp/{} was seen: send a mail meanwhile, or let trace knock by itself: `smtp-"
         "egress trace {} --probe --to ADDRESS`",
         report.profile.ports.front().to_string(), report.profile.name));
-  } else if (mail != 0 && replies == 0 && report.packets(Journey::Judgement::kWrong) == 0) {
+  } else if (length == Length::kWhole && replies == 0 && report.packets(Journey::Judgement::kWrong) == 0) {
     notes.emplace_back(
         report.profile.side == Side::kHome
             ? "the mail left, and no reply came back out of the tunnel: see the other end, with `smtp-egress trace` "
@@ -178,6 +189,7 @@ Result<TraceReport> Engine::trace(const std::string& name, const std::optional<P
   }
   const auto table = trace_table_key(view->profile.name, static_cast<std::uint32_t>(::getpid()));
   TraceReport report{view->profile, nft::to_string(table), {}, false, {}};
+  auto length = Length::kWhole;
   {
     const auto trace = kernel_.trace(trace_table(table, view->profile, view->seen.host));
     if (!trace) {
@@ -189,11 +201,13 @@ Result<TraceReport> Engine::trace(const std::string& name, const std::optional<P
       }
     }
     Tracing tracing(kernel_, docker_, *view, now_(), options, table);
-    if (auto followed = tracing.follow(**trace, report); !followed) {
+    const auto followed = tracing.follow(**trace, report);
+    if (!followed) {
       return std::unexpected(followed.error());
     }
+    length = *followed;
   }
-  report.notes = notes_on(report, kernel_);
+  report.notes = notes_on(report, length, kernel_);
   return report;
 }
 

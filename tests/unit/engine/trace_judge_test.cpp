@@ -1,4 +1,6 @@
 // trace: whose packets are judged, and by what; with a kernel that tells what the test says.
+#include <algorithm>
+
 #include "unit/engine/traced_host.hpp"
 
 namespace smtpegress {
@@ -33,6 +35,77 @@ TEST_F(HomeTrace, ToTheLinksNetworkThatHoldsASource_KeepsItsOwnWay) {
 TEST_F(HomeTrace, ToALinksNeighbour_TheSourcesMailIsStillPastTheTunnel) {
   expect_wrong(only(traced({mail(7, "169.254.1.1").through(link("eth0")).read()})), JourneyEnd::kLeft,
                "past the tunnel");
+}
+
+TEST_F(HomeTrace, ADropOfATableThatIsClosed_IsNoRuleToDelete_ButForItsProgramToBeTold) {
+  const nft::ChainKey forward{{Family::kInet, "firewalld"}, "filter_FORWARD"};
+  auto& ruleset = box.host().state.ruleset;
+  ruleset.tables.push_back(forward.table);
+  const nft::BaseHook hook{nft::ChainType::kFilter, nft::Hook::kForward, 10, nft::Policy::kAccept};
+  const nft::ObservedRule reject{.rule = {{}, {nft::Reject{}}, {}}, .handle = 901};
+  ruleset.chains.push_back({.key = forward, .handle = 900, .hook = hook, .rules = {reject}, .closed = true});
+  const auto telling = mail().at("prerouting", 1).at("prerouting-end").out_by(link("wg0")).at("forward");
+  const auto journey = only(traced({Telling(telling).rule(forward, 901, nft::VerdictCode::kDrop).read()}));
+  expect_wrong(journey, JourneyEnd::kDropped, "refused by inet firewalld filter_FORWARD");
+  EXPECT_NE(journey.mend.find("firewall-cmd --permanent"), std::string::npos) << journey.mend;
+  EXPECT_EQ(journey.mend.find("nft delete rule"), std::string::npos) << journey.mend;
+}
+
+Telling through_jumps(Telling telling, std::uint64_t jumps) {
+  const nft::ChainKey theirs{{Family::kInet, "theirs"}, "p"};
+  for (std::uint64_t handle = 1; handle <= jumps; ++handle) {
+    telling.rule(theirs, handle, nft::VerdictCode::kJump);
+  }
+  return telling;
+}
+
+TEST_F(HomeTrace, BehindMoreEventsThanAreKept_TheDropIsTold_AndTheProgramThatTookIt) {
+  const nft::ChainKey last{{Family::kInet, "theirs"}, "last"};
+  constexpr std::uint64_t kHandle = 4711;
+  for (const std::uint64_t jumps : {256U, 300U}) {
+    auto telling = through_jumps(mail().at("prerouting", 1), jumps).rule(last, kHandle, nft::VerdictCode::kDrop);
+    const auto journey = only(traced({telling.read()}));
+    expect_wrong(journey, JourneyEnd::kDropped, "dropped by inet theirs last");
+    ASSERT_FALSE(journey.steps.empty());
+    EXPECT_EQ(journey.steps.back().chain, last);
+    EXPECT_EQ(journey.steps.back().handle, kHandle);
+  }
+  auto queued = through_jumps(mail().at("prerouting", 1), 300).rule(last, kHandle, nft::VerdictCode::kQueue);
+  expect_wrong(only(traced({queued.read()})), JourneyEnd::kQueued, "handed to a program by inet theirs last");
+}
+
+TEST_F(HomeTrace, ADropThatNoRuleIsNamedFor_IsTold) {
+  const nft::ChainKey theirs{{Family::kInet, "theirs"}, "p"};
+  expect_wrong(only(traced({mail().at("prerouting", 1).rule(theirs, 0, nft::VerdictCode::kDrop).read()})),
+               JourneyEnd::kDropped, "dropped by a rule that is not known");
+}
+
+TEST_F(HomeTrace, WhereOneInterfaceAloneDoesNotForward_ItsOwnSysctlIsTheMend) {
+  test::set_link_down(box.host(), "wg0");  // the lookup's answer, there as here: no way
+  box.host().sysctls["net/ipv4/conf/br-mailu/forwarding"] = "0";
+  auto telling = mail().at("prerouting", 1).marked(0x19).at("prerouting-end");
+  const auto one = only(traced({telling.read()}));
+  expect_wrong(one, JourneyEnd::kLost, "by br-mailu (net.ipv4.conf.br-mailu.forwarding is 0)");
+  EXPECT_EQ(one.mend, "`sysctl net.ipv4.conf.br-mailu.forwarding=1`");
+  box.host().sysctls["net/ipv4/ip_forward"] = "0";
+  const auto all = only(traced({telling.read()}));
+  expect_wrong(all, JourneyEnd::kLost, "net.ipv4.ip_forward is off");
+  EXPECT_NE(all.mend.find("smtp-egress enable"), std::string::npos) << all.mend;
+}
+
+class DualTrace : public TracedHost {
+ protected:
+  DualTrace() : TracedHost(test::dual_home(), test::dual_home_profile()) {}
+};
+
+TEST_F(DualTrace, AnIpv6PacketThatIsTooLarge_IsToldByAllOfItsBytes) {
+  auto& links = box.host().state.links;
+  std::ranges::find(links, test::ifname("wg0"), &Link::name)->mtu = 1420;
+  auto packet = packet_of("fd00:203::10", 40000, "2a00:1450::25", 25);
+  packet.length = 1410;  // behind the header of 40
+  Telling telling(table(), 7, packet, link(test::kBridge));
+  expect_wrong(only(traced({telling.at("prerouting", 1).marked(0x19).at("prerouting-end").read()})), JourneyEnd::kLost,
+               "its 1450 bytes are more than wg0 takes (1420)");
 }
 
 class OwnMailTrace : public TracedHost {

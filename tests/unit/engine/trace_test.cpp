@@ -132,6 +132,24 @@ TEST_F(HomeTrace, TheSameWayAgain_IsCounted) {
   EXPECT_EQ(only(report).count, 3U) << "three were asked for";
 }
 
+TEST_F(HomeTrace, ThatNoReplyCame_IsSaidOfATraceThatWaitedForIt) {
+  const auto notes_of = [&] {
+    box.kernel.clock = {};
+    return traced({mail().through(link("wg0")).read()}).notes;
+  };
+  const auto notes = notes_of();
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes.front().find("no reply came back"), std::string::npos) << notes.front();
+  options.packets = 1;
+  EXPECT_EQ(notes_of(), std::vector<std::string>{}) << "as many as were asked for";
+  options.packets = 0;
+  options.stopped = [this] { return box.kernel.traced.empty(); };
+  EXPECT_EQ(notes_of(), std::vector<std::string>{}) << "by a person";
+  options.stopped = {};
+  options.sent = [] { return true; };
+  EXPECT_EQ(notes_of(), notes) << "whoever knocked waits no longer";
+}
+
 TEST_F(HomeTrace, AnIdThatIsUsedAgain_IsAnotherPacket) {
   const auto report = traced({mail(1).at("prerouting", 1).read(), mail(1).through(link("wg0")).read()});
   EXPECT_EQ(report.packets(Judgement::kRight), 1U);

@@ -60,7 +60,8 @@ Result<Lines> lines_of_file(const ShownFile& file) {
     return std::unexpected(file.text.error());
   }
   Lines lines{file.path + ":"};
-  std::ranges::move(report::lines_of(report::without_descriptions(*file.text)), std::back_inserter(lines));
+  const auto plain = report::with_plain_letters(*file.text);  // a key may be written as escapes, too
+  std::ranges::move(report::lines_of(report::without_descriptions(plain)), std::back_inserter(lines));
   return lines;
 }
 
@@ -163,15 +164,17 @@ report::Sources known_to(const Informants& ask, const Subject& subject, const Sh
   return sources;
 }
 
-/// Texts of others cannot act on a terminal, nor make a line two.
+/// Texts of others cannot act on a terminal, nor make a line two. A command that is told may have escapes as well:
+/// --set 'tenants=[{"name": "\u0061lice"}]'.
 void mask(std::vector<Section>& sections, report::Masker masker) {
+  const auto masked = [&](const std::string& text) { return masker.mask(report::with_plain_letters(printable(text))); };
   for (auto& section : sections) {
     report::shorten(section.lines, kMostLines);
     for (auto& line : section.lines) {
-      line = masker.mask(printable(line));
+      line = masked(line);
       report::shorten(line, kLongestLine);
     }
-    section.error = masker.mask(printable(section.error));
+    section.error = masked(section.error);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
@@ -39,6 +40,15 @@ int write_all(int fd, std::string_view text, mode_t mode) {
   return ::fchmod(fd, mode) != 0 || ::fsync(fd) != 0 ? errno : 0;
 }
 
+/// A file that has the name `path` already stays. FAT and exFAT have no links, and some others, NFS for one, do not
+/// know the flag: they say EINVAL.
+bool rename_unless_there(const char* beside, const char* path) {
+  if (::renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+    return true;
+  }
+  return errno == EINVAL && ::link(beside, path) == 0;
+}
+
 }  // namespace
 
 int write_whole_file(const std::string& path, std::string_view text, mode_t mode, Existing existing) {
@@ -58,7 +68,7 @@ int write_whole_file(const std::string& path, std::string_view text, mode_t mode
     return failed;
   }
   const bool stands = existing == Existing::kReplace ? ::rename(beside.path().c_str(), path.c_str()) == 0
-                                                     : ::link(beside.path().c_str(), path.c_str()) == 0;
+                                                     : rename_unless_there(beside.path().c_str(), path.c_str());
   return !stands || ::fsync(directory.get()) != 0 ? errno : 0;
 }
 

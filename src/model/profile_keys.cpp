@@ -310,13 +310,16 @@ Result<Choice> parse_choice(std::string_view text) {
   return usage_error({}, fmt::format("'{}'", text), fmt::format("is not a choice; write {}", choices));
 }
 
-/// JSON's texts are UTF-8; an override's can be any bytes, and could be read but not be written again.
-Result<std::string> parse_text(std::string_view text) {
-  const json written = json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::ignore));
-  if (written.get<std::string>() != text) {
-    return usage_error({}, fmt::format("'{}'", text), "is not UTF-8");
+/// A person's own words: what stands there in place of a text may be some, too, and is not quoted.
+Refusals read_description(const json& value, Profile& profile) {
+  if (!value.is_string()) {
+    return {usage_error({}, {}, fmt::format("is {}; write a text", value.type_name())).error()};
   }
-  return std::string(text);
+  profile.description = value.get<std::string>();
+  // JSON's texts are UTF-8; an override's can be any bytes, and could be read but not be written again.
+  const bool is_utf8 = json::parse(value.dump(-1, ' ', false, json::error_handler_t::ignore)) == value;
+  return is_utf8 ? Refusals{}
+                 : Refusals{usage_error({}, fmt::format("'{}'", profile.description), "is not UTF-8").error()};
 }
 
 constexpr std::size_t kMostServers = 8;  // each is a conversation, for every sender
@@ -358,7 +361,7 @@ std::string NamedSource::to_string() const {
 
 std::span<const ProfileKey> profile_keys() {
   static const auto kKeys = std::to_array<ProfileKey>({
-      {"description", Belongs::kBoth, word(&Profile::description, parse_text, "a text")},
+      {"description", Belongs::kBoth, read_description},
       {"side", Belongs::kBoth, word(&Profile::side, parse_choice<Side>, "\"home\" or \"vps\"")},
       {"tunnel", Belongs::kBoth, word(&Profile::tunnel, IfName::parse, "an interface name like \"wg0\"")},
       {"sources", Belongs::kBoth, read_sources},

@@ -12,6 +12,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::string_view kOwnWords = "description";  // of a profile's keys
+
 /// Passes over all but the keys.
 class KeyWatcher final : public nlohmann::json_sax<json> {
  public:
@@ -40,8 +42,9 @@ class KeyWatcher final : public nlohmann::json_sax<json> {
   }
   bool key(std::string& name) override {
     auto& seen = open_.back();
-    if (contains(seen, name)) {
-      const bool is_within = open_.size() > 1 && !open_.front().empty();
+    const bool is_within = open_.size() > 1 && !open_.front().empty();
+    const bool is_quotable = !is_within || open_.front().back() != kOwnWords;
+    if (contains(seen, name) && is_quotable) {
       repeated.push_back({name, is_within ? open_.front().back() : std::string(), is_within && is_list_ ? item_ : 0});
     }
     if (open_.size() == 1) {

@@ -68,15 +68,11 @@ void add_written(Familiar& known, const std::string& text, const char* kind) {
   }
 }
 
-/// A record has as a text what --set was given as JSON: [{\"name\": \"alice\"}].
-std::string without_escapes(std::string text) {
-  std::erase(text, '\\');
-  return text;
-}
-
 void add_named_in(Familiar& known, const std::string& text) {
-  for (const auto& name : texts_of(text, "name")) {
-    add_name(known, name, "tenant");
+  for (const auto& tenant : texts_of(text, "name")) {
+    for (const auto& name : names_in(tenant)) {  // several of one that is refused: of "Alice Miller"
+      add_name(known, name, "tenant");
+    }
   }
   for (const auto& [key, kind] : {std::pair{"probe", "server"},
                                   {"mail_name", "server"},
@@ -104,6 +100,17 @@ void add_named_in(Familiar& known, const Profile& profile) {
   for (const auto& zone : profile.dns.blocklists) {
     add_name(known, zone.str(), "blocklist");
   }
+}
+
+/// Each as it is shown, and as messages quote what is in it. A record has as a text what --set was given as JSON:
+/// [{\"name\": \"J\\u00fcrgen\"}].
+std::vector<std::string> readings_of(const std::vector<std::string>& texts) {
+  std::vector<std::string> readings;
+  for (const auto& text : texts) {
+    readings.push_back(with_plain_letters(text));
+    readings.push_back(without_escapes(text));
+  }
+  return readings;
 }
 
 /// Interfaces' names stay, also of those that are not there.
@@ -134,11 +141,11 @@ Familiar familiar_with(const Sources& sources) {
   for (const auto& name : sources.kept) {
     known.kept.insert(bare_name(name));
   }
-  for (const auto& text : sources.texts) {
+  const auto readings = readings_of(sources.texts);
+  for (const auto& text : readings) {
     add_named_in(known, text);
-    add_named_in(known, without_escapes(text));
   }
-  for (const auto& text : sources.texts) {
+  for (const auto& text : readings) {
     for (const auto& name : full_names_in(text)) {
       add_name(known, name, "name");
     }

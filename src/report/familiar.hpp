@@ -20,8 +20,8 @@ struct Sources {
 };
 
 /// Mail servers, mail domains, blocklists and tenants by name, and this host, unless such a name is one of the words
-/// that a report is made of ("home"); of a text also what else looks like a full name. Mail sources that are public
-/// networks, and this host's addresses.
+/// that a report is made of ("home"); of a text also what else looks like a full name, and names that are written as
+/// escapes as with_plain_letters() shows them. Mail sources that are public networks, and this host's addresses.
 [[nodiscard]] Familiar familiar_with(const Sources& sources);
 
 }  // namespace smtpegress::report

@@ -50,13 +50,13 @@ bool is_full_name(std::string_view name) {
          !name.starts_with(kObjectKey);
 }
 
-/// The runs with a dot in them that are wanted, as bare names.
+/// The runs that are wanted, as bare names.
 template <class IsWanted>
-std::vector<std::string> dotted_runs_in(std::string_view text, IsWanted is_wanted) {
+std::vector<std::string> wanted_in(std::string_view text, IsWanted is_wanted) {
   std::vector<std::string> names;
   for (const auto& run : runs_in(text)) {
     auto name = bare_name(text.substr(run.begin, run.end - run.begin));
-    if (name.contains('.') && is_wanted(name, run)) {
+    if (is_wanted(name, run)) {
       names.push_back(std::move(name));
     }
   }
@@ -75,13 +75,18 @@ std::string bare_name(std::string_view name) {
   return bare;
 }
 
+std::vector<std::string> names_in(std::string_view text) {
+  return wanted_in(text, [](const std::string& name, const Run&) { return !name.empty(); });
+}
+
 std::vector<std::string> dotted_names_in(std::string_view text) {
-  return dotted_runs_in(text, [](const std::string& name, const Run&) { return !is_number(name); });
+  return wanted_in(text, [](const std::string& name, const Run&) { return name.contains('.') && !is_number(name); });
 }
 
 std::vector<std::string> full_names_in(std::string_view text) {
-  return dotted_runs_in(
-      text, [&](const std::string& name, const Run& run) { return is_full_name(name) && !is_of_path(text, run); });
+  return wanted_in(text, [&](const std::string& name, const Run& run) {
+    return name.contains('.') && is_full_name(name) && !is_of_path(text, run);
+  });
 }
 
 }  // namespace smtpegress::report

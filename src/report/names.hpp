@@ -20,6 +20,9 @@ namespace smtpegress::report {
 /// As two of them are compared: in lower case, without the dots at either end ("*.example.org", "Example.org.").
 [[nodiscard]] std::string bare_name(std::string_view name);
 
+/// All in a text, bare: "alice", "miller" of "Alice Miller".
+[[nodiscard]] std::vector<std::string> names_in(std::string_view text);
+
 /// Those in a text that have a dot and are no address or number, bare: "mx.example.org" of "smtp://mx.example.org:25".
 [[nodiscard]] std::vector<std::string> dotted_names_in(std::string_view text);
 

@@ -229,6 +229,21 @@ class ReportFile(Scenario):
             self.assertIn("`smtp-egress report > FILE`", said)
         self.assertEqual(home.output(["ls", "-A", "/run/small"]), "")
 
+    def test_a_file_system_that_lacks_a_way_to_name_a_file(self) -> None:
+        """Links, as FAT does, or a rename that spares what is there, as NFS does."""
+        for lacking in ("link:error=EPERM", "renameat2:error=EINVAL"):
+            self.file.unlink(missing_ok=True)
+            write = ("strace", "-qq", "-o", "/dev/null", "-e", "trace=link,renameat2", "-e", f"inject={lacking}",
+                     PROGRAM, "report", "mailu-home", "--quiet", "--output", FILE)
+            self.lab.home.run(write)
+            self.assertIn("== iptables-legacy", self.file.read_text())
+            self.file.write_text("mine")
+            done = self.lab.home.run(write, check=False)
+            self.assertEqual(done.returncode, REFUSED)
+            self.assertIn("is there already", done.stderr)
+            self.assertEqual(self.file.read_text(), "mine")
+            self.assertEqual(list(self.file.parent.glob(f".{self.file.name}.*")), [])
+
     def test_a_full_standard_output(self) -> None:
         done = self.lab.home.run(["sh", "-c", f"{PROGRAM} report mailu-home > /dev/full"], check=False)
         self.assertEqual(done.returncode, REFUSED)
@@ -236,7 +251,7 @@ class ReportFile(Scenario):
 
     def test_killed_at_any_call_that_writes_it_is_whole_or_not_there(self) -> None:
         home, killed = self.lab.home, 0
-        for call in ("write", "fchmod", "fsync", "link", "unlink"):
+        for call in ("write", "fchmod", "fsync", "renameat2", "unlink"):
             for number in range(1, 50):
                 self.file.unlink(missing_ok=True)
                 done = home.run(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}",

@@ -101,6 +101,34 @@ TEST_F(SupportReportTest, AProfileBehindALinkThatCannotBeRead_IsSearchedForNames
             R"({"probe": ["{server-1}"], "tenants": [{"name": "{tenant-1}"}], 7)");
 }
 
+TEST_F(SupportReportTest, NamesThatAProfileWritesAsEscapes_AreNotTold) {
+  box_.directory.write("etc/mailu-home.json", R"({"side": "vps", "mail_domains": ["m\u00fcller.de"],
+                                                  "tenants": [{"name": "J\u00fcrgen", "sources": ["10.1.0.0/16"]}],
+                                                  "descr\u0069ption": "Alice's"})");
+  const auto report = collect({"mailu-home", "mailu-home", {}, {}});
+  ASSERT_TRUE(report) << test::said(report);
+  const auto text = report_text(*report);
+  for (const auto* hidden : {"müller.de", R"(m\u00fcller.de)", "00fcller", "Jürgen", R"(J\u00fcrgen)", "Alice"}) {
+    EXPECT_FALSE(text.contains(hidden)) << hidden << " in " << text;
+  }
+  EXPECT_TRUE(text.contains(R"("mail_domains": ["{domain-1}"])")) << text;
+  EXPECT_TRUE(text.contains("key 'mail_domains': '{domain-1}': is no domain name")) << text;
+  EXPECT_TRUE(section(*report, "plan").error.contains("'{domain-1}': is no domain name")) << text;
+}
+
+TEST_F(SupportReportTest, ADescriptionThatIsNoText_IsNotTold) {
+  for (const auto* words : {R"(["Alice Miller's box", "+49 30 1234"])", R"({"Alice": 1, "Alice": "+49 30 1234"})"}) {
+    box_.directory.write("etc/mailu-home.json",
+                         std::string(R"({"side": "home", "sources": ["10.1.0.0/16"], "description": )") + words + "}");
+    const auto report = collect({"mailu-home", "mailu-home", {}, {}});
+    ASSERT_TRUE(report) << test::said(report);
+    const auto text = report_text(*report);
+    EXPECT_FALSE(text.contains("Alice") || text.contains("+49 30")) << text;
+    EXPECT_TRUE(text.contains("mistake: ") && text.contains("key 'description': is ")) << text;
+    EXPECT_TRUE(section(*report, "plan").error.contains("; write a text")) << text;
+  }
+}
+
 TEST_F(SupportReportTest, WhereAPublicSourcesRepliesSidestepDocker_IsMaskedWhereThePlanAloneKnowsIt) {
   auto profile = test::home_profile({{{"sources", R"([{"docker_network": "mail"}])"}, {"docker", "sidestep"}}});
   box_.docker_networks["mail"] = {test::prefix("2a01:4f8:203::/64")};

@@ -126,6 +126,12 @@ TEST(CheckProfile, RepeatedKeysWithin_AreToldWithTheirPlace) {
             (Told{{"inner", "key 'inner': key 'link': stands there twice; keep one"}}));
 }
 
+TEST(CheckProfile, RepeatedKeysInPlaceOfADescription_AreNotQuoted) {  // they may be a person's own words
+  EXPECT_EQ(told(R"({"side": "home", "sources": ["10.0.0.0/8"], "description": [{"Alice": 1, "Alice": {"Bob": 2,
+                     "Bob": 3}}]})"),
+            (Told{{"description", "key 'description': is array; write a text"}}));
+}
+
 TEST(CheckProfile, ATextThatIsNoProfile_IsOneMistakeOfNoKey) {
   for (const auto& [text, words] :
        {std::pair<std::string, std::string>("{\n\"side\": oops\n}", "is not JSON: error in line 2"),

@@ -48,10 +48,17 @@ TEST(ProfileRefusal, WrongType_SaysWhatItIsAndWhatToWrite) {
   EXPECT_NE(home_with(R"("mark": null)").find("is null; write"), std::string::npos);
   EXPECT_NE(home_with(R"("ports": 25)").find("key 'ports': 25: is number; write"), std::string::npos);
   EXPECT_NE(home_with(R"("table": -1)").find("is number; write a table number like 100"), std::string::npos);
-  EXPECT_NE(home_with(R"("description": 7)").find("key 'description': 7: is number"), std::string::npos);
   EXPECT_NE(home_with(R"("tunnel": 7)").find("key 'tunnel': 7: is number"), std::string::npos);
   EXPECT_NE(vps_with(R"("wan": 7)").find("key 'wan': 7: is number"), std::string::npos);
   EXPECT_NE(refusal(R"({"side": {}})").find("key 'side': {}: is object"), std::string::npos);
+}
+
+TEST(ProfileRefusal, ADescriptionThatIsNoText_IsNotQuoted) {  // it may be a person's own words all the same
+  for (const auto& [value, type] :
+       {std::pair(R"(["Alice"])", "array"), {R"({"Alice": 1})", "object"}, {"7", "number"}}) {
+    EXPECT_EQ(home_with(std::string(R"("description": )") + value),
+              std::string("read profile x.json: key 'description': is ") + type + "; write a text");
+  }
 }
 
 TEST(ProfileRefusal, ASourceByName_IsOneOfTheKnownKinds) {

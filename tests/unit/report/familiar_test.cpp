@@ -73,6 +73,29 @@ TEST(Familiar, ARecordThatIsCutOff_TellsWhatWasSetBesideTheProfile) {
   EXPECT_EQ(familiar_with({.texts = {record}}).names, names);
 }
 
+TEST(Familiar, ANameThatIsWrittenAsEscapes_IsKnown) {
+  const std::map<std::string, std::string> names{{"müller.de", "domain"}, {"jürgen", "tenant"}, {"mx", "server"}};
+  EXPECT_EQ(familiar_with({.texts = {R"({"mail_domains": ["m\u00fcller.de"], "tenants": [{"n\u0061me": "J\u00fcrgen"}],
+                                         "probe": ["m\u0078"]})"}})
+                .names,
+            names);
+  EXPECT_EQ(familiar_with({.texts = {R"([["mail_domains", "[\"m\\u00fcller.de\"]"], ["probe", "mx"],
+                                         ["tenants", "[{\"name\": \"J\\u00fcrgen\"}]"]])"}})
+                .names,
+            names)
+      << "a record's settings are texts";
+}
+
+TEST(Familiar, AnEscapedLinesEnd_EndsAName) {
+  const auto known = familiar_with({.texts = {R"("mail_domains": "example.org\nexample.net")"}});
+  EXPECT_TRUE(known.names.contains("example.net"));
+  EXPECT_EQ(Masker(known).mask("'example.org\\x0aexample.net'"), "'{domain-1}\\x0a{domain-2}'");
+}
+
+TEST(Familiar, ATenantsNameThatIsNone_IsKnownByTheNamesInIt) {
+  EXPECT_EQ(masked_by_itself(R"("name": "Alice Miller")"), R"("name": "{tenant-1} {tenant-2}")");
+}
+
 TEST(Familiar, Blocklists_AreKnown_TheirFirstLabelMayBeAKey) {
   const std::string zone = "abcd1234efgh5678ijkl9012mn.zen.dq.example.net";
   const std::map<std::string, std::string> names{{zone, "blocklist"}};

@@ -8,6 +8,27 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
+TEST(WithPlainLetters, WhatAnEscapeStandsFor_StandsInItsPlace) {
+  EXPECT_EQ(with_plain_letters(R"("m\u00fcller \u00DF \u20ac \ud83d\ude00 \u0061 10.0.0.0\/8")"),
+            R"("müller ß € 😀 a 10.0.0.0/8")");
+  EXPECT_EQ(with_plain_letters(R"("[\"m\\u00fcller\", \"\\ud83d\\ude00\"]")"), R"("[\"müller\", \"😀\"]")")
+      << "in a text within a text";
+}
+
+TEST(WithPlainLetters, WhatEndsATextOrIsNoCharacter_Stays) {
+  for (const auto* kept :
+       {R"(\" \\ \u0022 \u005C)", R"(\n \u000a \u001b \u007f \u009b)", R"(\u00f \u00fx \u+0fc \U00fc \x1b)",
+        R"(\ud83d \ude00 \ud83dude00 \ude00\ud83d \ud83d\u)", R"(\u)", R"(\)", "u00fc", ""}) {
+    EXPECT_EQ(with_plain_letters(kept), kept);
+  }
+}
+
+TEST(WithoutEscapes, ATextWithinAText_StandsThereByItself) {
+  EXPECT_EQ(without_escapes(R"([["tenants", "[{\"name\": \"J\\u00fcrgen\"}]"]])"),
+            R"([["tenants", "[{"name": "Jürgen"}]"]])");
+  EXPECT_EQ(without_escapes(R"(a\nb\u0009c\u009bd\u0022\u005c\\ \x \)"), R"(a b c d"\ x )");
+}
+
 TEST(WithoutDescriptions, APersonsOwnWords_AreLeftOut) {
   EXPECT_EQ(without_descriptions(R"({"description": "Alice's \"box\" \\", "side": "home"})"),
             R"({"description": "...", "side": "home"})");
@@ -30,6 +51,20 @@ TEST(WithoutDescriptions, BrokenText_LosesWhatMayBeOne) {
   for (const auto* kept : {R"({"description": 7})", R"({"description")", R"("description":)", "", "{}"}) {
     EXPECT_EQ(without_descriptions(kept), kept);
   }
+}
+
+TEST(WithoutDescriptions, AListOrAnObject_IsLeftOutWhole) {
+  EXPECT_EQ(without_descriptions(R"({"description": ["a", "b"], "side": "home"})"),
+            R"({"description": [...], "side": "home"})");
+  EXPECT_EQ(without_descriptions(R"({"description": {"a]}": ["\"}", {"b": {}}]}, "side": "home"})"),
+            R"({"description": {...}, "side": "home"})");
+  EXPECT_EQ(without_descriptions(R"({"description": ["a"}, "b"], "side": "home"})"),
+            R"({"description": [...], "side": "home"})");
+  for (const auto* broken : {R"({"description": ["a")", R"({"description": ["a)", R"({"description": [["a"])"}) {
+    EXPECT_EQ(without_descriptions(broken), R"({"description": [...])");
+  }
+  const auto once = without_descriptions(R"({"description":[]description":"x"})");
+  EXPECT_EQ(without_descriptions(once), once);
 }
 
 TEST(TextsOf, AKey_AreItsOwnAndThoseOfItsList) {

@@ -90,8 +90,10 @@ class DnsResolver {
   DnsResolver(const DnsResolver&) = delete;
   DnsResolver& operator=(const DnsResolver&) = delete;
   virtual ~DnsResolver() = default;
+  /// Before ask(), and without a packet: kUsage where what a person named for it cannot be used.
+  virtual Result<void> check_settings() { return {}; }
   /// All at once; an answer for each, in their order. All calls together take no longer than the resolver's patience.
-  /// kUsage where nobody can be asked at all.
+  /// An error where nobody can be asked at all: its hint says what to do on this host.
   virtual Result<std::vector<DnsAnswer>> ask(const std::vector<DnsQuestion>& questions) = 0;
   /// After ask(): who is asked, such as "192.0.2.53".
   [[nodiscard]] virtual std::string asked() const = 0;

@@ -133,7 +133,7 @@ class Engine {
   /// kNotEnabled where neither the state nor the kernel knows the instance.
   Result<StatusReport> status(const std::string& name, const std::optional<Profile>& fallback);
   /// Sends nothing, unless a probe is wished for and a server named: then kUsage where it cannot be held.
-  /// The same of a resolver, where lookups are wished for.
+  /// The same of what is named for lookups, where they are wished for; that nobody can be asked is a check that fails.
   Result<VerifyReport> verify(const std::string& name, const std::optional<Profile>& fallback,
                               const ProbeWish& wish = {}, const DnsWish& dns = {});
   /// Follows the instance's packets through nf_tables, and changes nothing but for a table of the trace's own, which

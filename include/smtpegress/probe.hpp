@@ -106,6 +106,7 @@ struct ProbeSighting {
   IfName leaves_by{};  ///< kAstray, of kHost: where the kernel would send it; empty: not one interface
   std::optional<PathError> path_error{};
   SmtpReply banner{};
+  std::string said{};  ///< in EHLO, and HELO: a host's name, or the sender's address in brackets
   SmtpReply ehlo{};
   bool knows_no_ehlo = false;     ///< then `ehlo` is its answer to HELO
   std::vector<IpAddress> told{};  ///< addresses that this answer has in it

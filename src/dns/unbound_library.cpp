@@ -17,7 +17,7 @@ std::unexpected<Error> not_loaded() {
                                .object = kSoname,
                                .errnum = 0,
                                .kernel_text = why != nullptr ? why : "",
-                               .hint = "which asks the DNS: install Debian's package libunbound8"});
+                               .hint = "install Debian's package libunbound8, which asks the DNS"});
 }
 
 template <class Function>

@@ -26,9 +26,10 @@ constexpr const char* kResolvConf = "/etc/resolv.conf";
 // Of Debian's packages dns-root-data, and unbound, which keeps its own up to date.
 constexpr const char* kTrustAnchors[]{"/var/lib/unbound/root.key", "/usr/share/dns/root.key"};
 
-constexpr std::size_t kMostRecords = 64;  // of one answer; a mail domain has a few
-constexpr int kMostBytes = 16'384;        // of one record
-constexpr int kClassIn = 1;               // RFC 1035, section 3.2.4
+constexpr std::size_t kMostRecords = 64;   // of one answer; a mail domain has a few
+constexpr int kMostBytes = 16'384;         // of one record
+constexpr std::size_t kMostText = 65'536;  // bytes; of a file
+constexpr int kClassIn = 1;                // RFC 1035, section 3.2.4
 constexpr int kNoError = 0, kNoSuchDomain = 3, kServerFailed = 2, kRefused = 5;  // RFC 1035, section 4.1.1
 
 std::string words_for_rcode(int rcode) {
@@ -73,6 +74,15 @@ DnsAnswer answer_of(const ub_result& result, bool is_judged) {
   return answer;
 }
 
+/// Whatever is wrong with it, the person named it.
+std::unexpected<Error> unfit_anchor(const std::string& path, Error why) {
+  why.kind = ErrorKind::kUsage;
+  why.operation = kOperation;
+  why.object = fmt::format("with {}", path);
+  why.hint = "--trust-anchor names a file of DS or DNSKEY records";
+  return std::unexpected(std::move(why));
+}
+
 std::unexpected<Error> refused(const UnboundLibrary& unbound, int error, std::string object, std::string hint) {
   return std::unexpected(Error{.kind = ErrorKind::kUsage,
                                .operation = kOperation,
@@ -96,7 +106,7 @@ class Context {
                                                const std::string& trust_anchor) {
     ub_ctx* const made = unbound.ctx_create();
     if (made == nullptr) {
-      return system_error(kOperation, "with libunbound", ENOMEM);
+      return system_error(kOperation, "with libunbound", ENOMEM, {}, "`free -h` tells what there is");
     }
     auto context = std::make_unique<Context>(unbound, made, !trust_anchor.empty());
     unbound.ctx_debugout(made, nullptr);  // it would speak on stderr
@@ -136,7 +146,8 @@ class Context {
           unbound_.resolve_async(context_, questions[i].name.to_string().c_str(), static_cast<int>(questions[i].type),
                                  kClassIn, &round[static_cast<std::ptrdiff_t>(i)], &Context::take, nullptr);
       if (error != 0) {  // with the first, of what it was told above, which it reads only now
-        return refused(unbound_, error, questions[i].to_string(), "is the file that --trust-anchor names one of keys?");
+        return refused(unbound_, error, questions[i].to_string(),
+                       "is the trust anchor a file of keys? --trust-anchor FILE names another");
       }
     }
     wait(questions.size(), until, progress);
@@ -194,6 +205,29 @@ class Context {
 class UnboundResolver final : public DnsResolver {
  public:
   explicit UnboundResolver(ResolverOptions options) : options_(std::move(options)) {}
+
+  Result<void> check_settings() override {
+    const auto& anchor = options_.trust_anchor;
+    if (anchor.empty()) {
+      return {};
+    }
+    // A directory libunbound would read for ever.
+    if (const auto text = read_text_file(kOperation, anchor, kMostText, Symlinks::kFollow); !text) {
+      return unfit_anchor(anchor, text.error());
+    }
+    const auto unbound = UnboundLibrary::load();
+    if (!unbound) {
+      return {};  // which ask() tells
+    }
+    const auto context = Context::make(*unbound, options_.resolvers, anchor);
+    if (!context) {
+      return std::unexpected(context.error());
+    }
+    // It reads the file with the first question, and this one it answers by itself.
+    const DnsQuestion localhost{DnsName::parse("localhost").value(), DnsType::kA};
+    const auto answers = (*context)->ask({localhost}, Clock::now(), [](std::size_t) {});
+    return answers ? Result<void>() : unfit_anchor(anchor, answers.error());
+  }
 
   Result<std::vector<DnsAnswer>> ask(const std::vector<DnsQuestion>& questions) override {
     if (!context_) {
@@ -285,12 +319,15 @@ class UnboundResolver final : public DnsResolver {
     if (!options_.resolvers.empty()) {
       return {};
     }
-    constexpr std::size_t kLimit = 65'536;  // bytes
-    const auto text = read_text_file(kOperation, kResolvConf, kLimit, Symlinks::kFollow);
+    const auto text = read_text_file(kOperation, kResolvConf, kMostText, Symlinks::kFollow);
     options_.resolvers = text ? nameservers_in(*text) : std::vector<std::string>{};
     if (options_.resolvers.empty()) {
-      return usage_error(kOperation, {},
-                         fmt::format("{} names no resolver; name one: --resolver ADDRESS", kResolvConf));
+      return std::unexpected(Error{.kind = ErrorKind::kUsage,
+                                   .operation = kOperation,
+                                   .object = {},
+                                   .errnum = 0,
+                                   .kernel_text = fmt::format("{} names no resolver", kResolvConf),
+                                   .hint = "name one there, or by `--resolver ADDRESS`"});
     }
     return {};
   }

@@ -31,6 +31,10 @@ SpfResult result_of(char qualifier) {
   }
 }
 
+SpfVerdict no_answer(const DnsAnswer& answer, std::string_view about) {
+  return {.result = SpfResult::kTempError, .why = fmt::format("no answer for {}", about), .security = answer.security};
+}
+
 /// One check_host(), and those it leads to.
 class Evaluation {
  public:
@@ -40,7 +44,7 @@ class Evaluation {
   SpfVerdict check(const DnsName& domain, int depth = 0) {
     const auto& answer = book_.look({domain, DnsType::kTxt});
     if (!is_clear(answer)) {
-      return {SpfResult::kTempError, fmt::format("no answer for {}", domain.str())};
+      return no_answer(answer, domain.str());
     }
     const auto records = spf_records(answer);
     if (records.empty()) {
@@ -120,7 +124,7 @@ class Evaluation {
     const bool is_there = book_.has(question);
     const auto& answer = book_.look(question);
     if (!is_clear(answer)) {
-      match.error = SpfVerdict{SpfResult::kTempError, fmt::format("no answer for {}", question.to_string())};
+      match.error = no_answer(answer, question.to_string());
     } else if (is_there && answer.status != DnsStatus::kRecords && ++void_ > kMostVoid) {
       match.error = SpfVerdict{
           SpfResult::kPermError,
@@ -203,7 +207,7 @@ class Evaluation {
       }
       const auto& addresses = book_.look(address_of(server.exchange));
       if (!is_clear(addresses)) {
-        match.error = SpfVerdict{SpfResult::kTempError, fmt::format("no answer for {}", server.exchange.str())};
+        match.error = no_answer(addresses, server.exchange.str());
       }
       match.matches = is_among(addresses, term);
     }

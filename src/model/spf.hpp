@@ -11,7 +11,8 @@ enum class SpfResult : std::uint8_t { kNone, kPass, kFail, kSoftFail, kNeutral, 
 
 struct SpfVerdict {
   SpfResult result = SpfResult::kNone;
-  std::string why{};  ///< "mx", "-all of _spf.example.net", or what is wrong
+  std::string why{};                              ///< "mx", "-all of _spf.example.net", or what is wrong
+  DnsSecurity security = DnsSecurity::kUnjudged;  ///< of a temperror: of the answer that it is for want of
   auto operator<=>(const SpfVerdict&) const = default;
 };
 

@@ -53,10 +53,19 @@ void search(const Talk& talk, const Deadline& deadline, ProbeSighting& sighting)
   }
 }
 
+/// Has nobody told anything, not even that it is refused? The kernel gives up by itself, after some two minutes
+/// (net.ipv4.tcp_syn_retries): where patience is long, before the search is due.
+bool is_unanswered(const Connection& connection, const Deadline& deadline) {
+  using State = Connection::State;
+  const bool given_up =
+      connection.state() == State::kFailed && connection.errnum() == ETIMEDOUT && !connection.path_error();
+  return connection.state() == State::kOpening || (given_up && !deadline.past());
+}
+
 /// Waits for the connection; while nobody answers, looks for the place.
 bool opened(Connection& connection, const Talk& talk, const Deadline& deadline, ProbeSighting& sighting) {
   connection.wait_until_open(deadline.at_most(share(talk.patience, kUntilSearch)));
-  if (connection.state() == Connection::State::kOpening) {
+  if (is_unanswered(connection, deadline)) {
     search(talk, deadline.at_most(share(talk.patience, kSearch)), sighting);
     connection.look();
   }
@@ -150,7 +159,8 @@ void hold(const Talk& talk, const Deadline& deadline, ProbeSighting& sighting) {
   if (!opened(connection, talk, deadline, sighting)) {
     return;
   }
-  SmtpDialogue dialogue(ehlo_name(talk, sighting.sent_from), true);
+  sighting.said = ehlo_name(talk, sighting.sent_from);
+  SmtpDialogue dialogue(sighting.said, true);
   Exchange exchange(connection, dialogue, talk, deadline);
   const int errnum = exchange.run();
   const auto facts = connection.facts();

@@ -10,7 +10,9 @@
 namespace smtpegress::probe {
 
 /// Of all of `to` at once, until `deadline`, or until all is known; nothing of one for which there were too few file
-/// descriptors. `how`'s time to live does not count.
+/// descriptors. `how`'s time to live does not count. A hop is who tells that the time to live is over; whoever refuses
+/// a packet is the last one, unless it is the server itself, which has answered then. Where this host itself refuses
+/// them there is no hop.
 [[nodiscard]] std::vector<std::optional<HopTrace>> trace_hops(const std::vector<Endpoint>& to, const Sending& how,
                                                               const Deadline& deadline);
 

@@ -19,7 +19,8 @@ from scenario import DONE, NOT_AS_IT_SHOULD_BE, PROGRAM, REFUSED, Host, Options,
 from lab.dns import RESOLVER, TRUST_ANCHOR, Dns
 
 MAIL_NAME, DOMAIN, UNSIGNED, LIST = "mail.example.org", "example.org", "example.net", "bl.example.com"
-PTR = f"10.113.0.203.in-addr.arpa. IN PTR {MAIL_NAME}."
+REVERSE = "113.0.203.in-addr.arpa."
+PTR = f"10.{REVERSE} IN PTR {MAIL_NAME}."
 ADDRESS = f"{MAIL_NAME}. IN A {at.VPS}"
 SPF = f'{DOMAIN}. IN TXT "v=spf1 mx -all"'
 MX = f"{DOMAIN}. IN MX 10 {MAIL_NAME}."
@@ -53,7 +54,7 @@ class WithDns(Scenario):
         self.dns.add_zone(f"{DOMAIN}.", MX, SPF, ADDRESS, STS, TLSA, signed=True)
         self.dns.add_zone(f"{UNSIGNED}.", f"{UNSIGNED}. IN MX 10 {MAIL_NAME}.",
                           f'{UNSIGNED}. IN TXT "v=spf1 include:{DOMAIN} -all"', signed=False)
-        self.dns.add_zone("113.0.203.in-addr.arpa.", PTR, signed=False)
+        self.dns.add_zone(REVERSE, PTR, signed=False)
         self.dns.add_zone(f"{LIST}.", f"2.0.0.127.{LIST}. IN A 127.0.0.2", signed=False)
         self.dns.publish()
         for host in (self.lab.home, self.lab.vps):
@@ -151,19 +152,28 @@ class Refusals(WithDns):
     def refused(self, *options: str, says: str) -> None:
         self.assert_said(self.egress(self.lab.vps, "verify", "mailu-vps", "--dns", *options, expect=REFUSED), says)
 
+    def unasked(self, *options: str, says: str) -> None:
+        """Nobody can be asked: of that one check fails, and what else verify found is told all the same."""
+        done = self.json_of(self.lab.vps, "verify", "mailu-vps", "--dns", *options, expect=NOT_AS_IT_SHOULD_BE)
+        failed = [check for check in done["checks"] if check["outcome"] == "failed"]
+        self.assertEqual([check["id"] for check in failed], ["dns-resolver"], failed)
+        self.assertIn(says, failed[0]["detail"] + failed[0]["mend"])
+        self.assertIn("tunnel", [check["id"] for check in done["checks"]])
+
     def test_what_cannot_be_asked_is_told(self) -> None:
-        self.refused(says="/etc/resolv.conf names no resolver")
+        self.unasked(says="/etc/resolv.conf names no resolver")
         self.refused("--resolver", "ns.example.org", says="no resolver")
         self.refused("--mail-name", "mail", says="not a full name")
         self.refused("--resolver", RESOLVER, "--trust-anchor", "/nothing", says="--trust-anchor")
         self.refused("--resolver", RESOLVER, "--trust-anchor", "/etc/passwd", says="--trust-anchor")
+        self.refused("--resolver", RESOLVER, "--trust-anchor", "/etc", says="Is a directory")
         done = self.egress(self.lab.vps, "verify", "mailu-vps", "--mail-name", MAIL_NAME, expect=REFUSED)
         self.assert_said(done, "--dns")
 
     def test_without_the_library_its_package_is_named(self) -> None:
         library = self.lab.vps.output(["sh", "-c", "readlink -f /usr/lib/*/libunbound.so.8"]).strip()
         self.lab.vps.run(["mount", "--bind", "/dev/null", library])
-        self.refused("--resolver", RESOLVER, says="libunbound8")
+        self.unasked("--resolver", RESOLVER, says="libunbound8")
         self.egress(self.lab.vps, "verify", "mailu-vps")
 
 
@@ -290,6 +300,7 @@ TOLD: list[tuple[str, Deed, str, str]] = [
     ("not signed, and TLSA of no effect", signatures(signed=False), "dns-tlsa", "not signed"),
     ("a list that refuses", swap("", LISTED + "127.255.255.254"), "dns-blocklist", "does not serve this resolver"),
     ("a list that is none any more", swap("", LISTED + "198.51.100.7"), "dns-blocklist", "one no longer"),
+    ("listed by what is no list", swap(f"2.0.0.127.{LIST}. IN A 127.0.0.2", LISTED + "127.0.0.4"), "dns-blocklist", "does not list 127.0.0.2"),
     ("a list that there is not", swap(f"2.0.0.127.{LIST}. IN A 127.0.0.2"), "dns-blocklist", "nor is 127.0.0.2"),
     ("a list of everything", swap("", LISTED + "127.0.0.2", f"1.0.0.127.{LIST}. IN A 127.0.0.2"), "dns-blocklist", "127.0.0.1 too"),
     ("no MX, and an address", lambda dns: (swap(MX, f"{DOMAIN}. IN A 203.0.113.99")(dns), swap(SPF, SPF.replace(" mx ", f" a:{MAIL_NAME} "))(dns)),
@@ -346,6 +357,18 @@ class Faults(WithDns):
         for fault in FAULTS:
             with self.subTest(fault.name):
                 print(self.find(fault), flush=True)
+
+    def test_where_nothing_else_is_asked_the_root_tells_the_zones_fault_from_the_resolvers(self) -> None:
+        faults: list[tuple[Deed, str]] = [(lambda dns: dns.dead.add(REVERSE), f"dig +trace 10.{REVERSE} PTR"),
+                                          (lambda dns: setattr(dns, "knows", False), "mend /etc/resolv.conf")]
+        for deed, says in faults:
+            with self.subTest(says):
+                deed(self.dns)
+                self.dns.publish()
+                checks = self.looked_up(self.lab.vps, "--dns-timeout", "20", expect=NOT_AS_IT_SHOULD_BE)
+                failed = [check for check in checks if check["outcome"] == "failed"]
+                self.assertEqual([check["id"] for check in failed], ["dns-resolver"], checks)
+                self.assertIn(says, failed[0]["mend"])
 
     def test_what_is_told_fails_nothing(self) -> None:
         for name, done, check, says in TOLD:

@@ -29,6 +29,12 @@ class AllWell(Verify):
         self.egress(self.lab.home, "status", "mailu-home", expect=DONE)
         self.egress(self.lab.vps, "status", "mailu-vps", expect=DONE)
 
+    def test_it_counts_what_status_lists(self) -> None:
+        for host, name in ((self.lab.home, "mailu-home"), (self.lab.vps, "mailu-vps")):
+            listed = [line for line in self.egress(host, "status", name).stdout.splitlines()
+                      if line.startswith("  present ")]
+            self.assert_said(self.egress(host, "verify", name), f"all {len(listed)} that `status` lists")
+
     def test_json_is_one_document_with_a_version(self) -> None:
         for command in ("status", "verify", "plan"):
             with self.subTest(command=command):

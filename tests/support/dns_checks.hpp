@@ -69,6 +69,13 @@ inline std::string told_by(const std::vector<Check>& checks) {
   return told;
 }
 
+/// What those of one id and outcome say, mend and all; empty: there is none.
+inline std::string said_by(const std::vector<Check>& checks, std::string_view id, Outcome outcome) {
+  auto those = checks;
+  std::erase_if(those, [&](const Check& check) { return check.id != id || check.outcome != outcome; });
+  return told_by(those);
+}
+
 inline DnsAnswer servfail() {
   return {.status = DnsStatus::kFailed, .why = "SERVFAIL"};
 }

@@ -51,8 +51,8 @@ void check_unsourced(const Inquiry& ask);  ///< home: what becomes of mail from 
 void check_probe(const Inquiry& ask, Prober& prober, const std::vector<MailServer>& servers,
                  std::chrono::milliseconds patience);
 
-/// What the DNS says of the mail's public address and domains; the wish has a resolver.
-Result<void> check_deliverability(const Inquiry& ask, const DnsWish& wish);
+/// What the DNS says of the mail's public address and domains; the wish has a resolver, whose settings are checked.
+void check_deliverability(const Inquiry& ask, const DnsWish& wish);
 
 /// rp_filter in force is the larger of `all` and the interface's own (FACTS 18).
 [[nodiscard]] long effective_rp_filter(const Inquiry& ask, const std::string& interface);

@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/verify/deliverability.hpp"
+#include "engine/verify/lookups.hpp"
 #include "engine/verify/probe_request.hpp"
 #include "model/families.hpp"
-#include "model/private_networks.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
 
@@ -36,7 +37,7 @@ std::vector<IpAddress> public_addresses(const Inquiry& ask) {
   for (const auto& of_one : known) {
     for (const auto family : kBothFamilies) {
       const auto& address = of_one[family];
-      if (address && sends_by(ask.view.profile, family) && !is_private(*address) && !contains(addresses, *address)) {
+      if (address && sends_by(ask.view.profile, family) && is_public(*address) && !contains(addresses, *address)) {
         addresses.push_back(*address);
       }
     }
@@ -75,8 +76,23 @@ std::string dig_server(std::string_view resolver) {
                                       : fmt::format("-p {} @{}", resolver.substr(at + 1), resolver.substr(0, at));
 }
 
+/// Nobody can be asked at all.
+void tell_refusal(const Inquiry& ask, Error why) {
+  const auto mend = std::exchange(why.hint, {});
+  ask.failed("dns-resolver", "the DNS can be asked", why.message(), mend);
+}
+
+/// Does it tell of the root, as everybody does who resolves anything? The root has keys, which some that know nothing
+/// of DNSSEC do not pass on, and no mail, which is an answer too.
+bool knows_the_root(DnsResolver& resolver) {
+  const auto answers = resolver.ask({{DnsName(), DnsType::kDnskey}, {DnsName(), DnsType::kMx}});
+  return answers && std::ranges::any_of(*answers, [](const DnsAnswer& answer) {
+           return is_clear(answer) || answer.security == DnsSecurity::kBogus;
+         });
+}
+
 /// Whoever does not answer is one fault, however many checks want to know.
-void judge_resolver(const DnsInquiry& ask, const DnsResolver& resolver) {
+void judge_resolver(const DnsInquiry& ask, DnsResolver& resolver) {
   const auto failed = ask.book.failed();
   const auto who = resolver.asked();
   const auto title = fmt::format("{} answers questions to the DNS", who);
@@ -86,7 +102,8 @@ void judge_resolver(const DnsInquiry& ask, const DnsResolver& resolver) {
   }
   const auto detail = fmt::format("not {}", list_of_entries(failed));
   const auto refused = std::ranges::find(failed, true, &DnsBook::Entry::is_asked);
-  if (failed.size() == ask.book.size()) {
+  // All that was asked may be of one zone: then nothing but another question tells its fault from the resolver's.
+  if (failed.size() == ask.book.size() && !knows_the_root(resolver)) {
     ask.ask.failed("dns-resolver", title, detail,
                    fmt::format("is it up: `dig {} example.org`; mend /etc/resolv.conf, or ask another: `--resolver "
                                "ADDRESS`",
@@ -120,6 +137,20 @@ void judge_all(const DnsInquiry& ask) {
   for (const auto& address : ask.addresses) {
     judge_blocklists(ask, address);
   }
+}
+
+/// None where nobody can be asked, and `refusal` is why: all of it goes unanswered then.
+std::vector<DnsAnswer> answers_to(const std::vector<DnsQuestion>& questions, DnsResolver& resolver,
+                                  std::optional<Error>& refusal) {
+  if (refusal) {
+    return {};
+  }
+  auto answers = resolver.ask(questions);
+  if (answers) {
+    return *std::move(answers);
+  }
+  refusal = answers.error();
+  return {};
 }
 
 /// What cannot be asked about because nobody named it.
@@ -193,6 +224,12 @@ std::vector<IpAddress> DnsInquiry::addresses_of(const DnsName& name, DnsBook::Ma
   return of_name;
 }
 
+bool DnsInquiry::is_own(const DnsName& name) const {
+  return name == mail_name() ||
+         (DnsName::parse_full(name.str()) &&
+          std::ranges::any_of(expected.mail_domains, [&](const DnsName& domain) { return name.is_within(domain); }));
+}
+
 std::optional<DnsName> DnsInquiry::alias_of(const DnsName& name) const {
   if (!DnsName::parse(name.str())) {
     return std::nullopt;
@@ -216,15 +253,15 @@ std::string DnsInquiry::publish(const DnsName& name, DnsType type, std::string_v
   return text;
 }
 
-std::string_view fault_of(const DnsAnswer& answer) {
-  return answer.security == DnsSecurity::kBogus ? "dns-dnssec" : "dns-resolver";
+std::string_view fault_of(DnsSecurity security) {
+  return security == DnsSecurity::kBogus ? "dns-dnssec" : "dns-resolver";
 }
 
 std::string record_text(const DnsName& name, DnsType type, std::string_view data) {
   return fmt::format("`{} IN {} {}`", name.to_string(), to_string(type), data);
 }
 
-Result<void> check_deliverability(const Inquiry& ask, const DnsWish& wish) {
+void check_deliverability(const Inquiry& ask, const DnsWish& wish) {
   auto& resolver = *wish.resolver;
   const auto expected = expected_of(ask.view.profile, wish);
   auto addresses = wish.addresses.empty() ? public_addresses(ask) : wish.addresses;
@@ -234,6 +271,7 @@ Result<void> check_deliverability(const Inquiry& ask, const DnsWish& wish) {
   std::vector<Check> checks;
   const Inquiry judged{ask.kernel, ask.docker, ask.view, ask.now, checks, ask.sightings};
   const DnsInquiry inquiry{judged, book, expected, addresses};
+  std::optional<Error> refusal;
   while (true) {  // ends: the book takes a limited number of questions
     checks.clear();
     judge_all(inquiry);
@@ -242,20 +280,19 @@ Result<void> check_deliverability(const Inquiry& ask, const DnsWish& wish) {
     judge_dnssec(inquiry, resolver.why_unjudged());
     const auto questions = book.take_wanted();
     if (questions.empty()) {
-      if (book.size() != 0) {
+      if (refusal) {
+        tell_refusal(ask, *std::move(refusal));
+      } else if (book.size() != 0) {
         judge_resolver({ask, book, expected, addresses}, resolver);
       }
       ask.checks.insert(ask.checks.end(), checks.begin(), checks.end());
       ask.checks.insert(ask.checks.end(), later.begin(), later.end());
       tell_what_is_not_known(ask, expected, wish, !addresses.empty(), too_many);
-      return {};
+      return;
     }
-    auto answers = resolver.ask(questions);
-    if (!answers) {
-      return std::unexpected(answers.error());
-    }
+    auto answers = answers_to(questions, resolver, refusal);
     for (std::size_t i = 0; i < questions.size(); ++i) {
-      book.add(questions[i], i < answers->size() ? std::move((*answers)[i]) : DnsAnswer{});
+      book.add(questions[i], i < answers.size() ? std::move(answers[i]) : DnsAnswer{});
     }
   }
 }

@@ -23,6 +23,8 @@ struct DnsInquiry {
   /// The answer's addresses, both families' of a name; none where the name is none that can be asked for.
   [[nodiscard]] std::vector<IpAddress> addresses_of(const DnsName& name,
                                                     DnsBook::Matter matter = DnsBook::Matter::kGrave) const;
+  /// Is it the name said in EHLO, or one within the mail's domains? Others' records are not the reader's to publish.
+  [[nodiscard]] bool is_own(const DnsName& name) const;
   /// What a name is an alias of (CNAME); absent: it is none, or nobody tells.
   [[nodiscard]] std::optional<DnsName> alias_of(const DnsName& name) const;
   /// "publish `mail.example.org. IN A 203.0.113.10`", in place of the old records, as record_text() has them. Where the
@@ -34,7 +36,10 @@ struct DnsInquiry {
 };
 
 /// The id of the check that fails where an answer is none that can be judged.
-[[nodiscard]] std::string_view fault_of(const DnsAnswer& answer);
+[[nodiscard]] std::string_view fault_of(DnsSecurity security);
+[[nodiscard]] inline std::string_view fault_of(const DnsAnswer& answer) {
+  return fault_of(answer.security);
+}
 /// "mail.example.org. IN A 203.0.113.10", in backticks.
 [[nodiscard]] std::string record_text(const DnsName& name, DnsType type, std::string_view data);
 /// "mail.example.org. A (why), …": the first few, and how many more.

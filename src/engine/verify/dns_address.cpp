@@ -36,7 +36,12 @@ bool is_generic(const DnsName& name, const IpAddress& address) {
                      [&](std::uint8_t byte) { return contains(numbers, unsigned{byte}); });
 }
 
+constexpr std::string_view kNameSaid = "<the name that the mail server says in EHLO>.";
 constexpr std::string_view kWhoNames = "where the VPS's provider lets you name its address (\"reverse DNS\")";
+
+std::string text_of(const DnsName& name) {
+  return name.is_root() ? name.to_string() : name.str();
+}
 
 std::string texts_of(const std::vector<IpAddress>& addresses) {
   return addresses.empty() ? "no address" : list_of(addresses);
@@ -64,17 +69,17 @@ class AddressJudge {
   [[nodiscard]] std::string shown_address() const { return address_.to_string(); }
   [[nodiscard]] std::string names() const {
     std::vector<std::string> texts;
-    std::ranges::transform(names_, std::back_inserter(texts), &DnsName::str);
+    std::ranges::transform(names_, std::back_inserter(texts), text_of);
     return list_of(texts);
   }
   /// A provider may have handed a few addresses' names on to another zone (RFC 2317): there the record belongs.
-  [[nodiscard]] std::string ptr_record(const std::string& name) const {
+  [[nodiscard]] std::string ptr_record(std::string_view name) const {
     const auto place = reverse_name(address_);
     return record_text(ask_.alias_of(place).value_or(place), DnsType::kPtr, name);
   }
   /// The wanted name's record, in place of those that are there.
-  [[nodiscard]] std::string other_ptr(const DnsName& wanted) const {
-    auto text = fmt::format("publish {}", ptr_record(wanted.to_string()));
+  [[nodiscard]] std::string other_ptr(std::string_view wanted) const {
+    auto text = fmt::format("publish {}", ptr_record(wanted));
     for (const auto& name : names_) {
       text += fmt::format("{} {}", &name == &names_.front() ? " in place of" : " and", ptr_record(name.to_string()));
     }
@@ -110,8 +115,7 @@ class AddressJudge {
     if (names_.empty()) {
       ask_.ask.failed("dns-ptr", title, "it has none, and many receivers refuse mail from such an address",
                       fmt::format("publish {}, {}",
-                                  ptr_record(ask_.mail_name() ? ask_.mail_name()->to_string()
-                                                              : "<the name that the mail server says in EHLO>."),
+                                  ptr_record(ask_.mail_name() ? ask_.mail_name()->to_string() : std::string(kNameSaid)),
                                   kWhoNames));
       return false;
     }
@@ -131,7 +135,7 @@ class AddressJudge {
         ask_.ask.passed("dns-forward", title, name.str());
         return;
       }
-      told.push_back(fmt::format("{} has {}", name.str(), texts_of(ask_.addresses_of(name))));
+      told.push_back(fmt::format("{} has {}", text_of(name), texts_of(ask_.addresses_of(name))));
     }
     for (const auto& name : names_) {
       if (is_obstructed(name, "dns-forward", title)) {
@@ -142,14 +146,30 @@ class AddressJudge {
     ask_.ask.failed("dns-forward", title, list_of(told), mend_forward());
   }
 
-  /// The PTR's own name is to get the address, if it is the one that is wanted, or none is known that is.
+  /// The PTR's own name is to get the address, if it is the one that is wanted.
   [[nodiscard]] std::string mend_forward() const {
     const auto& wanted = ask_.mail_name();
-    if (!wanted || contains(names_, *wanted)) {
-      return publish_address(wanted.value_or(names_.front()));
+    if (!wanted) {
+      return mend_forward_of_any();
     }
-    return leads_back(*wanted) ? other_ptr(*wanted)
-                               : fmt::format("{}; and {}", other_ptr(*wanted), publish_address(*wanted));
+    if (contains(names_, *wanted)) {
+      return publish_address(*wanted);
+    }
+    const auto text = other_ptr(wanted->to_string());
+    return leads_back(*wanted) ? text : fmt::format("{}; and {}", text, publish_address(*wanted));
+  }
+  /// Where none is known to be wanted, one of the mail's domains gets it. To a provider's the reader can give none, and
+  /// to "localhost" nobody.
+  [[nodiscard]] std::string mend_forward_of_any() const {
+    const auto own = std::ranges::find_if(names_, [&](const DnsName& name) { return ask_.is_own(name); });
+    if (own != names_.end()) {
+      return publish_address(*own);
+    }
+    const auto theirs =
+        std::ranges::find_if(names_, [](const DnsName& name) { return DnsName::parse_full(name.str()).has_value(); });
+    return other_ptr(kNameSaid) + (theirs == names_.end()
+                                       ? std::string()
+                                       : fmt::format("; or have the provider give {} the address", theirs->str()));
   }
 
   void judge_ehlo(const DnsName& wanted) {
@@ -169,7 +189,7 @@ class AddressJudge {
                                    is_clear(answer_) ? "dns-ptr" : fault_of(answer_)));
     } else if (!is_named) {
       ask_.ask.failed("dns-ehlo", title, fmt::format("the address's name is {}", names()),
-                      other_ptr(wanted) + or_its_own_name());
+                      other_ptr(wanted.to_string()) + or_its_own_name());
     } else {
       const auto target = ask_.alias_of(wanted);  // RFC 5321, section 2.3.5, wants a name that has addresses itself
       ask_.ask.passed("dns-ehlo", title,
@@ -212,13 +232,22 @@ bool is_any_in(const std::vector<IpAddress>& codes, const Prefix& network) {
   return std::ranges::any_of(codes, [&](const IpAddress& code) { return network.contains(code); });
 }
 
-bool has_on_it(const DnsInquiry& ask, const DnsName& list, const IpAddress& address) {
+/// Absent: it does not tell.
+std::optional<bool> has_on_it(const DnsInquiry& ask, const DnsName& list, const IpAddress& address) {
   const auto name = list.with_prefix(reversed_labels(address));
   if (!name) {
-    return false;
+    return std::nullopt;
   }
-  const auto codes = records_of(ask.book.look({*name, DnsType::kA}, DnsBook::Matter::kAside), read_address);
-  return is_any_in(codes, kListed) && !is_any_in(codes, kRefused);
+  const auto& answer = ask.book.look({*name, DnsType::kA}, DnsBook::Matter::kAside);
+  const auto codes = records_of(answer, read_address);
+  return is_clear(answer) && !is_any_in(codes, kRefused) ? std::optional(is_any_in(codes, kListed)) : std::nullopt;
+}
+
+/// Has it an entry to test it by? Lists of both families have IPv4's, and not all of them the other. One that does not
+/// tell of it may have it.
+bool may_be_a_list(const DnsInquiry& ask, const DnsName& list, IpFamily family) {
+  return has_on_it(ask, list, kOnEveryList.v4).value_or(true) ||
+         has_on_it(ask, list, kOnEveryList[family]).value_or(true);
 }
 
 void judge_blocklist(const DnsInquiry& ask, const IpAddress& address, const DnsName& list) {
@@ -235,8 +264,8 @@ void judge_blocklist(const DnsInquiry& ask, const IpAddress& address, const DnsN
     return;
   }
   const auto codes = records_of(answer, read_address);
-  const bool is_kept = has_on_it(ask, list, kOnEveryList[address.family]);
-  const bool has_all = has_on_it(ask, list, kOnNoList[address.family]);
+  const bool is_kept = has_on_it(ask, list, kOnEveryList[address.family]).value_or(false);
+  const bool has_all = has_on_it(ask, list, kOnNoList[address.family]).value_or(false);
   if (codes.empty() && is_kept) {
     ask.ask.passed("dns-blocklist", title, "");
   } else if (codes.empty()) {
@@ -252,6 +281,11 @@ void judge_blocklist(const DnsInquiry& ask, const IpAddress& address, const DnsN
   } else if (!is_any_in(codes, kListed)) {
     ask.ask.skipped("dns-blocklist", title,
                     fmt::format("it answers {}, which is no list's answer: it is one no longer", list_of(codes)));
+  } else if (!may_be_a_list(ask, list, address.family)) {
+    ask.ask.skipped("dns-blocklist", title,
+                    fmt::format("it answers {}, but does not list {}, which every list has so that it can be tested: "
+                                "it is mistyped, or a list no longer",
+                                list_of(codes), kOnEveryList.v4.to_string()));
   } else if (has_all) {
     ask.ask.skipped("dns-blocklist", title,
                     fmt::format("it lists {} too, which no list does: it lists everything, and is one no longer",

@@ -57,8 +57,7 @@ void judge_spf(const DnsInquiry& ask, const DnsName& domain) {
       ask.ask.passed("dns-spf", title, verdict.why);
     } else if (verdict.result == SpfResult::kTempError) {  // somebody's that it includes
       ask.ask.skipped("dns-spf", title,
-                      fmt::format("{}; first what failed above (`{}`)", verdict.why,
-                                  ask.book.failed().empty() ? "dns-dnssec" : "dns-resolver"));
+                      fmt::format("{}; first what failed above (`{}`)", verdict.why, fault_of(verdict.security)));
     } else {
       ask.ask.failed("dns-spf", title, fmt::format("{}: {}", word_for(verdict.result), verdict.why),
                      publish_spf(ask, domain, spf_records(answer), refused));
@@ -102,13 +101,17 @@ void judge_mta_sts(const DnsInquiry& ask, const DnsName& domain) {
 }
 
 void judge_dnssec(const DnsInquiry& ask, std::string_view why_unjudged) {
+  constexpr std::string_view kTitle = "signed answers are signed as they should be (DNSSEC)";
+  const auto not_judged = fmt::format("not judged: {}", shown(why_unjudged));
   if (const auto bogus = ask.book.bogus(); !bogus.empty()) {
     const auto& name = bogus.front().question.name;
-    ask.ask.failed("dns-dnssec", "signed answers are signed as they should be (DNSSEC)",
-                   fmt::format("not {}", list_of_entries(bogus)),
+    ask.ask.failed("dns-dnssec", std::string(kTitle), fmt::format("not {}", list_of_entries(bogus)),
                    fmt::format("receivers that validate see none of these names: sign the zone anew (`delv {}` tells "
                                "more), or have the zone above take its DS record away",
                                name.to_string()));
+  }
+  if (ask.expected.mail_domains.empty() && !why_unjudged.empty()) {  // or each of them says it
+    ask.ask.skipped("dns-dnssec", std::string(kTitle), not_judged);
   }
   for (const auto& domain : ask.expected.mail_domains) {
     const auto title = fmt::format("{} is signed (DNSSEC)", domain.str());
@@ -121,7 +124,7 @@ void judge_dnssec(const DnsInquiry& ask, std::string_view why_unjudged) {
     } else {
       ask.ask.skipped("dns-dnssec", title,
                       answer.security == DnsSecurity::kUnjudged
-                          ? fmt::format("not judged: {}", shown(why_unjudged))
+                          ? not_judged
                           : "it is not: nobody can tell a forged answer from its own, and TLSA has no effect; its "
                             "provider signs it, and the zone above gets the DS record");
     }

@@ -5,8 +5,7 @@
 #include <iterator>
 
 #include "engine/verify/deliverability.hpp"
-#include "model/families.hpp"
-#include "model/private_networks.hpp"
+#include "engine/verify/lookups.hpp"
 #include "net/contains.hpp"
 #include "net/list_of.hpp"
 
@@ -31,11 +30,6 @@ std::string names_of(const std::vector<DnsName>& names) {
 
 std::string mx_data(std::uint16_t preference, const DnsName& exchange) {
   return fmt::format("{} {}", preference, exchange.is_root() ? "." : exchange.to_string());
-}
-
-/// Does the internet get there?
-bool is_public(const IpAddress& address) {
-  return can_be_of_a_host(address) && !is_link_local(address) && !is_private(address);
 }
 
 /// Of a domain's own mail server, where it has none that can be used: of a name that leads somewhere, if one is known.
@@ -100,7 +94,8 @@ bool judge_server(const DnsInquiry& ask, const DnsName& domain, const MxRecord& 
   }
   const auto addresses = ask.addresses_of(name);
   const auto target = ask.alias_of(name);
-  const bool is_anothers = (ask.mail_name() && ask.mail_name() != name) || ask.addresses.empty();
+  // Where the mail server's name is not known, one in its domains may be it, and gets its address.
+  const bool is_the_mails = ask.mail_name() ? ask.mail_name() == name : ask.is_own(name);
   if (target && !addresses.empty()) {  // RFC 2181, section 10.3
     ask.ask.failed(
         "dns-mx", title,
@@ -110,13 +105,14 @@ bool judge_server(const DnsInquiry& ask, const DnsName& domain, const MxRecord& 
   }
   if (addresses.empty()) {
     ask.ask.failed("dns-mx", title, fmt::format("{} has no address", name.str()),
-                   is_anothers ? replace_mx(new_mx_data(ask, domain)) : publish_own({}));
+                   is_the_mails && !ask.addresses.empty() ? publish_own({}) : replace_mx(new_mx_data(ask, domain)));
     return false;
   }
   if (std::ranges::none_of(addresses, is_public)) {
-    ask.ask.failed(
-        "dns-mx", title, fmt::format("{} has no public address, but {}", name.str(), list_of(addresses)),
-        ask.addresses.empty() ? fmt::format("publish a public address of {}", name.str()) : publish_own(addresses));
+    ask.ask.failed("dns-mx", title, fmt::format("{} has no public address, but {}", name.str(), list_of(addresses)),
+                   !ask.is_own(name)       ? replace_mx(new_mx_data(ask, domain))
+                   : ask.addresses.empty() ? fmt::format("publish a public address of {}", name.str())
+                                           : publish_own(addresses));
     return false;
   }
   return true;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "model/families.hpp"
+#include "model/private_networks.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -40,6 +41,10 @@ std::optional<IpAddress> some_host_in(const Inquiry& ask, const Prefix& network)
 
 bool is_own_address(const Inquiry& ask, const IpAddress& address) {
   return contains(ask.view.seen.observed.addresses, address, &InterfaceAddress::local);
+}
+
+bool is_public(const IpAddress& address) {
+  return can_be_of_a_host(address) && !is_link_local(address) && !is_private(address);
 }
 
 bool may_be_filtered(const Inquiry& ask, const RouteAnswer& answer, const RouteQuery& query) {

@@ -28,6 +28,8 @@ constexpr std::int64_t kStaleHandshake = 180 + 15;
                                                     const std::function<bool(const IpAddress&)>& is_local);
 [[nodiscard]] std::optional<IpAddress> some_host_in(const Inquiry& ask, const Prefix& network);
 [[nodiscard]] bool is_own_address(const Inquiry& ask, const IpAddress& address);
+/// Does the internet get there? Not to a private, a link-local, a loopback address.
+[[nodiscard]] bool is_public(const IpAddress& address);
 
 /// The answer, or nothing where the question itself failed; then the check has been told so.
 [[nodiscard]] std::optional<RouteAnswer> look_up(const Inquiry& ask, const std::string& id, const std::string& title,

@@ -29,6 +29,11 @@ std::string_view wrong_with(Presence presence) {
   return "";
 }
 
+/// The lines that `status` has for it: of a chain of ours that stands, one for each rule.
+std::size_t lines_of(const Finding& finding) {
+  return std::holds_alternative<OwnChain>(finding.object) ? finding.counters.size() : 1;
+}
+
 }  // namespace
 
 void check_objects(const Inquiry& ask) {
@@ -55,7 +60,11 @@ void check_objects(const Inquiry& ask) {
                mend, where_of(finding, profile));
   }
   if (all) {
-    ask.passed("objects", "everything is in force", fmt::format("{} objects", ask.view.findings.size()));
+    std::size_t lines = 0;
+    for (const auto& finding : ask.view.findings) {
+      lines += lines_of(finding);
+    }
+    ask.passed("objects", "everything is in force", fmt::format("all {} that `status` lists", lines));
   }
 }
 

@@ -8,10 +8,10 @@
 
 #include "engine/verify/lookups.hpp"
 #include "engine/verify/probe_request.hpp"
+#include "engine/verify/probe_tunnel.hpp"
 #include "engine/verify/probe_words.hpp"
 #include "model/families.hpp"
 #include "model/inner.hpp"
-#include "model/private_networks.hpp"
 #include "net/contains.hpp"
 
 namespace smtpegress {
@@ -21,7 +21,7 @@ namespace {
 class Judge {
  public:
   Judge(const Inquiry& ask, const ProbeRequest& request, const ProbeReport& report)
-      : ask_(ask), request_(request), report_(report) {
+      : ask_(ask), request_(request), report_(report), took_the_tunnel_(answered_past_tunnel(ask, report) == nullptr) {
     const auto failed = std::ranges::find(ask.checks, Outcome::kFailed, &Check::outcome);
     cause_ = failed == ask.checks.end() ? std::string() : failed->id;
   }
@@ -30,9 +30,11 @@ class Judge {
     judge_names();
     judge_tunnel();
     for (const auto& seen : report_.sightings) {
-      if (at_home() && seen.address && is_private(*seen.address)) {
-        ask_.skipped("probe", fmt::format("SMTP with {}", server(seen)),
-                     "what is sent to private addresses goes as it would without us: this tells nothing");
+      if (is_spared(ask_, seen)) {
+        ask_.skipped(
+            "probe", fmt::format("SMTP with {}", server(seen)),
+            "what is sent to private addresses and to the sources' own networks goes as it would without us: this "
+            "tells nothing");
         continue;
       }
       judge_provider(seen);
@@ -53,9 +55,6 @@ class Judge {
   [[nodiscard]] std::string who(const ProbeSighting& seen) const {
     return words_for(request_.senders[seen.sender], seen);
   }
-  static bool unanswered(const ProbeSighting& seen) {
-    return seen.step == ProbeStep::kConnect && seen.errnum == ETIMEDOUT && !seen.path_error;
-  }
   /// What has failed already comes first: a probe that fails with it is no other fault.
   [[nodiscard]] std::string mend(std::string text) const {
     return cause_.empty() ? std::move(text) : fmt::format("first what failed above (`{}`); then verify again", cause_);
@@ -68,7 +67,7 @@ class Judge {
   [[nodiscard]] Place this_host() const { return at_home() ? Place::kFirewall : Place::kVps; }
   /// What a packet that comes from beyond the VPS tells of it. On the VPS a probe is no forwarded mail: nothing.
   [[nodiscard]] std::vector<Place> passed_on() const {
-    return at_home() ? std::vector{Place::kVps, Place::kSnat} : std::vector<Place>{};
+    return at_home() && took_the_tunnel_ ? std::vector{Place::kVps, Place::kSnat} : std::vector<Place>{};
   }
   /// By an address of it that is known here: the tunnel's far end, or one in the tunnel's own network.
   [[nodiscard]] bool is_vps(const IpAddress& address) const {
@@ -97,49 +96,24 @@ class Judge {
     }
   }
 
-  [[nodiscard]] bool came_back_out() const {
-    return std::ranges::any_of(report_.sightings, [&](const ProbeSighting& seen) {
-      const auto place = reach_of(ask_, seen).place;
-      return seen.step > ProbeStep::kConnect || seen.far_end_answered == true || place > Reach::Place::kHere;
-    });
-  }
-
-  /// Packets went into it and none came out: that no object of this host's shows, as long as its last handshake is
-  /// young.
   void judge_tunnel() {
-    const bool is_asked = at_home() && std::ranges::any_of(report_.sightings, unanswered);
-    const bool counted = report_.before && report_.after && report_.before->sent <= report_.after->sent &&
-                         report_.before->received <= report_.after->received;  // it was not made anew meanwhile
-    if (!is_asked || !counted) {
+    auto check = check_by_counters(ask_, report_);
+    if (!check) {
       return;
     }
-    const auto sent = report_.after->sent - report_.before->sent;
-    const auto received = report_.after->received - report_.before->received;
-    const auto& tunnel = profile().tunnel.str();
-    const auto title = fmt::format("what goes into {} is answered out of it", tunnel);
-    const auto detail = fmt::format("{} packets went into it and {} came out", sent, received);
-    if (sent == 0) {
-      ask_.failed("probe-tunnel", title, "not one packet of the probe went into it: it ended on this host",
-                  mend(fmt::format("`smtp-egress status {}`; then look for what drops it: `nft list ruleset`, and what "
-                                   "filters beside it (tc, eBPF)",
-                                   profile().name)),
-                  at(this_host()));
-    } else if (received == 0 && !came_back_out()) {
-      ask_.failed(
-          "probe-tunnel", title, detail + ": its far end is dead, or udp does not get through to it",
-          mend(fmt::format("`wg show {}` here and at the VPS: is it up there, do both firewalls and providers let "
-                           "its udp port through; then `smtp-egress verify` on the VPS",
-                           carrier_of(profile()).str())));
-    } else {
-      ask_.passed("probe-tunnel", title, detail);
-      return;
+    if (check->outcome == Outcome::kFailed) {
+      check->mend = mend(std::move(check->mend));
+      if (!cause_.empty()) {
+        check->where.place.reset();
+      }
+      cause_ = cause_.empty() ? check->id : cause_;
     }
-    cause_ = cause_.empty() ? "probe-tunnel" : cause_;
+    ask_.checks.push_back(*std::move(check));
   }
 
   /// On the VPS: another port's packets get farther than the mail's, on the same way.
   void judge_provider(const ProbeSighting& seen) {
-    if (!unanswered(seen) || beside_control(seen) != BesideControl::kFarther) {
+    if (!is_unanswered(seen) || beside_control(seen) != BesideControl::kFarther) {
       return;
     }
     const auto port = request_.servers[seen.server].port.value_or(0);
@@ -226,7 +200,7 @@ class Judge {
       ask_.failed("probe", title, "it is refused by a reset: nobody takes mail there, or a firewall says so",
                   mend("try another server (--probe); if all refuse, a firewall on the way does: `smtp-egress verify "
                        "--probe` at the other end tells which side it is on"));
-    } else if (unanswered(seen)) {
+    } else if (is_unanswered(seen)) {
       judge_silence(seen, title);
     } else {
       ask_.failed("probe", title, fmt::format("nothing left: {}", ::strerrordesc_np(seen.errnum)),
@@ -323,7 +297,7 @@ class Judge {
     }
   }
 
-  /// Large providers tell whom they see. What echoes our own words does not count.
+  /// Large providers tell whom they see. What repeats our own words does not count, right though they may be.
   void judge_address(const ProbeSighting& seen) const {
     if (seen.ehlo.code == 0) {
       return;
@@ -331,21 +305,29 @@ class Judge {
     const auto family = request_.senders[seen.sender].family;
     auto told = seen.told;
     std::erase_if(told, [&](const IpAddress& address) { return address.family != family || address == seen.address; });
+    const auto is_own = [&](const IpAddress& address) { return address == seen.sent_from; };
+    const auto others = told.size() - static_cast<std::size_t>(std::ranges::count_if(told, is_own));
+    const bool repeats = others < told.size() && (others == 0 ? may_repeat_us(seen) : said_its_address(seen));
+    if (repeats) {
+      std::erase_if(told, is_own);
+    }
+    const auto title = fmt::format("{} sees the mail's public address", server(seen));
     const auto wanted = public_address(ask_, request_, request_.senders[seen.sender]);
     if (wanted && contains(told, *wanted)) {
-      ask_.passed("probe-seen-as", fmt::format("{} sees the mail's public address", server(seen)), wanted->to_string());
+      ask_.passed("probe-seen-as", title, wanted->to_string());
       ask_.sightings.seen_as = wanted->to_string();
       return;
     }
-    std::erase_if(told, [&](const IpAddress& address) { return address == seen.sent_from; });
-    const auto title = fmt::format("{} sees the mail's public address", server(seen));
+    std::erase_if(told, is_own);
     if (told.empty()) {
-      ask_.skipped("probe-seen-as", title, "it does not tell whom it sees");
+      ask_.skipped(
+          "probe-seen-as", title,
+          repeats ? fmt::format("it may only repeat what EHLO said, {}", seen.said) : "it does not tell whom it sees");
       return;
     }
     const auto as = fmt::format("it sees {}", told.back().to_string());
-    const bool is_own = is_own_address(ask_, told.back());
-    if (at_home() && is_own) {
+    const bool is_this_hosts = is_own_address(ask_, told.back());
+    if (at_home() && is_this_hosts) {
       ask_.failed(
           "probe-seen-as", title, as + ", this host's own: the mail did not take the tunnel",
           mend(fmt::format("`smtp-egress disable {}`, `{}`, and report it", profile().name, enable_command(profile()))),
@@ -356,7 +338,7 @@ class Judge {
                                         "leaves as the first",
                                         as, wanted->to_string())
                           : as + "; which address it ought to be is not known here");
-    } else if (is_own) {
+    } else if (is_this_hosts) {
       ask_.skipped("probe-seen-as", title,
                    as + ", another of this host's own: a translation of others' (a masquerade) gives it to what this "
                         "host itself sends. The mail meets ours first");
@@ -370,20 +352,28 @@ class Judge {
   const Inquiry& ask_;
   const ProbeRequest& request_;
   const ProbeReport& report_;
-  std::string cause_;  ///< the id of what failed first; empty: nothing yet
+  bool took_the_tunnel_;  ///< what was answered
+  std::string cause_;     ///< the id of what failed first; empty: nothing yet
 };
 
 }  // namespace
 
 void check_probe(const Inquiry& ask, Prober& prober, const std::vector<MailServer>& servers,
                  std::chrono::milliseconds patience) {
-  const auto request = probe_request(ask, servers, patience);
+  const auto [request, left_out] = probe_request(ask, servers, patience);
   if (request.senders.empty()) {
     ask.skipped("probe", "SMTP through the tunnel", "there is nobody to send as: no address that the mail leaves as");
     return;
   }
-  const auto report = prober.probe(request);
+  auto report = prober.probe(request);
   Judge(ask, request, report).judge();
+  if (left_out != 0) {
+    ask.skipped("probe", "SMTP as further senders",
+                fmt::format("of more than {} senders the others are not asked ({})", request.senders.size(), left_out));
+  }
+  if (answered_past_tunnel(ask, report) != nullptr) {
+    report.sightings.clear();  // of what does not come through this host its routes and rules tell nothing
+  }
   check_leak(ask, request, report);
 }
 

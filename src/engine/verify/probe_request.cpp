@@ -6,7 +6,9 @@
 
 #include "engine/verify/endpoint.hpp"
 #include "engine/verify/lookups.hpp"
+#include "model/covered.hpp"
 #include "model/families.hpp"
+#include "model/host_senders.hpp"
 #include "model/inner.hpp"
 #include "model/private_networks.hpp"
 #include "net/contains.hpp"
@@ -73,16 +75,33 @@ std::vector<ProbeSender> senders_on_the_vps(const Inquiry& ask) {
   return senders;
 }
 
+/// To whom WireGuard gives that family's mail; null: to nobody. check_tunnel() tells of it where a sole peer is not
+/// allowed all of it.
+const WireGuardPeer* mail_peer(const WireGuardDevice& device, IpFamily family) {
+  const auto& peers = device.peers;
+  const auto found = std::ranges::find_if(
+      peers, [&](const WireGuardPeer& peer) { return covered(Prefix::everything(family), peer.allowed_ips); });
+  if (found != peers.end()) {
+    return &*found;
+  }
+  return peers.size() == 1 ? &peers.front() : nullptr;
+}
+
 }  // namespace
 
 ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask) {
   ByFamily<std::optional<IpAddress>> far_end;
   const auto& profile = ask.view.profile;
   const auto device = profile.inner ? Result<WireGuardDevice>(WireGuardDevice{}) : ask.kernel.wireguard(profile.tunnel);
-  for (const auto& peer : device ? device->peers : std::vector<WireGuardPeer>{}) {
-    const auto endpoint = endpoint_of(peer);
-    if (endpoint && !is_private(Prefix::of(endpoint->address)) && !is_link_local(endpoint->address)) {
-      far_end[endpoint->address.family] = endpoint->address;
+  if (!device) {
+    return far_end;
+  }
+  for (const auto family : mail_families(profile)) {
+    const auto* peer = mail_peer(*device, family);
+    const auto endpoint = peer == nullptr ? std::nullopt : endpoint_of(*peer);
+    // What wraps WireGuard in tcp or the like (udp2raw) is its endpoint, on this host itself.
+    if (endpoint && endpoint->address.family == family && is_public(endpoint->address)) {
+      far_end[family] = endpoint->address;
     }
   }
   return far_end;
@@ -120,7 +139,7 @@ Result<std::vector<MailServer>> servers_to_probe(const Profile& profile, const P
   return servers;
 }
 
-ProbeRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers, std::chrono::milliseconds patience) {
+BoundedRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers, std::chrono::milliseconds patience) {
   const bool home = ask.view.profile.side == Side::kHome;
   ProbeRequest request{.senders = home ? senders_at_home(ask) : senders_on_the_vps(ask),
                        .servers = std::move(servers),
@@ -129,11 +148,12 @@ ProbeRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers, 
                        .far_end = {},
                        .control_port = home ? std::uint16_t{0} : kHttps,
                        .somewhere = {traits_of(IpFamily::kV4).somewhere, traits_of(IpFamily::kV6).somewhere}};
-  request.senders.resize(std::min(request.senders.size(), kMostSenders));
+  const auto left_out = request.senders.size() - std::min(request.senders.size(), kMostSenders);
+  request.senders.resize(request.senders.size() - left_out);
   if (home) {
     request.far_end = far_ends(ask);  // mail to it takes the tunnel too, and the VPS itself answers
   }
-  return request;
+  return {std::move(request), left_out};
 }
 
 }  // namespace smtpegress

@@ -6,12 +6,18 @@
 
 namespace smtpegress {
 
+/// A request, and how many further senders there are: more are not asked.
+struct BoundedRequest {
+  ProbeRequest request;
+  std::size_t senders_left_out = 0;
+};
+
 /// Of an enabled instance. At home the mail stack's containers, or this host's own address in their network, and this
 /// host's own senders; on the VPS its public addresses.
-[[nodiscard]] ProbeRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers,
-                                         std::chrono::milliseconds patience);
+[[nodiscard]] BoundedRequest probe_request(const Inquiry& ask, std::vector<MailServer> servers,
+                                           std::chrono::milliseconds patience);
 
-/// Home: the VPS's public address, as the tunnel knows it.
+/// Home: the VPS's public address, as the tunnel knows it: the endpoint of the peer that the mail goes to.
 [[nodiscard]] ByFamily<std::optional<IpAddress>> far_ends(const Inquiry& ask);
 
 /// As what the world ought to see that sender; nothing where that is not known here.

@@ -3,9 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 
 #include "engine/verify/lookups.hpp"
 #include "model/families.hpp"
+#include "model/lower.hpp"
+#include "model/private_networks.hpp"
+#include "net/contains.hpp"
 
 namespace smtpegress {
 namespace {
@@ -37,6 +42,22 @@ std::string_view name_in(const Names& names, const PathError& error) {
   return found == std::end(names) ? "unreachable" : found->name;
 }
 
+/// What a client's own name or address follows: "Hello [203.0.113.10]", "foo.com greets bar.com" (RFC 5321, appendix
+/// D), "pleased to meet you, [203.0.113.10]". "at your service, [203.0.113.10]" calls nobody that.
+constexpr std::array<std::string_view, 8> kGreetings{"hello",  "hi",        "helo",    "ehlo",
+                                                     "greets", "greetings", "welcome", "you"};
+
+/// In lower case; empty: there is none.
+std::string last_word(std::string_view text) {
+  constexpr std::string_view kBetween = " \t[](<,;:!";
+  const auto end = text.find_last_not_of(kBetween) + 1;  // npos + 1 is 0
+  const auto begin = text.substr(0, end).find_last_of(kBetween) + 1;
+  std::string word(text.substr(begin, end - begin));
+  std::ranges::transform(word, word.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return word;
+}
+
 }  // namespace
 
 std::string words_for(const PathError& error) {
@@ -55,6 +76,41 @@ std::string words_for(const ProbeSender& sender, const ProbeSighting& seen) {
   }
   const auto user = sender.uid ? fmt::format("user {}", *sender.uid) : std::string("this host");
   return fmt::format("{} as {}{}", user, from->to_string(), seen.text.empty() ? "" : fmt::format(" ({})", seen.text));
+}
+
+bool is_spared(const Inquiry& ask, const ProbeSighting& seen) {
+  if (ask.view.profile.side != Side::kHome || !seen.address) {
+    return false;
+  }
+  const auto own = local_networks(ask.view.profile, ask.view.seen.host);
+  return is_private(*seen.address) ||
+         std::ranges::any_of(own, [&](const Prefix& network) { return network.contains(*seen.address); });
+}
+
+bool is_unanswered(const ProbeSighting& seen) {
+  return seen.step == ProbeStep::kConnect && seen.errnum == ETIMEDOUT && !seen.path_error;
+}
+
+bool said_its_address(const ProbeSighting& seen) {
+  return seen.said.starts_with('[');
+}
+
+bool may_repeat_us(const ProbeSighting& seen) {
+  if (!said_its_address(seen) || !seen.sent_from || seen.ehlo.lines.empty()) {
+    return false;
+  }
+  constexpr std::string_view kTag = "IPv6:";
+  std::string_view line = seen.ehlo.lines.front();
+  const auto address = seen.sent_from->to_string();
+  const auto at = line.find(address);
+  if (at == std::string_view::npos || line.find(address, at + address.size()) != std::string_view::npos) {
+    return false;  // written otherwise than we did; or twice, and once that is what it sees
+  }
+  line = line.substr(0, at);
+  if (line.ends_with(kTag)) {
+    line.remove_suffix(kTag.size());
+  }
+  return contains(kGreetings, last_word(line));
 }
 
 std::string words_for(const HopTrace& trace) {

@@ -1,4 +1,4 @@
-// What a probe saw, in words.
+// What a probe saw: what it can be taken for, and in words.
 #pragma once
 
 #include <string>
@@ -12,6 +12,16 @@ namespace smtpegress {
 [[nodiscard]] std::string words_for(const ProbeSender& sender, const ProbeSighting& seen);
 /// "host unreachable (ICMP 3/1)"
 [[nodiscard]] std::string words_for(const PathError& error);
+
+/// Home: what is sent to a private address, or to a network of the sources' own, goes as it would without us.
+[[nodiscard]] bool is_spared(const Inquiry& ask, const ProbeSighting& seen);
+[[nodiscard]] bool is_unanswered(const ProbeSighting& seen);
+
+/// Did EHLO say the sender's address, for want of a name?
+[[nodiscard]] bool said_its_address(const ProbeSighting& seen);
+/// And may the server's answer have that address from there, rather than from what it sees? Precondition: it tells the
+/// sender's address and no other.
+[[nodiscard]] bool may_repeat_us(const ProbeSighting& seen);
 
 /// How far it came: "the server"; "203.0.113.1, hop 1"; "nowhere".
 [[nodiscard]] std::string words_for(const HopTrace& trace);

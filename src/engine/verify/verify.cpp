@@ -3,6 +3,7 @@
 #include "engine/verify/checks.hpp"
 #include "engine/verify/mail_path.hpp"
 #include "engine/verify/probe_request.hpp"
+#include "smtpegress/dns.hpp"
 
 namespace smtpegress {
 
@@ -31,6 +32,11 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   if (!servers) {
     return std::unexpected(servers.error());
   }
+  if (dns.resolver != nullptr) {
+    if (const auto fit = dns.resolver->check_settings(); !fit) {
+      return std::unexpected(fit.error());
+    }
+  }
   VerifyReport report{view->profile, {}};
   Sightings sightings;
   const Inquiry ask{kernel_, docker_, *view, now_(), report.checks, sightings};
@@ -50,9 +56,7 @@ Result<VerifyReport> Engine::verify(const std::string& name, const std::optional
   }
   report.path = mail_path(ask);  // before what is asked of the DNS, which is not on it
   if (dns.resolver != nullptr) {
-    if (auto looked_up = check_deliverability(ask, dns); !looked_up) {
-      return std::unexpected(looked_up.error());
-    }
+    check_deliverability(ask, dns);
   }
   return report;
 }

@@ -24,6 +24,7 @@ using test::kOnEveryList;
 using test::kReverse;
 using test::kVps;
 using test::on_the_vps;
+using test::said_by;
 using test::servfail;
 using test::told_by;
 
@@ -32,13 +33,6 @@ constexpr std::string_view kHome = "198.51.100.7";
 void replace_spf(FakeDns& dns, std::string_view record) {
   dns.remove("example.org", DnsType::kTxt);
   dns.txt("example.org", record);
-}
-
-/// What one of the checks says, mend and all; empty: there is none of that outcome.
-std::string said_by(const std::vector<Check>& checks, std::string_view id, Outcome outcome) {
-  auto those = checks;
-  std::erase_if(those, [&](const Check& check) { return check.id != id || check.outcome != outcome; });
-  return told_by(those);
 }
 
 struct Mend {
@@ -179,7 +173,56 @@ std::vector<Mend> of_addresses() {
        [](FakeDns& dns) { dns.mx("example.org", 5, "mx.test").a("mx.test", "10.0.0.5").a("mx.test", "fd00::5"); },
        {"dns-mx"},
        "dns-mx",
-       {"publish `mx.test. IN A 203.0.113.10` in place of `mx.test. IN A 10.0.0.5` and `mx.test. IN AAAA fd00::5`"}},
+       {"publish `example.org. IN MX 10 mail.example.org.` in place of `example.org. IN MX 5 mx.test.`"}},
+      {"mx_of_its_own_to_private_addresses",
+       [](FakeDns& dns) {
+         dns.mx("example.org", 5, "mx.example.org").a("mx.example.org", "10.0.0.5").a("mx.example.org", "fd00::5");
+       },
+       {"dns-mx"},
+       "dns-mx",
+       {"publish `mx.example.org. IN A 203.0.113.10` in place of `mx.example.org. IN A 10.0.0.5` and "
+        "`mx.example.org. IN AAAA fd00::5`"}},
+      {"mx_of_anothers_to_a_private_address",
+       mx_to("10.0.0.5"),
+       {"dns-mx"},
+       "dns-mx",
+       {"publish `example.org. IN MX 10 mail.example.org.` in place of `example.org. IN MX 5 mx.test.`"},
+       Outcome::kFailed,
+       kNoMailName},
+      {"mx_of_anothers_to_nowhere",
+       [](FakeDns& dns) { dns.mx("example.org", 5, "gone.test"); },
+       {"dns-mx"},
+       "dns-mx",
+       {"publish `example.org. IN MX 10 mail.example.org.` in place of `example.org. IN MX 5 gone.test.`"},
+       Outcome::kFailed,
+       kNoMailName},
+  };
+}
+
+/// Of names that lead nowhere, and it is not known which one is wanted.
+std::vector<Mend> of_ptrs() {
+  const auto ptr_to = [](std::string_view name) {
+    return [name](FakeDns& dns) {
+      dns.remove(kReverse, DnsType::kPtr);
+      dns.ptr(kReverse, name);
+    };
+  };
+  const auto another = [](std::string_view name) {
+    return "publish `10.113.0.203.in-addr.arpa. IN PTR <the name that the mail server says in EHLO>.` in place of "
+           "`10.113.0.203.in-addr.arpa. IN PTR " +
+           std::string(name) + "`, where the VPS's provider lets you name its address (\"reverse DNS\")";
+  };
+  const auto of_any = [](std::string name, std::function<void(FakeDns&)> happens, std::vector<std::string> said) {
+    return Mend{std::move(name), std::move(happens), {"dns-forward"}, "dns-forward",
+                std::move(said), Outcome::kFailed,   kNoMailName};
+  };
+  return {
+      of_any("ptr_to_a_domains_name", ptr_to("out.example.org"), {"publish `out.example.org. IN A 203.0.113.10`"}),
+      of_any("ptr_to_a_providers_name", ptr_to("vps1.provider.net"),
+             {another("vps1.provider.net.") + "; or have the provider give vps1.provider.net the address\n"}),
+      of_any("ptr_to_localhost", ptr_to("localhost"), {another("localhost.") + "\n"}),
+      of_any("ptr_to_the_root", ptr_to(""), {". has no address", another(".") + "\n"}),
+      of_any("ptr_to_an_address", ptr_to(kVps), {another("203.0.113.10.") + "\n"}),
   };
 }
 
@@ -316,6 +359,7 @@ std::vector<Mend> of_others() {
 const auto kNameOf = [](const auto& parameter) { return parameter.param.name; };
 INSTANTIATE_TEST_SUITE_P(BesideAnAlias, DnsMends, testing::ValuesIn(beside_an_alias()), kNameOf);
 INSTANTIATE_TEST_SUITE_P(OfAddresses, DnsMends, testing::ValuesIn(of_addresses()), kNameOf);
+INSTANTIATE_TEST_SUITE_P(OfPtrs, DnsMends, testing::ValuesIn(of_ptrs()), kNameOf);
 INSTANTIATE_TEST_SUITE_P(OfDomains, DnsMends, testing::ValuesIn(of_domains()), kNameOf);
 INSTANTIATE_TEST_SUITE_P(OfOthers, DnsMends, testing::ValuesIn(of_others()), kNameOf);
 

@@ -253,22 +253,6 @@ TEST(VerifyDns, AResolverThatFails_IsTheOneFault) {
   EXPECT_NE(said.find("dig @192.0.2.53 example.org"), std::string::npos) << said;
 }
 
-TEST(VerifyDns, WhatCannotBeAskedAtAll_IsAnError) {
-  class Missing final : public DnsResolver {
-   public:
-    Result<std::vector<DnsAnswer>> ask(const std::vector<DnsQuestion>&) override {
-      return usage_error("load", "libunbound.so.8", "install it");
-    }
-    [[nodiscard]] std::string asked() const override { return ""; }
-    [[nodiscard]] std::string why_unjudged() const override { return ""; }
-  } missing;
-  EngineHost box(test::vps());
-  ASSERT_TRUE(box.enable(test::vps_profile()));
-  const auto report = box.engine.verify("mailu-vps", {}, {}, {.resolver = &missing, .instead = {}});
-  ASSERT_FALSE(report);
-  EXPECT_EQ(report.error().kind, ErrorKind::kUsage);
-}
-
 TEST(VerifyDns, NotWishedFor_NothingIsLookedUp) {
   EngineHost box(test::vps());
   ASSERT_TRUE(box.enable(test::vps_profile({{{"mail_name", std::string(kMail)}, {"mail_domains", "example.org"}}})));

@@ -70,6 +70,51 @@ TEST(VerifyWithAProbe, AtHome_SendsAsTheSource_OrFromThisHostsAddressThere) {
   }
 }
 
+WireGuardPeer peer_at(std::string_view endpoint, std::string_view allowed) {
+  return {.public_key = "another-key=",
+          .allowed_ips = {test::prefix(allowed)},
+          .last_handshake = test::kNow - 10,
+          .keepalive = 25,
+          .endpoint = std::string(endpoint)};
+}
+
+TEST(VerifyWithAProbe, AtHome_OfSeveralPeers_TheFarEndIsTheMails) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  box.host().wireguards["wg0"].peers.push_back(peer_at("198.51.100.77:51820", "10.0.1.3/32"));
+  FakeProber prober;
+  ASSERT_TRUE(box.engine.verify("mailu-home", {}, wish(prober)));
+  EXPECT_EQ(prober.requests.at(0).far_end.v4, test::address(kFarEnd));
+}
+
+TEST(VerifyWithAProbe, AtHome_APeerForEachFamily_IsThatFamilysFarEnd) {
+  EngineHost box(test::dual_home());
+  ASSERT_TRUE(box.enable(test::dual_home_profile()));
+  auto& peers = box.host().wireguards["wg0"].peers;
+  peers.front().allowed_ips = {test::prefix("0.0.0.0/0")};
+  for (const auto& [endpoint, v6] :
+       {std::pair("[2001:db8:99::1]:51820", std::optional(test::address("2001:db8:99::1"))),
+        std::pair("198.51.100.77:51820", std::optional<IpAddress>())}) {
+    peers.resize(1);
+    peers.push_back(peer_at(endpoint, "::/0"));
+    FakeProber prober;
+    ASSERT_TRUE(box.engine.verify("mailu-home", {}, wish(prober)));
+    EXPECT_EQ(prober.requests.at(0).far_end.v4, test::address(kFarEnd)) << endpoint;
+    EXPECT_EQ(prober.requests.at(0).far_end.v6, v6) << endpoint;
+  }
+}
+
+TEST(VerifyWithAProbe, AtHome_AnEndpointThatTheInternetDoesNotKnow_IsNoFarEnd) {
+  EngineHost box(test::docker_home());
+  ASSERT_TRUE(box.enable(test::home_profile()));
+  for (const auto* endpoint : {"127.0.0.1:4000", "10.7.0.1:51820", "169.254.1.1:51820", ""}) {
+    box.host().wireguards["wg0"].peers.front().endpoint = endpoint;
+    FakeProber prober;
+    ASSERT_TRUE(box.engine.verify("mailu-home", {}, wish(prober)));
+    EXPECT_EQ(prober.requests.at(0).far_end.v4, std::nullopt) << endpoint;
+  }
+}
+
 TEST(VerifyWithAProbe, NeitherGuardNorPolicyRules_NothingIsSentAsTheContainer) {
   EngineHost box(test::docker_home());
   ASSERT_TRUE(box.enable(test::home_profile()));

@@ -109,6 +109,47 @@ std::vector<Seen> sightings() {
        },
        {},
        ""},
+      {"a_private_server_is_silent",
+       true,
+       [](ProbeSighting& s) {
+         silent(trace({}), false)(s);
+         s.address = test::address("192.168.1.25");
+       },
+       {},
+       "",
+       nothing_went_in},
+      {"a_private_server_answers_beside_a_dead_tunnel",
+       true,
+       silent(trace({{1, "192.168.203.1"}}), false),
+       {"probe-tunnel", "probe"},
+       "20 packets went into it and 0 came out",
+       [](ProbeReport& r) {
+         auto answered = r.sightings.front();
+         answered.step = ProbeStep::kDone;
+         answered.address = test::address("192.168.1.25");
+         r.sightings.push_back(answered);
+         nothing_came_out(r);
+       }},
+      {"answered_and_nothing_went_into_the_tunnel",
+       true,
+       [](ProbeSighting&) {},
+       {"probe-leak"},
+       "this container's way does not lead through this host",
+       nothing_went_in},
+      {"this_host_was_answered_and_nothing_went_into_the_tunnel",
+       true,
+       [](ProbeSighting& s) { s.manner = ProbeManner::kHost; },
+       {"probe-leak"},
+       "something on this host answers in the server's place",
+       nothing_went_in},
+      {"answered_and_one_packet_went_into_the_tunnel",
+       true,
+       [](ProbeSighting&) {},
+       {},
+       "",
+       [](ProbeReport& r) {
+         r.after = LinkCounters{r.before->received, r.before->sent + 1};
+       }},
       {"the_tunnel_was_made_anew_meanwhile",
        true,
        silent(trace({}), false),
@@ -327,6 +368,7 @@ TEST(VerifyWithAProbe, ThePictureIsBrokenWhereTheProbeEnded_AndShowsWhatWorksBef
                                  {"a_reset", Place::kInternet, kUnknown},
                                  {"the_tunnel_is_dead", Place::kTunnel, kUnknown},
                                  {"nothing_went_into_the_tunnel", Place::kFirewall, kUnknown},
+                                 {"answered_and_nothing_went_into_the_tunnel", Place::kSender, kUnknown},
                                  {"the_vps_passes_nothing_on", Place::kVps, kBroken},
                                  {"as_far_as_the_vps", Place::kVps, kBroken},
                                  {"beyond_the_vps", Place::kInternet, kOk},

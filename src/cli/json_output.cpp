@@ -228,12 +228,15 @@ std::string profiles_json(const Options& options, const std::vector<ProfileLine>
   auto document = head(options, 0);
   document["profiles"] = ordered_json::array();
   for (const auto& line : profiles) {
+    const auto side = !line.profile                       ? ordered_json()
+                      : line.profile->side == Side::kHome ? ordered_json("home")
+                                                          : ordered_json("vps");
     document["profiles"].push_back({{"name", line.file.name},
-                                    {"side", line.profile.side == Side::kHome ? "home" : "vps"},
-                                    {"description", line.profile.description},
+                                    {"side", side},
+                                    {"description", line.profile ? line.profile->description : ""},
                                     {"path", line.file.path},
                                     {"shipped", line.file.shipped},
-                                    {"enabled", line.enabled},
+                                    {"enabled", line.enabled ? ordered_json(*line.enabled) : ordered_json()},
                                     {"problem", line.problem}});
   }
   return finished(document);
@@ -271,9 +274,8 @@ std::string report_json(const Options& options, const SupportReport& report, int
 
 std::string error_json(const Options& options, const Error& error, int exit_code) {
   auto document = head(options, exit_code);
-  if (!options.instance.empty()) {
-    document["instance"] = instance_name(options.instance);
-  }
+  document["instance"] = instance_name(options.instance);
+  document["side"] = nullptr;
   document["error"] = json_of(error);
   return finished(document);
 }

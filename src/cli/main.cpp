@@ -14,6 +14,7 @@
 #include "cli/output.hpp"
 #include "cli/privileges.hpp"
 #include "cli/profile_files.hpp"
+#include "cli/profiles_command.hpp"
 #include "cli/setup_commands.hpp"
 #include "cli/support_report.hpp"
 #include "cli/trace_command.hpp"
@@ -188,29 +189,29 @@ class Run {
     if (!here || here->empty()) {
       return run_report(options_, ask, {.problem = here ? std::nullopt : std::optional(here.error())});
     }
-    return with_enabled([&](const std::string& name, const std::optional<Profile>& known) {
-      return run_report(options_, ask, {name, options_.instance.empty() ? name : options_.instance, known, {}});
-    });
+    auto asked = named_instance();
+    if (!asked && options_.instance.empty() && here->size() == 1) {
+      asked = Named{.name = here->front(), .fallback = {}};  // a state file of an earlier boot, and nothing else
+    }
+    if (!asked) {
+      return std::unexpected(asked.error());
+    }
+    const auto& profile = options_.instance.empty() ? asked->name : options_.instance;
+    return run_report(options_, ask, {asked->name, profile, asked->fallback, {}});
   }
 
+  /// Of files as well, but for what is enabled: who may not look at that is told the rest all the same.
   Result<int> profiles() {
     const auto enabled = store_.list();
-    if (!enabled) {
+    if (!enabled && enabled.error().kind != ErrorKind::kPermission) {
       return std::unexpected(enabled.error());
     }
-    std::vector<ProfileLine> lines;
-    for (const auto& file : files_.list()) {
-      ProfileLine line{file, {}, {}, contains(*enabled, file.name)};
-      // A stand-in network shows the description and side of a generic profile, which names none.
-      const auto complete = files_.load(file.name, {});
-      const auto shown = complete ? complete : files_.load(file.name, {{{"sources", "192.0.2.0/24"}}});
-      if (shown) {
-        line.profile = *shown;
-      }
-      line.problem = complete ? "" : shown ? "needs --subnet CIDR" : complete.error().message();
-      lines.push_back(std::move(line));
-    }
+    const auto lines = profile_lines(files_, enabled);
     print(options_, options_.format == Format::kJson ? profiles_json(options_, lines) : profiles_text(lines));
+    if (!enabled) {
+      std::fprintf(stderr, "smtp-egress: which of them are enabled is not known: %s\n",
+                   enabled.error().message().c_str());
+    }
     return 0;
   }
 
@@ -251,9 +252,18 @@ class Run {
     return use(*profile);
   }
 
-  /// The instance's name, and its profile file to fall back on where its state is lost.
+  struct Named {
+    std::string name;
+    std::optional<Profile> fallback;  ///< as it is enabled, else as its file says, should its state be lost
+  };
+
   template <class Use>
   Result<int> with_enabled(Use use) {
+    const auto named = named_instance();
+    return named ? use(named->name, named->fallback) : Result<int>(std::unexpected(named.error()));
+  }
+
+  Result<Named> named_instance() {
     auto instance = options_.instance;
     if (instance.empty()) {
       auto only = only_enabled();
@@ -267,18 +277,14 @@ class Run {
       return std::unexpected(name.error());
     }
     const auto record = store_.load(*name);
-    std::optional<Profile> fallback;
     if (record && *record) {
-      fallback = (*record)->profile;  // another run may take the record away before this one has the lock
-    } else {
-      auto profile = files_.load(instance, {});
-      if (profile) {
-        fallback = *std::move(profile);
-      } else if (!files_.find(instance) && record && !stands(*name)) {
-        return std::unexpected(profile.error());
-      }
+      return Named{.name = *name, .fallback = (*record)->profile};  // another run may take the record away meanwhile
     }
-    return use(*name, fallback);
+    auto profile = files_.load(instance, {});
+    if (!profile && !files_.find(instance) && record && !stands(*name)) {
+      return std::unexpected(profile.error());
+    }
+    return Named{.name = *name, .fallback = profile ? std::optional(*std::move(profile)) : std::nullopt};
   }
 
   /// In the kernel, whether a state file tells of it or not.
@@ -346,8 +352,7 @@ int told(const Options& options, int code) {
 
 int run(const Options& options) {
   const auto result = [&]() -> Result<int> {
-    const auto further = options.probe.asked || options.follow.probe ? FurtherRights::kForProbe : FurtherRights::kNone;
-    if (auto kept = keep_only_net_admin(further); !kept) {
+    if (auto kept = keep_only_net_admin(rights_for(options)); !kept) {
       return std::unexpected(kept.error());
     }
     return Run(options).command();

@@ -52,20 +52,22 @@ constexpr std::array kCommands{
     Row{Command::kReport, "report", "Write one text for a bug report: all of the above, keys and addresses masked"},
 };
 
+/// One that may be given several times, with one value each time: the INSTANCE may come behind.
+CLI::Option* add_repeatable(CLI::App& command, const char* name, std::vector<std::string>& values, const char* help,
+                            const char* type) {
+  return command.add_option(name, values, help)->type_name(type)->allow_extra_args(false);
+}
+
 void add_profile_flags(CLI::App& command, ProfileFlags& flags) {
   command.add_option("--tunnel", flags.tunnel, "The tunnel's interface")->type_name("IF");
-  command.add_option("--subnet", flags.subnets, "A network of the mail stack; may be given several times")
-      ->type_name("CIDR");
-  command
-      .add_option("--docker-network", flags.docker_networks,
-                  "Home: the same by its name in Docker; may be given several times")
-      ->type_name("NAME");
+  add_repeatable(command, "--subnet", flags.subnets, "A network of the mail stack; may be given several times", "CIDR");
+  add_repeatable(command, "--docker-network", flags.docker_networks,
+                 "Home: the same by its name in Docker; may be given several times", "NAME");
   command.add_option("--wan", flags.wan, "VPS: the interface that leads to the internet")->type_name("IF");
   command.add_option("--public-ip", flags.public_ip, "VPS: the address that the mail shall come from")
       ->type_name("ADDR");
   command.add_option("--public-ip6", flags.public_ip6, "VPS: the same for mail over IPv6")->type_name("ADDR");
-  command.add_option("--set", flags.settings, "Any key of the profile; may be given several times")
-      ->type_name("KEY=VALUE");
+  add_repeatable(command, "--set", flags.settings, "Any key of the profile; may be given several times", "KEY=VALUE");
 }
 
 void add_init_options(CLI::App& command, Options& options) {
@@ -135,15 +137,18 @@ struct DnsFlags {
 void add_dns_options(CLI::App& command, DnsOptions& dns, DnsFlags& flags) {
   auto* asked = command.add_flag("--dns", dns.asked, "Look up what the DNS says of the mail's address and domains");
   const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
-    auto* option = command.add_option(name, value, help)->type_name(type)->needs(asked);
-    return option->allow_extra_args(false);  // one value each time: the INSTANCE may come behind
+    return command.add_option(name, value, help)->type_name(type)->needs(asked);
   };
-  add("--address", flags.addresses, "A public address that the mail comes from; default: as this host knows it",
-      "ADDR");
+  const auto repeatable = [&](const char* name, auto& values, const char* help, const char* type) {
+    add_repeatable(command, name, values, help, type)->needs(asked);
+  };
+  repeatable("--address", flags.addresses, "A public address that the mail comes from; default: as this host knows it",
+             "ADDR");
   add("--mail-name", flags.mail_name, "As what the mail server says EHLO; default: the profile's mail_name", "NAME");
-  add("--mail-domain", flags.mail_domains, "Whose mail it is; default: the profile's mail_domains", "DOMAIN");
-  add("--blocklist", flags.blocklists, "Lists to look the address up in; default: the profile's blocklists", "ZONE");
-  add("--resolver", flags.resolvers, "Whom to ask; default: /etc/resolv.conf's", "ADDRESS[@PORT]");
+  repeatable("--mail-domain", flags.mail_domains, "Whose mail it is; default: the profile's mail_domains", "DOMAIN");
+  repeatable("--blocklist", flags.blocklists, "Lists to look the address up in; default: the profile's blocklists",
+             "ZONE");
+  repeatable("--resolver", flags.resolvers, "Whom to ask; default: /etc/resolv.conf's", "ADDRESS[@PORT]");
   add("--trust-anchor", flags.trust_anchor, "DS or DNSKEY records to begin at; default: Debian's root.key", "FILE");
   constexpr double kLongest = 600;  // s
   add("--dns-timeout", flags.seconds, "What all lookups may take", "SECONDS")
@@ -236,9 +241,8 @@ std::string default_state_dir() {
   return from_environment != nullptr && *from_environment != '\0' ? from_environment : std::string(kDefaultStateDir);
 }
 
-int usage(const std::string& message, bool as_json) {
+int usage(const Options& options, const std::string& message, bool as_json) {
   if (as_json) {
-    Options options;
     std::fputs(error_json(options, usage_error({}, {}, message).error(), kUsage).c_str(), stdout);
   }
   std::fprintf(stderr, "smtp-egress: %s; `smtp-egress --help` shows the usage\n", message.c_str());
@@ -276,12 +280,10 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   app.set_help_flag();  // subcommands are made with a copy of what there is, at a cost; see below
   for (const auto& row : kCommands) {
     auto* command = app.add_subcommand(row.name, row.help);
-    command->callback([&options, &row] {
-      options.command = row.command;
-      options.command_name = row.name;
-    });
     // Its options are added when the command is met: building those of all costs a fifth of a whole run.
     command->preparse_callback([&, command](std::size_t) {
+      options.command = row.command;
+      options.command_name = row.name;
       command->set_help_flag(kHelpFlag, kHelpText);
       if (row.command == Command::kCheck) {
         command->add_option("INSTANCE|FILE", options.files, "Profiles by name or path; none: all of /etc/smtp-egress");
@@ -325,27 +327,29 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   } catch (const CLI::Success& done) {  // --help, --version
     return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    const auto* word = std::find_if(argv + 1, argv + argc, [](const char* arg) { return *arg != '-'; });
-    const bool is_unknown_command = app.get_subcommands().empty() && word != argv + argc;
-    return usage(is_unknown_command ? fmt::format("there is no command '{}'; there are {}", *word, kCommandNames)
+    const auto unknown = app.remaining();
+    const auto word = std::ranges::find_if(unknown, [](const auto& text) { return !text.starts_with('-'); });
+    const bool is_unknown_command = app.get_subcommands().empty() && word != unknown.end();
+    return usage(options,
+                 is_unknown_command ? fmt::format("there is no command '{}'; there are {}", *word, kCommandNames)
                                     : std::string(error.what()),
                  as_json);
   }
   if (options.command_name.empty()) {
-    return usage(fmt::format("name a command: {}", kCommandNames), as_json);
+    return usage(options, fmt::format("name a command: {}", kCommandNames), as_json);
   }
   if (options.follow.probe && options.follow.to.empty()) {
-    return usage("--probe takes --to ADDRESS, a mail server's: nobody is knocked at unasked", as_json);
+    return usage(options, "--probe takes --to ADDRESS, a mail server's: nobody is knocked at unasked", as_json);
   }
   auto overrides = overrides_of(flags);
   if (!overrides) {
-    return usage("--set takes KEY=VALUE, such as --set table=200", as_json);
+    return usage(options, "--set takes KEY=VALUE, such as --set table=200", as_json);
   }
   if (auto read = read_probe_options(probe_flags, options.probe); !read) {
-    return usage("--probe " + read.error().message(), as_json);
+    return usage(options, "--probe " + read.error().message(), as_json);
   }
   if (auto read = read_dns_options(dns_flags, options.dns); !read) {
-    return usage(read.error().message(), as_json);
+    return usage(options, read.error().message(), as_json);
   }
   options.overrides = *std::move(overrides);
   options.legacy = take_over ? LegacyScripts::kTakeOver : LegacyScripts::kRefuse;

@@ -33,9 +33,9 @@ std::string trace_json(const Options& options, const TraceReport& report, int ex
 
 struct ProfileLine {
   ProfileFile file;
-  Profile profile;      ///< name and description alone where it is not complete ("home" names no network)
-  std::string problem;  ///< why it cannot be used as it is; empty: it can
-  bool enabled = false;
+  std::optional<Profile> profile;  ///< absent: it cannot be read; "home", which names no network, with a stand-in
+  std::string problem;             ///< why it cannot be used as it is; empty: it can
+  std::optional<bool> enabled;     ///< absent: that may not be looked at
 };
 std::string profiles_text(const std::vector<ProfileLine>& profiles);
 

@@ -114,8 +114,10 @@ std::vector<ProfileFile> ProfileFiles::list() const {
 std::optional<ProfileFile> ProfileFiles::find(const std::string& instance) const {
   std::error_code error;
   if (instance.find('/') != std::string::npos) {
-    return fs::exists(instance, error) ? std::optional(ProfileFile{instance_name(instance), instance, false})
-                                       : std::nullopt;
+    // One that may not be looked at is said to be so when it is read.
+    return fs::status(instance, error).type() != fs::file_type::not_found
+               ? std::optional(ProfileFile{instance_name(instance), instance, false})
+               : std::nullopt;
   }
   for (const bool shipped : {false, true}) {
     const auto path = fs::path(shipped ? shipped_dir_ : config_dir_) / (instance + ".json");

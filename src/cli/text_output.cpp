@@ -254,8 +254,8 @@ std::string profiles_text(const std::vector<ProfileLine>& profiles) {
   }
   std::string text;
   for (const auto& line : profiles) {
-    text += fmt::format("{:<{}} {:<8} {}\n", line.file.name, width, line.enabled ? "enabled" : "",
-                        line.profile.description);
+    text += fmt::format("{:<{}} {:<8} {}\n", line.file.name, width, line.enabled.value_or(false) ? "enabled" : "",
+                        line.profile ? line.profile->description : "");
     for (const auto& further : {line.file.path, line.problem}) {
       text += further.empty() ? "" : fmt::format("{:<{}} {}\n", "", width + 9, further);
     }

@@ -7,12 +7,14 @@ import os
 import shutil
 import unittest
 
-from scenario import ENABLE_HOME, NOT_PERMITTED, Detail, Scenario
+from scenario import ENABLE_HOME, NOT_PERMITTED, Detail, Scenario, topology
 
 # The project may stand where only root can look.
 PROFILES = "/run/profiles"
 READABLE = ("env", f"SMTP_EGRESS_PROFILE_DIR={PROFILES}")
 NOBODY = (*READABLE, "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs")
+ROOT_WITHOUT_DAC = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps",
+                    "-dac_override,-dac_read_search")
 ROOT_WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
 
 
@@ -52,6 +54,43 @@ class Privileges(Scenario):
     def test_disable_as_root_without_net_admin(self) -> None:
         self.enable_home()
         self.check(ROOT_WITHOUT_NET_ADMIN, "disable", "mailu-home")
+
+    def test_profiles_as_nobody(self) -> None:
+        """Files alone, again; which of them are enabled it cannot know, and says so."""
+        self.enable_home()
+        done = self.egress(self.lab.home, "profiles", before=NOBODY)
+        self.assertIn("mailu-home", done.stdout)
+        self.assertIn("which of them are enabled is not known", done.stderr)
+        listed = self.json_of(self.lab.home, "profiles")["profiles"]
+        self.assertEqual({item["enabled"] for item in listed}, {True, False})
+
+    def test_files_where_only_their_owner_may_look(self) -> None:
+        """As a home directory is on Debian: sudo may name a file there."""
+        home = self.lab.home
+        home.run(["install", "-d", "-o", "1000", "-m", "700", "/run/alice"])
+        sudo = ("env", "SUDO_UID=1000")
+
+        def put(name: str, text: str) -> str:
+            home.path(f"/run/alice/{name}").write_text(text)
+            home.run(["chown", "1000:1000", f"/run/alice/{name}"])
+            home.run(["chmod", "600", f"/run/alice/{name}"])
+            return f"/run/alice/{name}"
+
+        mine = put("mine.json", home.path(f"{PROFILES}/mailu-home.json").read_text())
+        self.egress(home, "check", mine, before=sudo)
+        self.egress(home, "enable", mine, "--tunnel", topology.TUNNEL, before=sudo)
+        self.egress(home, "report", "mine", "--output", "/run/alice/report.txt", before=sudo)
+        self.assertIn("smtp-egress", home.path("/run/alice/report.txt").read_text())
+        told = put("home.json", self.egress(home, "pair", "mine", before=sudo).stdout)
+        self.egress(home, "disable", "mine", before=sudo)
+        self.lab.vps.path("/run/alice").mkdir()
+        self.lab.vps.path("/run/alice/home.json").write_text(home.path(told).read_text())
+        self.lab.vps.run(["chown", "-R", "1000", "/run/alice"])
+        self.lab.vps.run(["chmod", "700", "/run/alice"])
+        self.egress(self.lab.vps, "init", "vps", "--from-home", told, "--print", before=sudo)
+        for arguments in (("enable", mine), ("init", "vps", "--from-home", told, "--print")):
+            done = self.egress(home, *arguments, before=(*sudo, *ROOT_WITHOUT_DAC), expect=NOT_PERMITTED)
+            self.assert_said(done, "Permission denied")
 
     def test_report(self) -> None:
         """Not half of one: what it is for cannot be looked at."""

@@ -122,6 +122,30 @@ TEST(Options, OverridesBecomeSettingsOfTheProfile) {
   EXPECT_TRUE(options({"enable", "x"}).overrides.empty());
 }
 
+TEST(Options, TheInstanceMayComeBehindAnOptionOfTheProfile) {
+  for (const auto& pair :
+       {std::pair{"--subnet", "10.1.0.0/16"}, {"--docker-network", "mailu"}, {"--set", "table=200"}}) {
+    const auto given = options({"enable", pair.first, pair.second, "home"});
+    EXPECT_EQ(given.instance, "home") << pair.first;
+    EXPECT_EQ(given.overrides.settings.size(), 1U) << pair.first;
+  }
+}
+
+TEST(Options, AWrongCommandIsNamedWhateverComesBeforeIt) {
+  EXPECT_NE(told({"--state-dir", "/tmp/x", "enabl"}).find("there is no command 'enabl'"), std::string::npos);
+  EXPECT_NE(told({"enabl", "mailu-home"}).find("there is no command 'enabl'"), std::string::npos);
+}
+
+TEST(Options, AWrongWord_TheDocumentNamesItsCommand) {
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  (void)parse({"--json", "enable", "mailu-home", "--nonsense"});
+  (void)testing::internal::GetCapturedStderr();
+  const auto document = nlohmann::json::parse(testing::internal::GetCapturedStdout());
+  EXPECT_EQ(document.at("command"), "enable");
+  EXPECT_TRUE(document.at("side").is_null());
+}
+
 TEST(Options, ASettingKeepsItsEqualsSigns) {
   EXPECT_EQ(options({"plan", "x", "--set", "description=a=b"}).overrides.settings.at(0).second, "a=b");
 }

@@ -130,6 +130,16 @@ TEST_F(Output, Json_Profiles) {
       "profiles", 0);
   EXPECT_EQ(parsed.at("profiles").at(0).at("enabled"), true);
   EXPECT_EQ(parsed.at("profiles").at(0).at("shipped"), true);
+  const auto unread =
+      document(profiles_json(options_of("profiles"), {{{"mine", "/x/mine.json", false}, {}, "no", {}}}), "profiles", 0);
+  EXPECT_TRUE(unread.at("profiles").at(0).at("side").is_null());
+  EXPECT_TRUE(unread.at("profiles").at(0).at("enabled").is_null());
+}
+
+TEST_F(Output, Json_Error_HasTheMembersOfAll) {
+  const auto parsed = document(error_json(options_of("verify"), usage_error("read", "x", "y").error(), 2), "verify", 2);
+  EXPECT_EQ(parsed.at("instance"), "mailu-home");
+  EXPECT_TRUE(parsed.at("side").is_null());
 }
 
 /// One good file, one with two mistakes, one that cannot be read.

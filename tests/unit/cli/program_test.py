@@ -20,6 +20,11 @@ PROGRAM = os.environ["SMTP_EGRESS"]
 DONE, NOT_AS_IT_SHOULD_BE, USAGE, NOT_ENABLED = 0, 1, 2, 3
 
 
+def checksummed(rest: str) -> str:
+    """A state file that is whole, of all but its first two lines."""
+    return f'{{\n  "checksum": "{zlib.crc32(rest.encode()):08x}",\n{rest}'
+
+
 class Program(unittest.TestCase):
     def setUp(self) -> None:
         if os.geteuid() != 0:
@@ -68,6 +73,30 @@ class Program(unittest.TestCase):
         self.assertTrue(self.document("disable", expect=DONE)["changed"])
         self.assertFalse(self.document("disable", "mailu-home", expect=DONE)["changed"])
         self.assertEqual(os.listdir(self.state), ["lock"])
+
+    def test_profiles_tells_what_is_wrong_and_knows_only_what_it_read(self) -> None:
+        for name, text in (("typo", '{"side": "home", "sources": ["10.9.0.1/24"]}'),
+                           ("marked", '{"side": "vps", "sources": ["10.9.0.0/24"], "mark": 0}')):
+            Path(self.config, f"{name}.json").write_text(text, encoding="utf-8")
+        listed = {p["name"]: p for p in self.document("profiles", expect=DONE)["profiles"]}
+        self.assertEqual(listed["home"]["problem"], "needs --subnet CIDR")
+        self.assertIn("10.9.0.1/24", listed["typo"]["problem"])
+        self.assertIn("key 'mark'", listed["marked"]["problem"])
+        self.assertEqual([listed[name]["side"] for name in ("home", "typo", "marked")], ["home", "home", None])
+
+    def test_a_report_of_what_an_earlier_boot_enabled(self) -> None:
+        profile = Path(self.config).with_name("mine.json")
+        profile.write_text('{"side": "home", "sources": ["10.9.0.0/24"]}', encoding="utf-8")
+        self.run_program("enable", str(profile), expect=NOT_AS_IT_SHOULD_BE)
+        state = Path(self.state, "mine.json")
+        record = state.read_text(encoding="utf-8")
+        self.run_program("disable", "mine", expect=DONE)
+        profile.unlink()
+        _, _, rest = record.split("\n", 2)
+        boot = json.loads(record)["boot"]
+        state.write_text(checksummed(rest.replace(boot, "00000000-0000-4000-8000-000000000000")), encoding="utf-8")
+        self.assertIn("of an earlier boot: not believed", self.run_program("report", expect=DONE).stdout)
+        self.run_program("report", "nobody", expect=USAGE)
 
     def test_a_vps_without_a_default_route_is_refused(self) -> None:
         error = self.document("enable", "mailu-vps", expect=USAGE)["error"]
@@ -170,7 +199,7 @@ class Program(unittest.TestCase):
         self.run_program("disable", "mailu-home", expect=DONE)  # makes the directory
         rest = '  "version": 3\n}\n'
         with open(os.path.join(self.state, "mailu-home.json"), "w", encoding="utf-8") as file:
-            file.write(f'{{\n  "checksum": "{zlib.crc32(rest.encode()):08x}",\n{rest}')
+            file.write(checksummed(rest))
         for command in ("enable", "disable", "status", "verify", "plan"):
             done = self.run_program(command, "mailu-home", expect=USAGE)
             self.assertIn("mailu-home.json: is of version 3", done.stderr)

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import configparser
 import unittest
 
-from scenario import ENABLE_HOME, NOT_AS_IT_SHOULD_BE, Options, Scenario, topology
-from lab import HomeFirewall
+from scenario import ENABLE_HOME, NOT_AS_IT_SHOULD_BE, ROOT, Options, Scenario, topology
+from lab import HomeFirewall, firewall
 
 
 class TunnelComesLater(Scenario):
@@ -65,6 +66,31 @@ class TunnelComesLater(Scenario):
         self.lab.raise_tunnel()
         self.enable_both()
         self.assert_mail_passes()
+
+
+class AtBoot(Scenario):
+    """The shipped unit, ahead of everything else."""
+
+    options = Options(home_firewall=HomeFirewall.NONE, tunnel=False)
+
+    def test_it_is_closed_from_then_on(self) -> None:
+        unit = configparser.RawConfigParser(strict=False)
+        unit.optionxform = str  # type: ignore[assignment]
+        unit.read(ROOT / "packaging/systemd/smtp-egress@.service")
+        program, *words = unit["Service"]["ExecStart"].replace("%i", "mailu-home").split()
+        self.assertEqual((program, unit["Service"]["SuccessExitStatus"]), ("/usr/sbin/smtp-egress", "1"))
+        home = self.lab.home
+        with self.no_leak():
+            self.egress(home, *words, expect=NOT_AS_IT_SHOULD_BE)
+            with self.knocking():
+                self.assertFalse(self.try_mail().delivered)
+                firewall.raise_home(home, Options())  # Docker starts
+                self.assertFalse(self.try_mail().delivered)
+            self.lab.raise_tunnel()
+            self.egress(home, *ENABLE_HOME)  # wg-quick's PostUp
+            self.enable_vps()
+            self.assert_mail_passes()
+        self.egress(home, "verify", "mailu-home")
 
 
 class TunnelMadeAnew(Scenario):

@@ -23,7 +23,7 @@ class MailuFirst(Fresh):
 
     def test_the_readmes_commands_as_they_stand(self) -> None:
         before = self.snapshots()
-        block = (ROOT / "README.md").read_text().split("Two commands at each end", 1)[1].split("```")[1]
+        block = (ROOT / "README.md").read_text().split("Three commands at home", 1)[1].split("```")[1]
         commands = re.findall(r"^(home|vps)\$ +sudo (.*?)(?: +#.*)?$", block, re.MULTILINE)
         self.assertEqual([host for host, _ in commands], ["home", "home", "vps", "vps", "home"])
         with self.docker(MAILU):

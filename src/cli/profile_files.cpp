@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <system_error>
 
 #include "net/contains.hpp"
 #include "net/file.hpp"
@@ -115,7 +116,7 @@ std::optional<ProfileFile> ProfileFiles::find(const std::string& instance) const
   std::error_code error;
   if (instance.find('/') != std::string::npos) {
     // One that may not be looked at is said to be so when it is read.
-    return fs::status(instance, error).type() != fs::file_type::not_found
+    return fs::exists(instance, error) || error == std::errc::permission_denied
                ? std::optional(ProfileFile{instance_name(instance), instance, false})
                : std::nullopt;
   }

@@ -17,8 +17,9 @@ struct Free {
 };
 using Capabilities = std::unique_ptr<std::remove_pointer_t<cap_t>, Free>;
 
+/// And not a name, which stands for a file in root's own directories.
 bool is_path(const std::string& instance) {
-  return instance.find('/') != std::string::npos;
+  return instance.find('/') != std::string::npos || instance.ends_with(".json");
 }
 
 }  // namespace
@@ -26,8 +27,9 @@ bool is_path(const std::string& instance) {
 FurtherRights rights_for(const Options& options) {
   const auto& setup = options.setup;
   return {.probe = options.probe.asked || options.follow.probe,
-          .read_any_file = is_path(options.instance) || !options.files.empty() || !setup.from_home.empty() ||
-                           !setup.with.empty() || setup.wg_conf || !options.dns.trust_anchor.empty(),
+          .read_any_file = is_path(options.instance) || std::ranges::any_of(options.files, is_path) ||
+                           !setup.from_home.empty() || !setup.with.empty() || setup.wg_conf ||
+                           !options.dns.trust_anchor.empty(),
           .write_any_file = !options.report.output.empty()};
 }
 
